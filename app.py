@@ -1,0 +1,72 @@
+"""The app: run `python app.py` and open the address it prints. The bundled model pair needs no network.
+
+Another pair comes with --descriptor and --localizer (a folder or a Hub id each), or with the environment
+variables TALKINGPOINTS_DESCRIPTOR and TALKINGPOINTS_LOCALIZER; only a Hub id lets the app go to the network.
+This file also starts a Hugging Face Space. It holds no part of the app itself: see space/.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Flags of the command line, with the environment variables as their defaults."""
+    environment = os.environ
+    parser = argparse.ArgumentParser(
+        description="Describe points in photos, and find them again, in the browser."
+    )
+    parser.add_argument(
+        "--host",
+        default=environment.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="address to listen on; 0.0.0.0 lets other machines in (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=int(environment.get("GRADIO_SERVER_PORT", "7860")),
+        help="port to listen on (default: %(default)s)",
+    )
+    for role in ("descriptor", "localizer"):
+        parser.add_argument(
+            f"--{role}",
+            default=environment.get(f"TALKINGPOINTS_{role.upper()}") or None,
+            help=f"folder or Hub id of another {role} (default: the bundled one)",
+        )
+    return parser.parse_args(arguments)
+
+
+def prepare_environment(models: Sequence[str | None]) -> None:
+    """What libraries read on import: no analytics, no Hub unless a model is to come from there, threads by
+    core.
+
+    Args:
+        models: folders, Hub ids or None (bundled).
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if all(model is None or Path(model).is_dir() for model in models):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    # Threads that spin between two small matrix products slow a small model down as soon as anything else
+    # runs.
+    os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Load the pair, serve until interrupted."""
+    args = parse_arguments(arguments)
+    prepare_environment((args.descriptor, args.localizer))
+
+    # Only now: these read the environment while they are imported.
+    from space import theme, ui
+    from talkingpoints import TalkingPoints
+
+    tp = TalkingPoints.from_pretrained(descriptor=args.descriptor, localizer=args.localizer)
+    ui.build(tp, theme.model_note(args.descriptor, args.localizer)).launch(
+        server_name=args.host, server_port=args.port, **ui.LAUNCH
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How the app looks: Gradio theme, style sheet and the fixed texts of the page. System fonts only, nothing is
+fetched.
+
+Two colours carry the meaning everywhere: orange is a point that was clicked, blue is a point that words led
+to.
+"""
+
+import html
+
+import gradio as gr
+
+from space.drawing import CLICKED, FOUND
+
+SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
+
+THEME = gr.themes.Default(
+    primary_hue="blue",
+    secondary_hue="orange",
+    neutral_hue="slate",
+    font=SYSTEM_FONTS,
+    font_mono=MONO_FONTS,
+).set(
+    body_background_fill="*neutral_50",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_400",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+)
+
+HEADING = """
+<header id="heading">
+  <h1>Talking Points</h1>
+  <p>Click a point of the photo and read where it is. Write where a point is and see it.</p>
+  {note}
+</header>
+"""
+
+BUNDLED_NOTE = """
+<p class="note"><b>This model knows dogs, cats, sheep, horses, cows and people.</b> It is tiny, trained from
+scratch on a few thousand photos of these; on anything else it guesses.</p>
+"""
+
+
+def model_note(descriptor: str | None, localizer: str | None) -> str:
+    """HTML for the page head: what the bundled pair knows, or which models were chosen in its place."""
+    if descriptor is None and localizer is None:
+        return BUNDLED_NOTE
+    names = f"Descriptor: {descriptor or 'bundled'}. Localizer: {localizer or 'bundled'}."
+    return f'<p class="note">{html.escape(names)}</p>'
+
+
+def _rgb(colour: tuple[int, int, int]) -> str:
+    return "rgb({}, {}, {})".format(*colour)
+
+
+CSS = """
+:root { --clicked: CLICKED_RGB; --found: FOUND_RGB; }
+.dark { --found: rgb(96, 165, 250); }
+.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.html-container:has(#heading) { padding-left: 0 !important; padding-right: 0 !important; }
+#heading h1 { font-size: 1.7rem; font-weight: 700; letter-spacing: -0.02em; margin: 0; }
+#heading p { margin: 0.2rem 0 0; }
+#heading .note { color: var(--body-text-color-subdued); font-size: 0.88rem; }
+#photo { min-height: 14rem; }
+#photo img { cursor: crosshair; max-height: min(66vh, 600px); }
+#buttons { flex-wrap: nowrap; gap: 0.5rem; }
+#buttons button { padding-inline: 0.4rem; white-space: nowrap; }
+#facts { min-height: 6.4rem; }
+.fact { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.9em; padding: 0.42rem 0;
+  border-bottom: 1px solid var(--border-color-primary); font-variant-numeric: tabular-nums; }
+.fact b { font-weight: 600; }
+.fact.clicked b::before, .fact.found b::before { content: ""; display: inline-block; box-sizing: border-box;
+  width: 0.75em; height: 0.75em; margin-right: 0.5em; border-radius: 50%; }
+.fact.clicked b::before { background: var(--clicked); }
+.fact.found b::before { border: 0.2em solid var(--found); }
+.fact span { color: var(--body-text-color-subdued); }
+.fact.hint { border: 0; }
+.fact.hint b { font-weight: 400; color: var(--body-text-color-subdued); }
+.fact.absent b { color: var(--error-icon-color); }
+footer .divider { display: none !important; }
+@media (max-width: 640px) {
+  .gradio-container .main { padding: 0.6rem 0.8rem !important; }
+  #heading { line-height: 1.35; }
+  #heading h1 { font-size: 1.35rem; }
+  #photo img { max-height: 46vh; }
+}
+""".replace("CLICKED_RGB", _rgb(CLICKED)).replace("FOUND_RGB", _rgb(FOUND))

@@ -1,0 +1,77 @@
+"""New point models on top of a base vision-language model: tokens, processor and freshly initialised heads."""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+
+from .configuration_descriptor import PointDescriptorConfig
+from .configuration_localizer import PointLocalizerConfig
+from .modeling_descriptor import PointDescriptor
+from .modeling_localizer import PointLocalizer
+from .points import LOCATION_TOKENS
+from .processing_descriptor import POINT_TOKEN, PointDescriptorProcessor
+from .processing_localizer import LOCATE_TOKEN, PointLocalizerProcessor
+from .processing_prompts import PromptProcessor
+
+_POINT_MODELS = (PointDescriptorConfig.model_type, PointLocalizerConfig.model_type)
+
+
+def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, PointDescriptorProcessor]:
+    """A new descriptor over a base.
+
+    Args:
+        base: Hub id or folder of a vision-language model with its processor, or of one of our models, whose base is
+            then taken over as it was trained.
+        config: of :class:`PointDescriptorConfig`.
+
+    Returns:
+        The model, its keypoint encoder freshly initialised, and its processor.
+    """
+    vlm, parts = _load_base(base)
+    tokenizer = parts["tokenizer"]
+    tokenizer.add_tokens([POINT_TOKEN, *LOCATION_TOKENS], special_tokens=True)
+    model_config = PointDescriptorConfig(
+        vlm_config=vlm.config,
+        point_token_id=tokenizer.convert_tokens_to_ids(POINT_TOKEN),
+        location_token_id=tokenizer.convert_tokens_to_ids(LOCATION_TOKENS[0]),
+        **config,
+    )
+    model = PointDescriptor(model_config)
+    model.vlm.load_state_dict(vlm.state_dict())
+    model.generation_config = vlm.generation_config
+    return model, PointDescriptorProcessor(**parts, num_keypoint_tokens=model_config.num_keypoint_tokens)
+
+
+def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
+    """A new localizer over a base; arguments and result as for :func:`build_descriptor`."""
+    vlm, parts = _load_base(base)
+    tokenizer = parts["tokenizer"]
+    tokenizer.add_tokens([LOCATE_TOKEN], special_tokens=True)
+    model_config = PointLocalizerConfig(
+        vlm_config=vlm.config, locate_token_id=tokenizer.convert_tokens_to_ids(LOCATE_TOKEN), **config
+    )
+    model = PointLocalizer(model_config)
+    model.vlm.load_state_dict(vlm.state_dict())
+    return model, PointLocalizerProcessor(**parts)
+
+
+def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict]:
+    """The base model and the parts its processor is made of."""
+    processor = AutoProcessor.from_pretrained(base)
+    if AutoConfig.from_pretrained(base).model_type in _POINT_MODELS:
+        vlm = AutoModel.from_pretrained(base).vlm
+    else:
+        vlm = AutoModelForImageTextToText.from_pretrained(base)
+    if isinstance(processor, PromptProcessor):
+        name, kwargs = processor.base_processor_class, processor.base_processor_kwargs
+    else:
+        name = type(processor).__name__
+        own = {"image_processor", "tokenizer", "processor_class", "auto_map", "chat_template"}
+        kwargs = {k: v for k, v in processor.to_dict().items() if k not in own}
+    return vlm, {
+        "image_processor": processor.image_processor,
+        "tokenizer": processor.tokenizer,
+        "chat_template": processor.chat_template,
+        "base_processor_class": name,
+        "base_processor_kwargs": kwargs,
+    }

@@ -1,0 +1,65 @@
+"""Configuration of the Point Localizer: a base vision-language model and a head that reads a point off one token."""
+
+from transformers import PreTrainedConfig
+
+from .configuration_descriptor import nested_config
+from .configuration_vision_tower import ConvVisionConfig  # registers the bundled models' vision tower
+
+HEADS = ("heatmap", "mlp")
+
+
+class PointLocalizerConfig(PreTrainedConfig):
+    """Everything that rebuilds a :class:`PointLocalizer`.
+
+    Args:
+        vlm_config: configuration of the base (any ``AutoModelForImageTextToText``), as an object or a dict.
+        locate_token_id: id of ``<locate>``, the query token behind the description.
+        head: "heatmap" (default) or "mlp" (the paper's regression).
+        head_size: width of the head.
+        subcells: the heat map has this many cells per side within each cell of the vision grid.
+        target_sigma: standard deviation of the Gaussian training target, in shares of the image.
+        presence_weight: weight of the presence loss beside the point loss.
+        share_image_prefix: see :class:`PointDescriptorConfig`.
+
+    Raises:
+        ValueError: an unknown head.
+    """
+
+    model_type = "point_localizer"
+
+    def __init__(
+        self,
+        vlm_config: PreTrainedConfig | dict | None = None,
+        locate_token_id: int = 0,
+        head: str = "heatmap",
+        head_size: int = 128,
+        subcells: int = 2,
+        target_sigma: float = 0.02,
+        presence_weight: float = 0.2,
+        share_image_prefix: bool = False,
+        **kwargs,
+    ):
+        if head not in HEADS:
+            raise ValueError(f"head must be one of {HEADS}, got {head!r}")
+        self.vlm_config = nested_config(vlm_config)
+        self.locate_token_id = locate_token_id
+        self.head = head
+        self.head_size = head_size
+        self.subcells = subcells
+        self.target_sigma = target_sigma
+        self.presence_weight = presence_weight
+        self.share_image_prefix = share_image_prefix
+        self.keys_to_ignore_at_inference = ["heatmap_logits", "grid"]
+        super().__init__(**{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs})
+
+    @property
+    def image_token_id(self) -> int:
+        """Id of the base's image placeholder."""
+        return self.vlm_config.image_token_id
+
+    def get_text_config(self, decoder=None, encoder=None) -> PreTrainedConfig:
+        """The language model's configuration."""
+        return self if self.vlm_config is None else self.vlm_config.get_text_config(decoder=decoder, encoder=encoder)
+
+
+__all__ = ["ConvVisionConfig", "PointLocalizerConfig"]

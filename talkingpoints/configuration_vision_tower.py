@@ -1,0 +1,51 @@
+"""Configuration of the small convolutional vision tower that the bundled models use (see modeling_vision_tower)."""
+
+from transformers import AutoConfig, PreTrainedConfig
+
+
+class ConvVisionConfig(PreTrainedConfig):
+    """Convolutional stages down to 1/16 of the image, then transformer layers over the grid.
+
+    Args:
+        image_size: side of the square input in pixels; a multiple of 16.
+        hidden_size: width of the output tokens.
+        stage_widths: channels at strides 4, 8 and 16.
+        stage_depths: residual blocks at strides 4, 8 and 16.
+        num_hidden_layers: transformer layers over the stride-16 grid.
+        num_attention_heads: heads of each.
+        num_channels: input channels.
+    """
+
+    model_type = "talkingpoints_vision"
+
+    def __init__(
+        self,
+        image_size: int = 192,
+        hidden_size: int = 192,
+        stage_widths: tuple[int, int, int] = (48, 96, 192),
+        stage_depths: tuple[int, int, int] = (2, 2, 2),
+        num_hidden_layers: int = 1,
+        num_attention_heads: int = 4,
+        num_channels: int = 3,
+        **kwargs,
+    ):
+        if image_size % self.patch_size:
+            raise ValueError(f"image_size must be a multiple of {self.patch_size}, got {image_size}")
+        if hidden_size % num_attention_heads:
+            raise ValueError(f"hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}")
+        self.image_size = image_size
+        self.hidden_size = hidden_size
+        self.stage_widths = list(stage_widths)
+        self.stage_depths = list(stage_depths)
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.num_channels = num_channels
+        super().__init__(**kwargs)
+
+    @property
+    def patch_size(self) -> int:
+        """Pixels of the input per output token along a side (the tower's total stride)."""
+        return 16
+
+
+AutoConfig.register(ConvVisionConfig.model_type, ConvVisionConfig, exist_ok=True)

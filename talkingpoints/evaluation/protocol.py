@@ -1,0 +1,334 @@
+"""The protocol: which points are measured, which texts are read out for them, and which controls beside them.
+
+A text is worth what a listener makes of it: it goes through a localizer, and the error of the point that
+comes back is the text's error. Words alone buy most of mpck_img, so every figure stands beside rows that did
+not look: the centres, the text of another point, the blanked photo, a listener trained without images.
+
+A *row* is one text source through one listener with one view of the photo. More listeners, texts or views are
+more calls of `localized`; the report takes any set of rows.
+
+Leaves out: the figures (report.py) and loading, files and printing (training/evaluate.py).
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from datasets import Dataset
+from PIL import Image
+from tqdm.auto import tqdm
+
+from talkingpoints.data.examples import blind_image
+from talkingpoints.data.scenes import scene_of
+from talkingpoints.data.writer import point_facts, write
+from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, presence_summary, summarise
+from talkingpoints.images import load_image
+from talkingpoints.points import to_pixels
+
+MIN_BOX_SIDE_PX = 24.0
+ROW_ORDER = (
+    "descriptor",
+    "reference",
+    "image_centre",
+    "box_centre",
+    "shuffled",
+    "semantic",
+    "blanked",
+    "blind",
+)
+
+
+class Describer(Protocol):
+    """What is asked of a descriptor: `describe` of TalkingPoints, with a list of points."""
+
+    def describe(self, image: Any, point: Any, /) -> Any:
+        """List of (x, y) in pixels -> list of objects with `text`."""
+
+
+class Listener(Protocol):
+    """What is asked of a localizer: `localize` of TalkingPoints, with a list of texts."""
+
+    def localize(self, image: Any, text: Any, /) -> Any:
+        """List of texts -> list of objects with `unit`, `confidence`, `presence` and `found`."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The points, every row's predictions on them, and the figures (plain JSON values)."""
+
+    points: list[LabelledPoint]
+    rows: dict[str, RowPredictions]
+    report: dict[str, Any]
+
+
+def evaluate(
+    pair: Any,
+    dataset: Dataset,
+    *,
+    blind: Listener | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
+    progress: bool = True,
+) -> Evaluation:
+    """Run the whole protocol on one split.
+
+    Args:
+        pair: describes and localizes (a `TalkingPoints`).
+        dataset: rows as `load_keypoints` gives them.
+        blind: a listener trained without images; adds the row `blind`.
+        limit: measure on this many photos, evenly spaced over those that have points; None for all.
+        seed: of the written texts, the shuffling and the bootstrap.
+        resamples: bootstrap resamples.
+        progress: show progress bars.
+
+    Returns:
+        Points, predictions and report.
+
+    Raises:
+        ValueError: if the split has no point to measure, or all its points lie in one photo.
+        RuntimeError: if a listener returns something that is no point.
+    """
+    points = labelled_points(dataset, limit=limit)
+    donors = shuffled_donors(points, seed)
+    written = written_texts(dataset, points, ("full", "semantic"), seed, progress=progress)
+    reference = written["full"]
+    texts = {
+        "descriptor": described_texts(pair, dataset, points, progress=progress),
+        "reference": reference,
+        "shuffled": [reference[donor] for donor in donors],
+        "semantic": written["semantic"],
+    }
+    rows = localized(pair, dataset, points, texts, title="localize", progress=progress)
+    rows |= centre_rows(points)
+    blanked = {"blanked": reference}
+    rows |= localized(pair, dataset, points, blanked, view=mean_colour, title="blanked", progress=progress)
+    if blind is not None:
+        unseen = {"blind": reference}
+        rows |= localized(
+            blind, dataset, points, unseen, view=constant_grey, title="blind", progress=progress
+        )
+    rows = {name: rows[name] for name in ROW_ORDER if name in rows}
+    report = summarise(points, rows, seed=seed, resamples=resamples)
+    report |= presence_summary(points, rows["reference"], rows["shuffled"], donors)
+    return Evaluation(points, rows, report)
+
+
+def labelled_points(
+    dataset: Dataset, *, min_box_side_px: float = MIN_BOX_SIDE_PX, limit: int | None = None
+) -> list[LabelledPoint]:
+    """Every labelled keypoint of every object whose box is large enough, in the order of the dataset.
+
+    Args:
+        dataset: rows as `load_keypoints` gives them.
+        min_box_side_px: smallest width and height of an object's box, in pixels of the photo.
+        limit: keep this many photos, evenly spaced over those that have points; None for all.
+
+    Raises:
+        ValueError: if no point is left, or limit is under 1.
+    """
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1 photo; got {limit}")
+    photos: list[list[LabelledPoint]] = []
+    for row, record in enumerate(dataset.remove_columns("image")):
+        scene = scene_of(record)
+        height, width = scene.size
+        photo_labels = frozenset(thing.label for thing in scene.objects)
+        points = []
+        for object_index, thing in enumerate(scene.objects):
+            x0, y0, x1, y1 = thing.box
+            shorter_side_px = min((x1 - x0) * width, (y1 - y0) * height)
+            if shorter_side_px < min_box_side_px - 1e-6:  # 24 px, divided and multiplied by a side, is 24 px
+                continue
+            for keypoint in thing.keypoints:
+                where = (row, int(record["image_id"]), object_index, thing.label, keypoint.name)
+                point = (keypoint.x, keypoint.y)
+                points.append(LabelledPoint(*where, point, thing.box, (height, width), photo_labels))
+        if points:
+            photos.append(points)
+    if not photos:
+        raise ValueError(
+            f"no labelled keypoint on an object of at least {min_box_side_px:g} px a side "
+            f"in {len(dataset)} photos; check the directory and the split"
+        )
+    if limit is not None and limit < len(photos):
+        photos = [photos[index * len(photos) // limit] for index in range(limit)]
+    return [point for photo in photos for point in photo]
+
+
+def shuffled_donors(points: Sequence[LabelledPoint], seed: int) -> list[int]:
+    """For each point the index of another one, drawn evenly from those of the other photos.
+
+    Raises:
+        ValueError: if all points lie in one photo.
+    """
+    rows = np.array([point.row for point in points])
+    if len(np.unique(rows)) < 2:
+        raise ValueError(
+            "the shuffled row needs points in at least two photos; raise limit or take another split"
+        )
+    rng = random.Random(f"{seed} shuffled")
+    donors = []
+    for row in rows:
+        donor = rng.randrange(len(points))
+        while rows[donor] == row:
+            donor = rng.randrange(len(points))
+        donors.append(donor)
+    return donors
+
+
+def written_texts(
+    dataset: Dataset,
+    points: Sequence[LabelledPoint],
+    styles: Sequence[str],
+    seed: int,
+    *,
+    progress: bool = False,
+) -> dict[str, list[str]]:
+    """The writer's text for each point, by style.
+
+    Each text has its own generator, seeded by the seed, the style, the photo, the object and the keypoint: it
+    does not depend on what else is measured.
+    """
+    texts: dict[str, list[str]] = {style: [""] * len(points) for style in styles}
+    for row, indices in tqdm(_by_photo(points).items(), desc="write", unit="photo", disable=not progress):
+        record = dataset[row]
+        scene = scene_of(record)
+        pixels = np.asarray(_photo(record))
+        for index in indices:
+            point = points[index]
+            facts = point_facts(scene, point.point, pixels, point.object_index, point.name)
+            for style in styles:
+                rng = random.Random(f"{seed} {style} {point.image_id} {point.object_index} {point.name}")
+                texts[style][index] = write(facts, style, rng)
+    return texts
+
+
+def described_texts(
+    describer: Describer, dataset: Dataset, points: Sequence[LabelledPoint], *, progress: bool = False
+) -> list[str]:
+    """The descriptor's text for each point; all points of a photo in one call."""
+    texts = [""] * len(points)
+    for row, indices in tqdm(_by_photo(points).items(), desc="describe", unit="photo", disable=not progress):
+        image = _photo(dataset[row])
+        points_px = to_pixels([points[index].point for index in indices], points[indices[0]].size)
+        descriptions = describer.describe(image, [(float(x), float(y)) for x, y in points_px])
+        for index, description in zip(indices, descriptions, strict=True):
+            texts[index] = description.text
+    return texts
+
+
+def as_is(image: Image.Image) -> Image.Image:
+    """The photo itself."""
+    return image
+
+
+def mean_colour(image: Image.Image) -> Image.Image:
+    """The photo replaced by its mean colour, in its own size."""
+    red, green, blue = np.asarray(image).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
+    return Image.new("RGB", image.size, (red, green, blue))
+
+
+def constant_grey(image: Image.Image) -> Image.Image:
+    """The one grey image that the blind listener was trained on, whatever the photo."""
+    del image
+    return blind_image()
+
+
+def localized(
+    listener: Listener,
+    dataset: Dataset,
+    points: Sequence[LabelledPoint],
+    texts: Mapping[str, Sequence[str]],
+    *,
+    view: Callable[[Image.Image], Image.Image] = as_is,
+    title: str = "localize",
+    progress: bool = False,
+) -> dict[str, RowPredictions]:
+    """Send texts through a listener; all texts of a photo, of all rows, in one call.
+
+    Args:
+        listener: localizes lists of texts.
+        dataset: the photos that the points lie in.
+        points: n points.
+        texts: by row name, n texts each. An empty text is no answer: the listener is not asked.
+        view: what the listener gets to see of a photo.
+        title: name of the progress bar.
+        progress: show it.
+
+    Returns:
+        Predictions by row name.
+
+    Raises:
+        ValueError: if a row does not have one text a point.
+        RuntimeError: if the listener returns a point that is no number, or a confidence (NaN: it has none) or
+            presence outside [0, 1].
+    """
+    for name, row_texts in texts.items():
+        if len(row_texts) != len(points):
+            raise ValueError(f"row {name!r} has {len(row_texts)} texts for {len(points)} points")
+    names = list(texts)
+    shape = (len(names), len(points))
+    predictions = np.full((*shape, 2), np.nan)
+    confidence, presence, found = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    for row, indices in tqdm(_by_photo(points).items(), desc=title, unit="photo", disable=not progress):
+        cells = [(n, i) for n, name in enumerate(names) for i in indices if texts[name][i].strip()]
+        if not cells:
+            continue
+        image = view(_photo(dataset[row]))
+        answers = listener.localize(image, [texts[names[n]][i] for n, i in cells])
+        for (n, i), answer in zip(cells, answers, strict=True):
+            _check_answer(answer, texts[names[n]][i], points[i])
+            predictions[n, i] = answer.unit
+            confidence[n, i] = np.minimum(
+                answer.confidence, 1.0
+            )  # a mass summed in float32 may round to above 1
+            presence[n, i], found[n, i] = answer.presence, answer.found
+    return {
+        name: RowPredictions(predictions[n], confidence[n], presence[n], found[n], tuple(texts[name]))
+        for n, name in enumerate(names)
+    }
+
+
+def centre_rows(points: Sequence[LabelledPoint]) -> dict[str, RowPredictions]:
+    """The rows that need no listener: centre of the image, centre of the object's box."""
+    boxes = np.array([point.box for point in points])
+    nothing, no = np.full(len(points), np.nan), np.zeros(len(points), dtype=bool)
+    centres = {
+        "image_centre": np.full((len(points), 2), 0.5),
+        "box_centre": (boxes[:, :2] + boxes[:, 2:]) / 2.0,
+    }
+    return {name: RowPredictions(centre, nothing, nothing, no, None) for name, centre in centres.items()}
+
+
+def _by_photo(points: Sequence[LabelledPoint]) -> dict[int, list[int]]:
+    """Row of the dataset -> indices of its points, in their order."""
+    photos: dict[int, list[int]] = {}
+    for index, point in enumerate(points):
+        photos.setdefault(point.row, []).append(index)
+    return photos
+
+
+def _photo(record: Mapping[str, Any]) -> Image.Image:
+    """The photo of a dataset row, checked to be as large as its annotation says."""
+    image = load_image(record["image"])
+    if image.size != (record["width"], record["height"]):
+        raise ValueError(
+            f"{record['file_name']} is {image.width} x {image.height} px, but its annotation says "
+            f"{record['width']} x {record['height']}; annotations must be in pixels of the stored photo"
+        )
+    return image
+
+
+def _check_answer(answer: Any, text: str, point: LabelledPoint) -> None:
+    """A broken model must not pass for a bad one."""
+    calibrated = math.isnan(answer.confidence) or 0.0 <= answer.confidence <= 1.0 + 1e-3
+    if not (np.isfinite(answer.unit).all() and calibrated and 0.0 <= answer.presence <= 1.0):
+        raise RuntimeError(
+            f"the listener answered {answer.unit}, confidence {answer.confidence}, "
+            f"presence {answer.presence} to {text!r} on image {point.image_id}; "
+            "expected a finite point, a confidence in [0, 1] (NaN if it has none) and a presence in [0, 1]"
+        )

@@ -1,0 +1,206 @@
+"""Points and what was predicted for them -> the figures of the report, as plain JSON values.
+
+Pure functions over arrays: predictions that were saved earlier can be summarised again.
+
+Leaves out: how predictions come about (protocol.py), metrics (pck.py), intervals (bootstrap.py), printing
+(training/evaluate.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from talkingpoints.evaluation import bootstrap, pck
+
+CORRECT_WITHIN = 0.1  # a confidence is read as the chance that the unit error is at most this
+DIFFERENCES = (("reference", "blind"), ("descriptor", "reference"))
+
+
+@dataclass(frozen=True)
+class LabelledPoint:
+    """One labelled keypoint of the split.
+
+    Attributes:
+        row: row of the dataset.
+        image_id: id of the photo.
+        object_index: which object of the scene it belongs to.
+        label: the object's category.
+        name: the keypoint's name.
+        point: unit point (x, y).
+        box: the object's box (x0, y0, x1, y1), unit.
+        size: the photo's (height, width) in pixels.
+        photo_labels: categories of all objects of the photo.
+    """
+
+    row: int
+    image_id: int
+    object_index: int
+    label: str
+    name: str
+    point: tuple[float, float]
+    box: tuple[float, float, float, float]
+    size: tuple[int, int]
+    photo_labels: frozenset[str]
+
+
+@dataclass(frozen=True)
+class RowPredictions:
+    """What came back for each point, in the order of the points.
+
+    Attributes:
+        predictions: (n, 2) unit points (x, y); NaN where the text was empty.
+        confidence: (n,) in [0, 1]; NaN where no listener was asked, or all NaN where the listener has none.
+        presence: (n,) in [0, 1]; NaN where no listener was asked.
+        found: (n,) booleans; False where no listener was asked.
+        texts: the n texts, or None for a row without text.
+    """
+
+    predictions: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    presence: NDArray[np.float64]
+    found: NDArray[np.bool_]
+    texts: tuple[str, ...] | None
+
+
+def summarise(
+    points: Sequence[LabelledPoint],
+    rows: Mapping[str, RowPredictions],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """All figures that need nothing but points and predictions.
+
+    Args:
+        points: the n points.
+        rows: by name, predictions on these points.
+        seed: of the bootstrap.
+        resamples: bootstrap resamples.
+
+    Returns:
+        `n_images`, `n_points`; `rows`: by name, as `row_figures`; `differences`: for the pairs of
+        `DIFFERENCES` that were both measured, {"mpck_img", "ci95"} of the first minus the second, paired over
+        images; `by_label`: by category, `n_points` and the mpck_img of reference and descriptor;
+        `calibration`: by row that has one, the expected calibration error of the confidence; `n_empty`: by
+        row, how many texts were empty and count as misses.
+    """
+    images = np.array([point.row for point in points])
+    labels = np.array([point.label for point in points])
+    scores = {name: image_scores(points, row) for name, row in rows.items()}
+    options = {"seed": seed, "resamples": resamples}
+    report: dict[str, Any] = {
+        "n_images": len(np.unique(images)),
+        "n_points": len(points),
+        "rows": {name: row_figures(points, row, **options) for name, row in rows.items()},
+        "differences": {},
+        "by_label": {},
+        "calibration": {},
+        "n_empty": {
+            name: len(row.texts) - _answered(row).sum().item() for name, row in rows.items() if row.texts
+        },
+    }
+    for first, second in DIFFERENCES:
+        if first in rows and second in rows:
+            interval = bootstrap.bootstrap_difference(scores[first], scores[second], images, **options)
+            difference = {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]}
+            report["differences"][f"{first}_minus_{second}"] = difference
+    for label in np.unique(labels).tolist():
+        of_label = labels == label
+        figures = {
+            name: scores[name][of_label].mean().item() for name in ("reference", "descriptor") if name in rows
+        }
+        report["by_label"][label] = {"n_points": int(of_label.sum()), **figures}
+    for name in ("reference", "descriptor"):
+        if name in rows and np.isfinite(rows[name].confidence).any():
+            given = np.isfinite(rows[name].confidence)
+            correct = _unit_errors(points, rows[name])[given] <= CORRECT_WITHIN
+            error = pck.expected_calibration_error(rows[name].confidence[given], correct)
+            report["calibration"][name] = error
+    return report
+
+
+def row_figures(
+    points: Sequence[LabelledPoint], row: RowPredictions, *, seed: int = 0, resamples: int = 1000
+) -> dict[str, Any]:
+    """One row of the table.
+
+    Returns:
+        `mpck_img` (0..100), its `ci95` [low, high] by bootstrap over images, `pck_img` by threshold (0..100),
+        `mpck_bbox` (0..100), `median_error_px` (pixels of the photo as it lies in the dataset; None if more
+        than half of the points have no answer) and `auc` (0..100).
+    """
+    errors = _unit_errors(points, row)
+    sizes = np.array([point.size for point in points], dtype=np.float64)
+    errors_px = pck.pixel_errors(row.predictions, _truths(points), sizes)
+    boxes = np.array([point.box for point in points])
+    sides_px = ((boxes[:, 2:] - boxes[:, :2]) * sizes[:, ::-1]).max(axis=1)
+    images = np.array([point.row for point in points])
+    interval = bootstrap.bootstrap_mean(image_scores(points, row), images, seed=seed, resamples=resamples)
+    median = float(np.median(errors_px))
+    return {
+        "mpck_img": interval.mean,
+        "ci95": [interval.low, interval.high],
+        "pck_img": {f"{threshold:g}": pck.pck(errors, threshold) for threshold in pck.PCK_IMG_THRESHOLDS},
+        "mpck_bbox": pck.mean_pck(errors_px / sides_px, pck.MPCK_BBOX_THRESHOLDS),
+        "median_error_px": median if np.isfinite(median) else None,
+        "auc": pck.auc(errors),
+    }
+
+
+def image_scores(points: Sequence[LabelledPoint], row: RowPredictions) -> NDArray[np.float64]:
+    """(n,) what each point adds to mpck_img, 0..100: what bootstrap and paired differences work on."""
+    return pck.point_scores(_unit_errors(points, row), pck.MPCK_IMG_THRESHOLDS)
+
+
+def presence_summary(
+    points: Sequence[LabelledPoint],
+    reference: RowPredictions,
+    shuffled: RowPredictions,
+    donors: Sequence[int],
+) -> dict[str, Any]:
+    """How well the presence tells texts of the photo from texts of a category that the photo does not show.
+
+    Present: the reference texts. Absent: those shuffled texts whose donor's category the photo does not show.
+
+    Returns:
+        `presence_roc_auc` in 0..1 and `presence`: `n_present`, `n_absent`, mean presence and share found on
+        both; the area and the absent figures are None where the split has one category only.
+    """
+    absent = np.array(
+        [points[donor].label not in point.photo_labels for donor, point in zip(donors, points, strict=True)]
+    )
+    absent &= _answered(shuffled)
+    present = _answered(reference)
+    area = None
+    if present.any() and absent.any():
+        area = pck.roc_auc(reference.presence[present], shuffled.presence[absent])
+    return {
+        "presence_roc_auc": area,
+        "presence": {
+            "n_present": int(present.sum()),
+            "n_absent": int(absent.sum()),
+            "mean_present": _mean(reference.presence[present]),
+            "mean_absent": _mean(shuffled.presence[absent]),
+            "found_present": _mean(reference.found[present]),
+            "found_absent": _mean(shuffled.found[absent]),
+        },
+    }
+
+
+def _answered(row: RowPredictions) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(row.predictions).all(axis=1), dtype=bool)
+
+
+def _truths(points: Sequence[LabelledPoint]) -> NDArray[np.float64]:
+    return np.array([point.point for point in points], dtype=np.float64)
+
+
+def _unit_errors(points: Sequence[LabelledPoint], row: RowPredictions) -> NDArray[np.float64]:
+    return pck.unit_errors(row.predictions, _truths(points))
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,243 @@
+"""The Point Descriptor: image + point -> text.
+
+A base vision-language model with a keypoint encoder. The point travels in the prompt: two location tokens (x, then y)
+and K ``<point>`` placeholders. The model reads the coordinates back from ``input_ids``, encodes the photo around them
+and puts the result at the placeholders; the language model does the rest. No extra tensor exists, so every trainer,
+generation loop and server that passes ``input_ids`` works.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoModelForImageTextToText,
+    Cache,
+    GenerationMixin,
+    LogitsProcessorList,
+    PreTrainedModel,
+    SuppressTokensLogitsProcessor,
+)
+from transformers.modeling_outputs import ModelOutput
+
+from .configuration_descriptor import PointDescriptorConfig
+from .keypoint_encoder import KeypointEncoder
+from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
+from .points import LOCATION_BINS
+from .vision_language import (
+    VISION_INPUTS,
+    VisualFeatures,
+    embeddings_at,
+    encode_images,
+    rows_per_image,
+    run_with_shared_prefix,
+    shared_prefix_length,
+)
+
+
+@dataclass
+class PointDescriptorOutput(ModelOutput):
+    """Output of :class:`PointDescriptor`.
+
+    Attributes:
+        loss: () mean cross-entropy of the answer's tokens, if ``labels`` were given.
+        logits: (R, S, V); with a shared image prefix S counts the tokens behind the prefix only.
+        past_key_values: the base model's cache.
+        hidden_states, attentions: the base model's, if asked for.
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple | None = None
+    attentions: tuple | None = None
+
+
+class PointDescriptor(PreTrainedModel, GenerationMixin):
+    """Describes points of photos.
+
+    Example:
+        >>> processor = AutoProcessor.from_pretrained(folder)
+        >>> model = AutoModel.from_pretrained(folder)
+        >>> inputs = processor(images=[photo], points=[[(0.4, 0.3)]], return_tensors="pt")  # unit square
+        >>> processor.batch_decode(model.generate(**inputs)[:, inputs["input_ids"].shape[1]:], skip_special_tokens=True)
+    """
+
+    config_class = PointDescriptorConfig
+    base_model_prefix = "backbone"  # TRL's fused head calls ``model.base_model(...)``: it must inject points too
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PointDescriptorConfig):
+        super().__init__(config)
+        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config)
+        self.keypoint_encoder = KeypointEncoder(
+            config.get_text_config().hidden_size,
+            config.num_keypoint_tokens,
+            config.encoder_heads,
+            config.encoder_layers,
+            config.sigma,
+            config.window_threshold,
+            config.attention_region,
+        )
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, KeypointEncoder):
+            nn.init.normal_(module.prompt, std=0.02)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.vlm.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.vlm.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.vlm.get_output_embeddings()
+
+    def set_output_embeddings(self, value: nn.Module) -> None:
+        self.vlm.set_output_embeddings(value)
+
+    def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
+        """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
+        return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})
+
+    def read_points(self, input_ids: torch.Tensor) -> torch.Tensor | None:
+        """The points that prompts carry.
+
+        Args:
+            input_ids: (R, S).
+
+        Returns:
+            Unit points (R, 2), or None where no row holds a location token.
+
+        Raises:
+            ValueError: a row holds another number of location tokens than two.
+        """
+        is_location = self._is_location(input_ids)
+        counts = is_location.sum(1)
+        if not counts.any():
+            return None
+        if not (counts == 2).all():
+            raise ValueError(f"each row needs 2 location tokens (x, then y), got {counts.tolist()}")
+        bins = (input_ids[is_location] - self.config.location_token_id).view(-1, 2)
+        return (bins.float() + 0.5) / LOCATION_BINS
+
+    def _is_location(self, input_ids: torch.Tensor) -> torch.Tensor:
+        first = self.config.location_token_id
+        return (input_ids >= first) & (input_ids < first + LOCATION_BINS)
+
+    def _prepare(self, input_ids: torch.Tensor, visual: VisualFeatures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """For as many images as rows: ids that all lie in the base vocabulary, the mask of the placeholders (R, S),
+        and the keypoint tokens to put there (R, K, D)."""
+        points = self.read_points(input_ids)
+        mask = input_ids == self.config.point_token_id
+        if points is None:
+            return input_ids, torch.zeros_like(mask), visual.tokens.new_zeros(len(input_ids), 0, visual.tokens.shape[-1])
+        keypoints = self.keypoint_encoder(visual.tokens, visual.valid, visual.centers, points)
+        return input_ids.masked_fill(mask | self._is_location(input_ids), 0), mask, keypoints
+
+    def _call(self, run: Callable, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict) -> Any:
+        """Call a method of the base model with the image encoded and the points of the prompt injected."""
+        vision_inputs = {k: kwargs.pop(k) for k in VISION_INPUTS if k in kwargs}
+        if input_ids is None or (visual is None and vision_inputs.get("pixel_values") is None):
+            return run(input_ids=input_ids, **kwargs)  # decoding steps, and text without an image
+        if visual is None:
+            visual = self.encode_images(**vision_inputs)
+        visual = visual.repeat(rows_per_image(len(input_ids), len(visual)))
+        input_ids, mask, keypoints = self._prepare(input_ids, visual)
+        kept = {k: v for k, v in vision_inputs.items() if k in ("image_grid_thw", "image_sizes") and v is not None}
+        with embeddings_at(self.vlm, mask, keypoints):
+            return run(input_ids=input_ids, mm_encoder_outputs={"image": visual.encoder_output}, **kept, **kwargs)
+
+    def backbone(self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs) -> Any:
+        """The base model without its language-modelling head, points injected."""
+        return self._call(self.vlm.base_model, input_ids, visual, kwargs)
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        labels: torch.LongTensor | None = None,
+        visual: VisualFeatures | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs,
+    ) -> PointDescriptorOutput:
+        """Args:
+            input_ids: (R, S) prompts with their points, R a multiple of the images.
+            attention_mask: (R, S), 0 on padding.
+            pixel_values: as the image processor gives them.
+            labels: (R, S), -100 where no loss is wanted.
+            visual: from :meth:`encode_images`, instead of ``pixel_values``.
+            logits_to_keep: of the base model.
+
+        Raises:
+            ValueError: wrong counts of location or placeholder tokens, or rows that are no multiple of the images.
+        """
+        inputs = {**kwargs, "attention_mask": attention_mask, "pixel_values": pixel_values}
+        inputs = {k: v for k, v in inputs.items() if v is not None}
+        if self.config.share_image_prefix and labels is not None and attention_mask is not None:
+            output = self._forward_shared(input_ids, labels, visual, inputs)
+            if output is not None:
+                return output
+        output = self._call(
+            self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep}
+        )
+        return PointDescriptorOutput(
+            loss=output.loss,
+            logits=output.logits,
+            past_key_values=output.past_key_values,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+
+    def _forward_shared(
+        self, input_ids: torch.Tensor, labels: torch.Tensor, visual: VisualFeatures | None, inputs: dict
+    ) -> PointDescriptorOutput | None:
+        """Training forward with each image's prefix run once for its rows; None if there is nothing to share."""
+        if visual is None:
+            visual = self.encode_images(**{k: v for k, v in inputs.items() if k in VISION_INPUTS})
+        times = rows_per_image(len(input_ids), len(visual))
+        length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+        if length == 0:
+            return None
+        input_ids, mask, keypoints = self._prepare(input_ids, visual.repeat(times))
+        output = run_with_shared_prefix(
+            self.vlm, input_ids, inputs["attention_mask"], visual, times, length, mask, keypoints
+        )
+        targets = nn.functional.pad(labels[:, length + 1 :], (0, 1), value=-100)
+        answered = targets != -100  # the head runs on the answer's tokens only
+        logits = self.vlm.get_output_embeddings()(output.last_hidden_state[answered])
+        loss = nn.functional.cross_entropy(logits.float(), targets[answered])
+        return PointDescriptorOutput(loss=loss, past_key_values=output.past_key_values)
+
+    @torch.no_grad()
+    def generate(
+        self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs
+    ) -> torch.LongTensor:
+        """Write the answers; arguments and result as in transformers' ``generate``. Image, point and location tokens
+        are never written."""
+        self.vlm.generation_config = self.generation_config
+        vocabulary = self.config.get_text_config().vocab_size
+        suppressed = [t for t in (self.config.image_token_id, self.config.point_token_id) if t < vocabulary]
+        processors = LogitsProcessorList([SuppressTokensLogitsProcessor(suppressed, device=input_ids.device)])
+        processors.extend(kwargs.pop("logits_processor", None) or [])
+        output = self._call(self.vlm.generate, input_ids, visual, {**kwargs, "logits_processor": processors})
+        sequences = output if isinstance(output, torch.Tensor) else output.sequences
+        # callers get their prompt back as they gave it: score it again and the point is still in it
+        sequences[:, : input_ids.shape[1]] = input_ids.repeat_interleave(len(sequences) // len(input_ids), 0)
+        return output
+
+
+PointDescriptor.register_for_auto_class("AutoModel")
+__all__ = ["ConvVisionModel", "PointDescriptor", "PointDescriptorOutput"]

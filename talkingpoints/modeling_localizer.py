@@ -1,0 +1,201 @@
+"""The Point Localizer: image + text -> point, heat map, confidence, and whether the thing is in the image at all.
+
+A base vision-language model reads the photo and the description; one learned query token behind the text gathers
+where it is. One forward pass, no decoding.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import AutoModelForImageTextToText, PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+from .configuration_localizer import PointLocalizerConfig
+from .localizer_heads import HeatmapHead, PointHead, best_points, gaussian_target, subcell_centers
+from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
+from .vision_language import (
+    VISION_INPUTS,
+    VisualFeatures,
+    embeddings_at,
+    encode_images,
+    rows_per_image,
+    run_with_shared_prefix,
+    shared_prefix_length,
+)
+
+
+@dataclass
+class PointLocalizerOutput(ModelOutput):
+    """Output of :class:`PointLocalizer` for R rows of text.
+
+    Attributes:
+        loss: () if ``points`` or ``presence`` were given: point loss + ``presence_weight`` x presence loss.
+        points: (R, 2) unit points (x, y).
+        confidence: (R,) probability that the point is within 0.1 of the image of the right place, given that the
+            thing is there; NaN with the MLP head, which has no heat map.
+        presence_logits: (R,) above 0: the thing is in the image.
+        heatmap_logits: (R, N, s * s) scores of the sub-cells, None with the MLP head.
+        grid: (height, width) of the first image's vision grid.
+    """
+
+    loss: torch.FloatTensor | None = None
+    points: torch.FloatTensor | None = None
+    confidence: torch.FloatTensor | None = None
+    presence_logits: torch.FloatTensor | None = None
+    heatmap_logits: torch.FloatTensor | None = None
+    grid: tuple[int, int] | None = None
+
+
+class PointLocalizer(PreTrainedModel):
+    """Finds described points in photos.
+
+    Example:
+        >>> processor = AutoProcessor.from_pretrained(folder)
+        >>> model = AutoModel.from_pretrained(folder)
+        >>> inputs = processor(images=[photo], texts=[["the dog's left ear"]], return_tensors="pt")
+        >>> processor.post_process(model(**inputs), sizes=[(photo.height, photo.width)])
+    """
+
+    config_class = PointLocalizerConfig
+    base_model_prefix = "vlm"
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PointLocalizerConfig):
+        super().__init__(config)
+        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config)
+        hidden_size = config.get_text_config().hidden_size
+        self.query = nn.Parameter(torch.empty(hidden_size))
+        if config.head == "heatmap":
+            self.head = HeatmapHead(hidden_size, config.head_size, config.subcells)
+        else:
+            self.head = PointHead(hidden_size, config.head_size)
+        self.presence = nn.Linear(hidden_size, 1)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, PointLocalizer):
+            nn.init.normal_(module.query, std=0.02)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.vlm.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.vlm.set_input_embeddings(value)
+
+    def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
+        """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
+        return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        visual: VisualFeatures | None = None,
+        points: torch.Tensor | None = None,
+        presence: torch.Tensor | None = None,
+        **kwargs,
+    ) -> PointLocalizerOutput:
+        """Args:
+            input_ids: (R, S) prompts, R a multiple of the images.
+            attention_mask: (R, S), 0 on padding.
+            pixel_values: as the image processor gives them.
+            visual: from :meth:`encode_images`, instead of ``pixel_values``.
+            points: (R, 2) unit points to learn.
+            presence: (R,) 1 where the text speaks of this image, 0 where not (then its point is ignored).
+
+        Raises:
+            ValueError: no image, rows that are no multiple of the images, or rows without exactly one query token.
+        """
+        if visual is None:
+            if pixel_values is None:
+                raise ValueError("the localizer needs pixel_values or visual")
+            visual = self.encode_images(pixel_values=pixel_values, **kwargs)
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        times = rows_per_image(len(input_ids), len(visual))
+        query = self._query_state(input_ids, attention_mask, visual, times, kwargs)
+        presence_logits = self.presence(query)[:, 0].float()
+        found = scores = centers = None
+        confidence = torch.full_like(presence_logits, torch.nan)
+        if self.config.head == "heatmap":
+            scores = self.head(visual.tokens, visual.centers, query, times).float()
+            scores = scores.masked_fill(~visual.valid.repeat_interleave(times, 0)[..., None], -torch.inf)
+            centers = subcell_centers(visual.centers, visual.grids, self.config.subcells).flatten(1, 2)
+            if not self.training:
+                probabilities = scores.flatten(1).softmax(-1).unflatten(0, (-1, times))
+                found, confidence = (x.flatten(0, 1) for x in best_points(probabilities, centers))
+        else:
+            found = self.head(query).float()
+        loss = None
+        if points is not None:
+            loss = self._loss(scores, centers, found, presence_logits, points, presence)
+        return PointLocalizerOutput(
+            loss=loss,
+            points=found,
+            confidence=confidence,
+            presence_logits=presence_logits,
+            heatmap_logits=scores,
+            grid=visual.grids[0],
+        )
+
+    def _query_state(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, visual: VisualFeatures, times: int, kwargs: dict
+    ) -> torch.Tensor:
+        """Hidden state of the query token, (R, D)."""
+        mask = input_ids == self.config.locate_token_id
+        if not (mask.sum(1) == 1).all():
+            raise ValueError(f"each row needs exactly one query token, got {mask.sum(1).tolist()}")
+        input_ids = input_ids.masked_fill(mask, 0)
+        values = self.query.expand(len(input_ids), 1, -1)
+        length = 0
+        if self.config.share_image_prefix:
+            length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+        if length:
+            output = run_with_shared_prefix(
+                self.vlm, input_ids, attention_mask, visual, times, length, mask, values
+            )
+        else:
+            features = visual.repeat(times).encoder_output
+            kept = {k: v for k, v in kwargs.items() if k not in VISION_INPUTS or k in ("image_grid_thw", "image_sizes")}
+            with embeddings_at(self.vlm, mask, values):
+                output = self.vlm.base_model(
+                    input_ids=input_ids, attention_mask=attention_mask, mm_encoder_outputs={"image": features}, **kept
+                )
+        return output.last_hidden_state[mask[:, length:]]
+
+    def _loss(
+        self,
+        scores: torch.Tensor | None,
+        centers: torch.Tensor | None,
+        found: torch.Tensor | None,
+        presence_logits: torch.Tensor,
+        points: torch.Tensor,
+        presence: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Cross-entropy against a Gaussian (heat map) or squared error (the paper's), plus the presence loss."""
+        if presence is None:
+            presence = torch.ones_like(presence_logits)
+        here = presence > 0.5
+        if self.config.head == "heatmap":
+            centers = centers.repeat_interleave(len(points) // len(centers), 0)
+            target = gaussian_target(points, centers, self.config.target_sigma)
+            errors = -(target * scores.flatten(1).log_softmax(-1).clamp_min(-1e4)).sum(-1)
+        else:
+            errors = ((found - points) ** 2).sum(-1)
+        point_loss = (errors * here).sum() / here.sum().clamp_min(1)
+        presence_loss = nn.functional.binary_cross_entropy_with_logits(presence_logits, presence.float())
+        return point_loss + self.config.presence_weight * presence_loss
+
+
+PointLocalizer.register_for_auto_class("AutoModel")
+__all__ = ["ConvVisionModel", "PointLocalizer", "PointLocalizerOutput"]

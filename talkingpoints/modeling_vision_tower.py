@@ -1,0 +1,125 @@
+"""A vision tower for models trained from scratch on a few thousand photos.
+
+Residual 3x3 convolutions (He et al., arXiv 1512.03385) down to stride 16, where their locality makes up for the
+missing pretraining, then transformer layers over the grid, so that every token knows the whole photo. Registered
+for ``AutoModel``, so that any transformers vision-language model can nest it as its ``vision_config``.
+"""
+
+import torch
+from torch import nn
+from transformers import AutoModel, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from .configuration_vision_tower import ConvVisionConfig
+from .keypoint_encoder import cell_centers, encode_points
+
+
+class ConvBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation around a residual connection; the first may halve the grid."""
+
+    def __init__(self, width_in: int, width: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.shortcut = None
+        if stride != 1 or width_in != width:
+            self.shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        residual = x if self.shortcut is None else self.shortcut(x)
+        x = torch.relu(self.norm1(self.conv1(x)))
+        return torch.relu(self.norm2(self.conv2(x)) + residual)
+
+
+class GridLayer(nn.Module):
+    """Pre-norm transformer encoder layer over all cells of the grid."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 3 * width)
+        self.down = nn.Linear(3 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, cells, width = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, cells, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        attended = nn.functional.scaled_dot_product_attention(query, key, value)
+        x = x + self.out(attended.transpose(1, 2).reshape(batch, cells, width))
+        return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+
+
+class ConvVisionModel(PreTrainedModel):
+    """Image (B, C, image_size, image_size) -> tokens (B, (image_size / 16)^2, hidden_size), row by row."""
+
+    config_class = ConvVisionConfig
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    base_model_prefix = "vision_tower"
+    supports_gradient_checkpointing = False
+    _no_split_modules = ["ConvBlock", "GridLayer"]
+
+    def __init__(self, config: ConvVisionConfig):
+        super().__init__(config)
+        widths, depths = config.stage_widths, config.stage_depths
+        self.stem = nn.Sequential(
+            nn.Conv2d(config.num_channels, widths[0] // 2, 3, 2, padding=1, bias=False),
+            nn.BatchNorm2d(widths[0] // 2),
+            nn.ReLU(),
+        )
+        blocks, width_in = [], widths[0] // 2
+        for width, depth in zip(widths, depths, strict=True):
+            for i in range(depth):
+                blocks.append(ConvBlock(width_in, width, stride=2 if i == 0 else 1))
+                width_in = width
+        self.blocks = nn.Sequential(*blocks)
+        self.project = nn.Conv2d(width_in, config.hidden_size, 1)
+        cells = (config.image_size // config.patch_size) ** 2
+        self.positions = nn.Parameter(torch.zeros(cells, config.hidden_size))
+        self.layers = nn.ModuleList(
+            GridLayer(config.hidden_size, config.num_attention_heads) for _ in range(config.num_hidden_layers)
+        )
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, ConvVisionModel):
+            side = self.config.image_size // self.config.patch_size
+            places = encode_points(cell_centers(side, side, module.positions.device), self.config.hidden_size)
+            module.positions.copy_(0.5 * places)  # learned from there on
+
+    def forward(self, pixel_values: torch.Tensor, return_dict: bool = True, **kwargs) -> BaseModelOutputWithPooling:
+        """Args:
+            pixel_values: (B, C, image_size, image_size), normalised by the image processor.
+            return_dict: kept for the callers' sake; the output is always a ``ModelOutput``.
+
+        Returns:
+            ``last_hidden_state`` and ``hidden_states[-1]``: (B, cells, hidden_size).
+
+        Raises:
+            ValueError: another image size.
+        """
+        size = self.config.image_size
+        if tuple(pixel_values.shape[-2:]) != (size, size):
+            raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
+        # channels_last: on CPU the convolutions run about twice as fast
+        x = pixel_values.to(self.project.weight.dtype).contiguous(memory_format=torch.channels_last)
+        x = self.project(self.blocks(self.stem(x)))
+        x = x.flatten(2).transpose(1, 2) + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        x = self.norm(x)
+        return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
+
+
+AutoModel.register(ConvVisionConfig, ConvVisionModel, exist_ok=True)

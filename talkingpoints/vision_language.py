@@ -1,0 +1,196 @@
+"""What the point models need of a base vision-language model, in one place.
+
+Image tokens and the grid they lie on, embeddings injected at placeholder tokens, and one encoding of an image shared
+by many rows of text. What differs between model families is decided here and nowhere else; the rest of the package
+talks to these functions. The base model keeps its own forward and generate: it is handed ``input_ids`` and the
+encoded image, so its position ids, masks and caches stay native.
+"""
+
+import inspect
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+
+from .keypoint_encoder import cell_centers
+
+VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes")
+"""Names under which the families' image processors hand over images."""
+
+_FAR_AWAY = 9.0  # unit coordinate of padding cells: outside every window
+
+
+@dataclass
+class VisualFeatures:
+    """Encoded images.
+
+    Attributes:
+        encoder_output: what the base model's ``forward`` takes as ``mm_encoder_outputs["image"]``.
+        tokens: (B, N, D) image tokens at the language model's width, row by row over the grid, padded.
+        valid: (B, N) bool, False on padding.
+        centers: (B, N, 2) unit centres (x, y) of the cells.
+        grids: (height, width) of each image's grid in cells.
+    """
+
+    encoder_output: BaseModelOutputWithPooling
+    tokens: torch.Tensor
+    valid: torch.Tensor
+    centers: torch.Tensor
+    grids: list[tuple[int, int]]
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    def repeat(self, times: int) -> "VisualFeatures":
+        """Each image ``times`` times in a row: one image serves that many rows of text."""
+        if times == 1:
+            return self
+        features = [f for f in self.encoder_output.pooler_output for _ in range(times)]
+        return VisualFeatures(
+            encoder_output=BaseModelOutputWithPooling(pooler_output=features),
+            tokens=self.tokens.repeat_interleave(times, 0),
+            valid=self.valid.repeat_interleave(times, 0),
+            centers=self.centers.repeat_interleave(times, 0),
+            grids=[grid for grid in self.grids for _ in range(times)],
+        )
+
+
+def rows_per_image(n_rows: int, n_images: int) -> int:
+    """How many rows of text each image serves.
+
+    Raises:
+        ValueError: the rows are not a multiple of the images.
+    """
+    if n_images == 0 or n_rows % n_images:
+        raise ValueError(f"{n_rows} rows of input_ids for {n_images} images: rows must be a multiple of the images")
+    return n_rows // n_images
+
+
+def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> VisualFeatures:
+    """Run the vision tower and projector of a base model once.
+
+    Args:
+        vlm: the base model.
+        inputs: what its image processor returned (``pixel_values`` and whatever goes with it).
+
+    Raises:
+        ValueError: the image tokens lie on no grid that is known for this family.
+    """
+    accepted = inspect.signature(vlm.get_image_features).parameters
+    output = vlm.get_image_features(**{k: v for k, v in inputs.items() if k in accepted}, return_dict=True)
+    features = list(output.pooler_output)
+    grids = [_grid(vlm.config, len(f)) for f in features]
+    longest = max(h * w for h, w in grids)
+    tokens, valid, centers = [], [], []
+    for feature, (height, width) in zip(features, grids, strict=True):
+        cells = height * width
+        tokens.append(nn.functional.pad(feature[:cells], (0, 0, 0, longest - cells)))
+        valid.append(torch.arange(longest, device=feature.device) < cells)
+        centers.append(nn.functional.pad(cell_centers(height, width, feature.device), (0, 0, 0, longest - cells),
+                                         value=_FAR_AWAY))  # fmt: skip
+    return VisualFeatures(output, torch.stack(tokens), torch.stack(valid), torch.stack(centers), grids)
+
+
+def _grid(config: PreTrainedConfig, n_tokens: int) -> tuple[int, int]:
+    side = math.isqrt(n_tokens)
+    if side * side != n_tokens:
+        raise ValueError(
+            f"{n_tokens} image tokens of a {config.model_type!r} model lie on no square grid; "
+            "only families with one square grid per image are supported"
+        )
+    return side, side
+
+
+@contextmanager
+def embeddings_at(vlm: PreTrainedModel, mask: torch.Tensor, values: torch.Tensor) -> Iterator[None]:
+    """While open, the first embedding look-up of a whole prompt gives ``values`` where ``mask`` is True.
+
+    Only the first one, the prefill: a token sampled later is an ordinary token.
+
+    Args:
+        vlm: the base model.
+        mask: (R, S) bool, True at K placeholders of each row.
+        values: (R, K, D) embeddings to put there.
+
+    Raises:
+        ValueError: the number of placeholders differs from the number of embeddings.
+    """
+    if int(mask.sum()) != values.shape[0] * values.shape[1]:
+        raise ValueError(
+            f"{int(mask.sum())} placeholder tokens for {values.shape[0] * values.shape[1]} embeddings "
+            f"({values.shape[1]} in each of {values.shape[0]} rows)"
+        )
+    pending = [True]
+
+    def replace(module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor) -> torch.Tensor:
+        if not pending or output.shape[1] != mask.shape[1]:
+            return output
+        pending.clear()
+        times = output.shape[0] // mask.shape[0]  # beams and several return sequences repeat the rows
+        rows = values.repeat_interleave(times, 0).to(output.dtype).reshape(-1, values.shape[-1])
+        return output.masked_scatter(mask.repeat_interleave(times, 0)[..., None], rows)
+
+    hook = vlm.get_input_embeddings().register_forward_hook(replace, with_kwargs=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: int) -> int:
+    """Length of the prefix (through the last image token) that the ``times`` rows of each image have in common.
+
+    0 if there is nothing to share: one row per image, no image token, or rows whose prefixes differ (left padding).
+    """
+    is_image = input_ids == image_token_id
+    if times == 1 or not is_image.any():
+        return 0
+    length = int(is_image.nonzero()[:, 1].max()) + 1
+    grouped = input_ids[:, :length].unflatten(0, (-1, times))
+    return length if bool((grouped == grouped[:, :1]).all()) else 0
+
+
+def run_with_shared_prefix(
+    vlm: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    visual: VisualFeatures,
+    times: int,
+    length: int,
+    mask: torch.Tensor,
+    values: torch.Tensor,
+) -> BaseModelOutputWithPast:
+    """The base model over many rows of text per image, its image prefix run once and its keys and values shared.
+
+    Equal to running the whole rows (up to rounding) for models whose image tokens attend to earlier tokens only.
+
+    Args:
+        vlm: the base model.
+        input_ids: (B * times, length + S).
+        attention_mask: same shape.
+        visual: B encoded images.
+        times: rows per image.
+        length: of the prefix, from :func:`shared_prefix_length`.
+        mask, values: placeholders (R, length + S), none of them in the prefix, and what to put there; see
+            :func:`embeddings_at`.
+
+    Returns:
+        The base model's output over the S tokens after the prefix; the cache covers all.
+    """
+    prefix = vlm.base_model(
+        input_ids=input_ids[::times, :length],
+        attention_mask=attention_mask[::times, :length],
+        mm_encoder_outputs={"image": visual.encoder_output},
+        use_cache=True,
+    )
+    cache = prefix.past_key_values
+    cache.batch_repeat_interleave(times)
+    with embeddings_at(vlm, mask[:, length:], values):
+        return vlm.base_model(
+            input_ids=input_ids[:, length:], attention_mask=attention_mask, past_key_values=cache, use_cache=True
+        )

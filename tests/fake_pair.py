@@ -1,0 +1,69 @@
+"""A stand-in for the model pair where the model is not what is tested: it writes places as words and reads
+them back.
+
+A point becomes "column d row h": the letters count twentieths of the photo. Any other text leads to the
+middle, a text with "unicorn" is not in the image, and a text with "boom" makes the model fail.
+"""
+
+import re
+import string
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+from talkingpoints.inference import Description, Localization, Point, RoundTrip
+from talkingpoints.points import check_points_px, to_pixels, to_unit, unit_distance
+
+STEPS = 20
+GRID = 14
+
+
+class FakePair:
+    """The calls of ``TalkingPoints`` that the app makes; ``asked`` lists size and point of each description."""
+
+    def __init__(self, seconds_per_word: float = 0.0) -> None:
+        self.seconds_per_word = seconds_per_word
+        self.asked: list[tuple[tuple[int, int], tuple[float, float]]] = []
+
+    def stream(self, image: Image.Image, point_px: tuple[float, float]) -> Iterator[str]:
+        size = (image.height, image.width)
+        self.asked.append((size, point_px))
+        x, y = to_unit(check_points_px(point_px, size), size)
+        column, row = (string.ascii_lowercase[min(int(value * STEPS), STEPS - 1)] for value in (x, y))
+        for word in ("column", f" {column}", " row", f" {row}"):
+            time.sleep(self.seconds_per_word)
+            yield word
+
+    def describe(self, image: Image.Image, point_px: tuple[float, float]) -> Description:
+        size = (image.height, image.width)
+        x, y = point_px
+        return Description("".join(self.stream(image, point_px)), Point(x, y, tuple(to_unit(point_px, size))))
+
+    def localize(self, image: Image.Image, text: str) -> Localization:
+        if "boom" in text:
+            raise RuntimeError("out of <b>memory</b> in /secret/place")
+        read = re.search(r"column (\w) row (\w)", text)
+        letters = read.groups() if read else ("k", "k")
+        column, row = ((string.ascii_lowercase.index(letter) + 0.5) / STEPS for letter in letters)
+        unit = (column, row)
+        x, y = to_pixels(unit, (image.height, image.width))
+        centres = (np.arange(GRID) + 0.5) / GRID
+        heat = np.exp(-((centres[None, :] - unit[0]) ** 2 + (centres[:, None] - unit[1]) ** 2) / 0.01)
+        found = "unicorn" not in text
+        return Localization(
+            x=float(x),
+            y=float(y),
+            unit=unit,
+            confidence=0.71,
+            found=found,
+            presence=0.93 if found else 0.08,
+            heatmap=(heat / heat.sum()).astype(np.float32),
+        )
+
+    def round_trip(self, image: Image.Image, point_px: tuple[float, float]) -> RoundTrip:
+        description = self.describe(image, point_px)
+        found = self.localize(image, description.text)
+        pixels = float(np.hypot(found.x - point_px[0], found.y - point_px[1]))
+        return RoundTrip(description, found, pixels, float(unit_distance(description.point.unit, found.unit)))

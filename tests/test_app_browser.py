@@ -1,0 +1,286 @@
+"""The app as a visitor meets it: a real headless Chromium clicks, types, uploads and reads.
+
+The first test runs ``python app.py`` on the bundled pair. The others, which are about the screen and not
+about the model, run it on a stand-in that answers at once.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from tests.browser import (
+    CHROMIUM,
+    REPOSITORY,
+    chromium,
+    click_pixel,
+    facts,
+    finished_words,
+    message,
+    opened,
+    served,
+    started_app,
+    words,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytest.importorskip("playwright", reason="needs playwright: pip install playwright")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the path")]
+
+CAT = (300, 451)  # height, width of the first example
+CHECKPOINTS = REPOSITORY / "talkingpoints" / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[str]:
+    """Address of the app on a stand-in for the model pair."""
+    from space import ui
+    from tests.fake_pair import FakePair
+
+    with served(ui.build(FakePair(seconds_per_word=0.1)), **ui.LAUNCH) as url:
+        yield url
+
+
+@pytest.fixture
+def page(browser: "Browser", stand_in: str) -> Iterator["Page"]:
+    with opened(browser, stand_in, viewport={"width": 1280, "height": 860}) as visited:
+        yield visited
+
+
+def place(text: str, kind: str) -> tuple[float, float]:
+    """The pixels in a line of facts, such as "Found / x 12, y 34 px"."""
+    line = text[text.index(kind) :]
+    x, y = line[line.index("x ") + 2 : line.index(" px")].split(", y ")
+    return float(x), float(y)
+
+
+def type_words(page: "Page", text: str) -> None:
+    """Replace what stands in the text box, as one types, and press Enter."""
+    page.fill("#words textarea", "")
+    page.type("#words textarea", text)
+    page.press("#words textarea", "Enter")
+
+
+def upload(page: "Page", path: Path) -> None:
+    page.set_input_files("#photo input[type=file]", str(path))
+
+
+# --- the real thing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="the bundled checkpoints are not here")
+def test_click_read_type_back_on_the_bundled_pair(browser):
+    """A click on the cat's left eye is put into words; these words, typed, lead back to about where it was."""
+    eye = (170.0, 130.0)
+    with started_app() as url, opened(browser, url, viewport={"width": 1280, "height": 860}) as page:
+        assert "dogs, cats, sheep, horses, cows and people" in page.inner_text("#heading")
+        click_pixel(page, eye, CAT)
+        assert place(facts(page, "Clicked"), "Clicked") == pytest.approx(eye, abs=1.5)
+        text = finished_words(page)
+        assert len(text.split()) >= 5, text
+        type_words(page, text)
+        found = place(facts(page, "Found"), "Found")
+        assert math.dist(found, eye) < 0.25 * max(CAT), f"{text!r} led to {found}"
+        page.click("#round-trip")
+        shown = facts(page, "% of the image")
+        assert place(shown, "Found") == pytest.approx(found, abs=1.5), (
+            "the round trip writes and finds the same words"
+        )
+        type_words(page, " ")
+        assert "Write where the point is" in message(page)
+        type_words(page, text)
+        facts(page, "Found")
+
+
+def test_other_models_can_be_chosen(browser, pair):
+    """Untrained models from folders: nothing sensible comes out, but both ways work and the page names them."""
+    descriptor, localizer = map(str, pair)
+    with started_app("--descriptor", descriptor, "--localizer", localizer) as url:
+        with opened(browser, url) as page:
+            assert descriptor in page.inner_text("#heading")
+            assert "dogs, cats" not in page.inner_text("#heading")
+            click_pixel(page, (118, 213), CAT)
+            assert finished_words(page)
+            type_words(page, "the left ear of the cat")
+            page.wait_for_function("/Found|Not in this image/.test(document.querySelector('#facts').innerText)")
+
+
+# --- point to words -----------------------------------------------------------------------------------------
+
+
+def test_the_point_is_marked_first_and_the_words_stream_in(page):
+    click_pixel(page, (118, 213), CAT)  # 0.26, 0.71
+    assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((118, 213), abs=1.5)
+    page.wait_for_function("['column', 'column f'].includes(document.querySelector('#words textarea').value)")
+    assert finished_words(page) == "column f row o"
+
+
+def test_a_second_click_takes_the_place_of_the_first(page):
+    click_pixel(page, (30, 30), CAT)
+    page.wait_for_function("document.querySelector('#words textarea').value != ''")
+    click_pixel(page, (440, 290), CAT)
+    assert finished_words(page) == "column t row t"
+    assert facts(page, "Clicked").count("Clicked") == 1
+
+
+def test_the_same_point_can_be_asked_again(page):
+    for _ in range(2):
+        click_pixel(page, (118, 213), CAT)
+        page.wait_for_function("document.querySelector('#words textarea').value == 'column f row o'")
+        page.fill("#words textarea", "")
+
+
+def test_a_point_can_be_given_by_numbers_from_the_keyboard(page):
+    page.get_by_text("Give the point by numbers").click()
+    page.fill("#x input", "118")
+    page.fill("#y input", "213")
+    page.press("#y input", "Enter")
+    assert finished_words(page) == "column f row o"
+    page.fill("#x input", "452")
+    page.click("#describe")
+    assert "outside the image" in message(page)
+    assert words(page) == "column f row o", "a refused point changes nothing"
+
+
+# --- words to point -----------------------------------------------------------------------------------------
+
+
+def test_words_lead_to_a_point_and_edited_words_to_another(page):
+    type_words(page, "column b row d")
+    assert place(facts(page, "Found"), "Found") == pytest.approx((0.075 * 451, 0.175 * 300), abs=1)
+    assert "confidence 71%" in facts(page, "Found")
+    page.press("#words textarea", "Backspace")
+    page.type("#words textarea", "r")
+    page.click("#find")
+    assert place(facts(page, "y 262"), "Found") == pytest.approx((0.075 * 451, 0.875 * 300), abs=1)
+
+
+def test_what_is_not_in_the_image_is_said_to_be_not_there(page):
+    type_words(page, "the horn of the unicorn")
+    assert "presence 8%" in facts(page, "Not in this image")
+    assert "Found" not in page.inner_text("#facts")
+
+
+def test_the_heat_map_follows_the_opacity(page):
+    type_words(page, "column k row k")
+    facts(page, "Found")
+    before = page.get_attribute("#photo img", "src")
+    page.locator("#opacity input[type=range]").press("Home")
+    page.locator("#opacity input[type=range]").dispatch_event("pointerup")
+    page.wait_for_function("before => document.querySelector('#photo img').src != before", arg=before)
+
+
+def test_round_trip_shows_both_points_and_the_error(page):
+    click_pixel(page, (118, 213), CAT)
+    finished_words(page)
+    page.click("#round-trip")
+    shown = facts(page, "% of the image")
+    assert place(shown, "Clicked") == pytest.approx((118, 213), abs=1.5)
+    assert place(shown, "Found") == pytest.approx((0.275 * 451, 0.725 * 300), abs=1)
+    page.click("#clear")
+    assert "Found" not in facts(page, "Click a point")
+    assert words(page) == ""
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------
+
+
+def test_an_empty_text_gets_a_message_and_the_app_lives_on(page):
+    type_words(page, "  ")
+    assert "Write where the point is" in message(page)
+    type_words(page, "column b row d")
+    facts(page, "Found")
+
+
+def test_a_round_trip_without_a_click_gets_a_message(page):
+    page.click("#round-trip")
+    assert "Click a point of the photo first" in message(page)
+
+
+def test_a_failing_model_gets_a_short_message_and_the_app_lives_on(page):
+    type_words(page, "boom")
+    shown = message(page)
+    assert "model failed" in shown
+    assert "secret" not in shown
+    type_words(page, "column b row d")
+    facts(page, "Found")
+
+
+def test_an_unreadable_upload_gets_a_message_and_the_app_lives_on(page, tmp_path):
+    broken = tmp_path / "holiday.jpg"
+    broken.write_bytes(b"\xff\xd8 no photo at all")
+    page.get_by_label("Remove Image").click()
+    facts(page, "Choose a photo")
+    upload(page, broken)
+    assert "cannot be used" in message(page)
+    page.wait_for_selector("#photo img", state="detached")
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    facts(page, "Click a point")
+    type_words(page, "column b row d")
+    facts(page, "Found")
+
+
+# --- other photos -------------------------------------------------------------------------------------------
+
+
+def test_a_rotated_portrait_upload_is_clicked_as_it_is_seen(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.jpg"
+    Image.new("RGB", (1600, 1000), "grey").save(path, exif=exif)  # seen as 1000 wide, 1600 high
+    page.get_by_label("Remove Image").click()
+    facts(page, "Choose a photo")
+    upload(page, path)
+    facts(page, "Click a point")
+    click_pixel(page, (850, 130), (1600, 1000))
+    assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((850, 130), abs=5)
+    assert finished_words(page) == "column r row b"
+
+
+def test_a_small_photo_is_clicked_to_the_pixel(page, tmp_path):
+    path = tmp_path / "small.png"
+    Image.new("RGBA", (64, 48), (200, 30, 30, 255)).save(path)
+    page.get_by_label("Remove Image").click()
+    facts(page, "Choose a photo")
+    upload(page, path)
+    facts(page, "Click a point")
+    click_pixel(page, (50, 11), (48, 64))
+    assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((50, 11), abs=0.6)
+
+
+def test_an_example_replaces_the_photo_and_its_marks(page):
+    type_words(page, "column b row d")
+    facts(page, "Found")
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    facts(page, "Click a point")
+    click_pixel(page, (256, 400), (512, 512))
+    assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((256, 400), abs=1.5)
+
+
+# --- other screens ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_everything_without_scrolling_sideways(browser, stand_in, scheme):
+    phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
+    with opened(browser, stand_in, color_scheme=scheme, **phone) as page:
+        click_pixel(page, (118, 213), CAT)
+        assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((118, 213), abs=2)
+        assert finished_words(page) == "column f row o"
+        page.click("#find")
+        facts(page, "Found")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(
+            "document.documentElement.classList.contains('dark') || document.body.classList.contains('dark')"
+        ) == (scheme == "dark")

@@ -1,0 +1,176 @@
+"""The descriptor uses its inputs, and gives the same answers saved, batched and with the image encoded beforehand."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny import photo, tiny_descriptor
+from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
+
+from talkingpoints import PointDescriptorConfig
+from talkingpoints.keypoint_encoder import KeypointEncoder, cell_centers, gaussian_window
+
+POINTS = [(0.1, 0.2), (0.8, 0.7)]
+
+
+def logits(model, inputs) -> torch.Tensor:
+    with torch.inference_mode():
+        return model(**inputs).logits
+
+
+def test_the_point_changes_the_answer(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    near, far = (logits(model, processor(images=[photo()], points=[[p]]))[0, -1] for p in POINTS)
+    assert (near - far).abs().max() > 1e-2
+    again = logits(model, processor(images=[photo()], points=[[POINTS[0]]]))[0, -1]
+    assert torch.equal(near, again)
+
+
+def test_the_photo_changes_the_answer(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    one, other = (logits(model, processor(images=[photo(seed=s)], points=[[POINTS[0]]]))[0, -1] for s in (0, 1))
+    assert (one - other).abs().max() > 1e-2
+
+
+def test_the_window_hides_what_lies_outside(base: Path) -> None:
+    model, processor = tiny_descriptor(base, sigma=0.08)
+    encoder, centers = model.keypoint_encoder, cell_centers(4, 4)[None]
+    cells = torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0))
+    point, valid = torch.tensor([[0.1, 0.1]]), torch.ones(1, 16, dtype=torch.bool)
+    changed = cells.clone()
+    changed[0, -1] += 5.0  # the cell in the opposite corner
+    with torch.inference_mode():
+        assert torch.equal(encoder(cells, valid, centers, point), encoder(changed, valid, centers, point))
+        region = torch.ones(1, 16, dtype=torch.bool)
+        seen, unseen = (encoder(c, valid, centers, point, region=region) for c in (cells, changed))
+    assert not torch.equal(seen, unseen)
+
+
+def test_without_a_window_everything_is_seen() -> None:
+    torch.manual_seed(0)
+    encoder = KeypointEncoder(32, attention_region="none")
+    torch.nn.init.normal_(encoder.prompt)
+    cells, centers = torch.randn(1, 16, 32), cell_centers(4, 4)[None]
+    changed = cells.clone()
+    changed[0, -1] += 5.0
+    valid, point = torch.ones(1, 16, dtype=torch.bool), torch.tensor([[0.1, 0.1]])
+    assert not torch.equal(encoder(cells, valid, centers, point), encoder(changed, valid, centers, point))
+
+
+def test_the_window_is_a_gaussian_cut_at_its_threshold_and_never_empty() -> None:
+    centers = cell_centers(10, 10)[None]
+    window = gaussian_window(torch.tensor([[0.55, 0.55]]), centers, sigma=0.1, threshold=0.5)
+    radius = 0.1 * (2 * torch.log(torch.tensor(2.0))) ** 0.5
+    expected = (centers[0] - 0.55).norm(dim=-1) <= radius
+    assert torch.equal(window[0], expected)
+    assert gaussian_window(torch.tensor([[0.5, 0.5]]), centers, sigma=1e-6, threshold=0.5).any()
+
+
+def test_a_batch_equals_its_singles(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    images = [photo(seed=0), photo(50, 80, seed=1)]
+    together = logits(model, processor(images=images, points=[[POINTS[0]], [POINTS[1]]]))[:, -1]
+    for row, image, point in zip(together, images, POINTS, strict=True):
+        alone = logits(model, processor(images=[image], points=[[point]]))[0, -1]
+        torch.testing.assert_close(row, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_one_encoding_serves_many_points(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[POINTS])
+    assert inputs["pixel_values"].shape[0] == 1 and inputs["input_ids"].shape[0] == 2
+    visual = model.encode_images(pixel_values=inputs["pixel_values"])
+    ids = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
+    with torch.inference_mode():
+        cached = model(**ids, visual=visual).logits[:, -1]
+        written = model.generate(**ids, visual=visual, max_new_tokens=5, do_sample=False)
+        assert torch.equal(written, model.generate(**inputs, max_new_tokens=5, do_sample=False))
+    for row, point in zip(cached, POINTS, strict=True):
+        alone = logits(model, processor(images=[photo()], points=[[point]]))[0, -1]
+        torch.testing.assert_close(row, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"num_beams": 3}, {"do_sample": True, "num_return_sequences": 2}])
+def test_beams_and_several_samples(base: Path, options: dict) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[POINTS])
+    written = model.generate(**inputs, max_new_tokens=4, **options)
+    repeats = options.get("num_return_sequences", 1)
+    prompt = inputs["input_ids"].repeat_interleave(repeats, 0)
+    assert torch.equal(written[:, : prompt.shape[1]], prompt)  # with the location tokens still in it
+    special = torch.tensor([model.config.point_token_id, model.config.image_token_id])
+    assert not torch.isin(written[:, prompt.shape[1] :], special).any()
+
+
+def test_the_shared_prefix_changes_nothing(base: Path) -> None:
+    answers = [["A dog.", "The cat's nose, white."], ["Its left ear.", "Top."]]
+    images, points = [photo(seed=0), photo(seed=1)], [POINTS, POINTS[::-1]]
+    losses, gradients = [], []
+    for shared in (False, True):
+        model, processor = tiny_descriptor(base, share_image_prefix=shared)
+        output = model(**processor(images=images, points=points, answers=answers))
+        output.loss.backward()
+        losses.append(output.loss.detach())
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-4)
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-2, atol=1e-3)
+
+
+def test_the_gradient_reaches_every_parameter(base: Path) -> None:
+    model, processor = tiny_descriptor(base, share_image_prefix=True)
+    model.train()
+    model(**processor(images=[photo()], points=[POINTS], answers=[["A dog.", "Its ear."]])).loss.backward()
+    missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert missing == []
+
+
+def test_save_and_load_are_exact(base: Path, tmp_path: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[POINTS])
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    for auto in (AutoModel, AutoModelForImageTextToText):
+        loaded = auto.from_pretrained(tmp_path).eval()
+        again = AutoProcessor.from_pretrained(tmp_path)(images=[photo()], points=[POINTS])
+        assert torch.equal(logits(model, inputs), logits(loaded, again))
+
+
+def test_bfloat16_runs(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    model.to(torch.bfloat16)
+    inputs = processor(images=[photo()], points=[POINTS])
+    inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
+    assert model.generate(**inputs, max_new_tokens=3).shape[0] == 2
+
+
+def test_wrong_prompts_are_refused(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[POINTS])
+    broken = inputs["input_ids"].clone()
+    broken[0, (broken[0] == model.config.point_token_id).nonzero()[0]] = 5
+    with pytest.raises(ValueError, match="7 placeholder tokens for 8 embeddings"):
+        model(input_ids=broken, pixel_values=inputs["pixel_values"])
+    broken = inputs["input_ids"].clone()
+    broken[0, (broken[0] >= model.config.location_token_id).nonzero()[0]] = 5
+    with pytest.raises(ValueError, match=r"2 location tokens \(x, then y\), got \[1, 2\]"):
+        model(input_ids=broken, pixel_values=inputs["pixel_values"])
+    with pytest.raises(ValueError, match="2 rows of input_ids for 3 images"):
+        model(input_ids=inputs["input_ids"], pixel_values=inputs["pixel_values"].repeat(3, 1, 1, 1))
+
+
+def test_wrong_arguments_are_refused(base: Path) -> None:
+    _, processor = tiny_descriptor(base)
+    with pytest.raises(ValueError, match="either text"):
+        processor(images=[photo()])
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        processor(images=[photo()], points=[[(1.2, 0.5)]])
+    with pytest.raises(ValueError, match="same number"):
+        processor(images=[photo(), photo()], points=[[(0.2, 0.5)], []])
+    with pytest.raises(ValueError, match="attention_region"):
+        PointDescriptorConfig(attention_region="square")
+    with pytest.raises(ValueError, match="sigma > 0"):
+        PointDescriptorConfig(sigma=0)
+    with pytest.raises(ValueError, match="does not know"):
+        PointDescriptorConfig(vlm_config={"model_type": "no_such_model"})

@@ -1,0 +1,143 @@
+"""The command line: arguments, files and the table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.evaluation import protocol
+from tests.drawn import drawn_dataset
+from tests.table_pair import TablePair, write_dataset
+from tests.tiny import tiny_pair
+from training import evaluate as script
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return load_keypoints(write_dataset(tmp_path / "animals"), "test")
+
+
+class FromPretrained:
+    """Stands in for TalkingPoints: hands out the same pair and notes what was asked for."""
+
+    def __init__(self, pair):
+        self.pair, self.asked = pair, []
+
+    def from_pretrained(self, *, descriptor=None, localizer=None, device=None):
+        self.asked.append((descriptor, localizer, device))
+        return self.pair
+
+
+def test_command_line(tmp_path, monkeypatch, capsys, dataset):
+    stand_in = FromPretrained(TablePair(dataset, protocol.labelled_points(dataset)))
+    monkeypatch.setattr(script, "TalkingPoints", stand_in)
+    output, saved = tmp_path / "new" / "report.json", tmp_path / "new" / "predictions.npz"
+    arguments = [
+        "--dataset",
+        str(tmp_path / "animals"),
+        "--split",
+        "test",
+        "--output",
+        str(output),
+        "--limit",
+        "3",
+    ]
+    arguments += [
+        "--localizer",
+        "ours",
+        "--blind_localizer",
+        "blind",
+        "--predictions",
+        str(saved),
+        "--threads",
+        "1",
+    ]
+    report = script.main([*arguments, "--quiet"])
+
+    assert stand_in.asked == [(None, "ours", None), (None, "blind", None)]
+    assert json.loads(output.read_text()) == report
+    assert (report["n_images"], report["n_points"], report["seed"]) == (3, 9, 0)
+    assert report["command"][:4] == ["python", "-m", "training.evaluate", "--dataset"]
+    assert {"python", "torch", "transformers"} <= set(report["versions"])
+    assert set(report["rows"]["reference"]) == {
+        "mpck_img",
+        "ci95",
+        "pck_img",
+        "mpck_bbox",
+        "median_error_px",
+        "auc",
+    }
+    table = capsys.readouterr().out
+    assert "animals test: 9 points in 3 photos" in table
+    assert "reference minus blind: +100.00 mpck_img" in table
+    assert all(name in table for name in protocol.ROW_ORDER)
+
+    with np.load(saved) as arrays:
+        errors = np.linalg.norm(arrays["prediction_reference"] - arrays["truth"], axis=1)
+        assert (100 * (errors <= 0.1).mean(), len(errors)) == (
+            report["rows"]["reference"]["pck_img"]["0.1"],
+            9,
+        )
+        assert arrays["photo"].tolist() == [0] * 3 + [1] * 3 + [2] * 3
+        assert arrays["label"].tolist() == ["dog"] * 3 + ["cat"] * 3 + ["dog"] * 3
+        texts = json.loads(str(arrays["texts"]))
+        assert len(texts["descriptor"]) == 9
+        assert np.isnan(arrays["confidence_image_centre"]).all()
+
+
+def test_command_line_without_blind_listener(tmp_path, monkeypatch, dataset):
+    stand_in = FromPretrained(TablePair(dataset))
+    monkeypatch.setattr(script, "TalkingPoints", stand_in)
+    arguments = [
+        "--dataset",
+        str(tmp_path / "animals"),
+        "--split",
+        "test",
+        "--output",
+        str(tmp_path / "r.json"),
+    ]
+    report = script.main([*arguments, "--quiet", "--threads", "1"])
+    assert "blind" not in report["rows"]
+    assert "reference_minus_blind" not in report["differences"]
+    assert stand_in.asked == [(None, None, None)]
+
+
+def test_command_line_with_models(tmp_path):
+    """Random models on drawn photos: all parts fit, and the same command gives the same figures."""
+    directory = drawn_dataset(tmp_path / "drawn", n=3)
+    descriptor, localizer = (str(folder) for folder in tiny_pair(tmp_path / "models"))
+    arguments = ["--dataset", str(directory), "--split", "test", "--output", str(tmp_path / "r.json")]
+    arguments += ["--descriptor", descriptor, "--localizer", localizer, "--blind_localizer", localizer]
+    arguments += ["--limit", "2", "--threads", "1", "--device", "cpu", "--quiet"]
+    report = script.main(arguments)
+    assert list(report["rows"]) == list(protocol.ROW_ORDER)
+    assert report["n_images"] == 2
+    again = script.main(arguments)
+    for part in ("rows", "differences", "by_label", "calibration", "presence"):
+        assert report[part] == again[part]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: --dataset, --split, --output"),
+        (["--limit", "0"], "--limit: expected a whole number of at least 1, got '0'"),
+        (["--limit", "some"], "--limit: expected a whole number of at least 1, got 'some'"),
+        (["--threads", "-2"], "--threads: expected a whole number of at least 1, got '-2'"),
+        (["--predictions", "all.json"], "ends in .npz, got 'all.json'"),
+    ],
+)
+def test_wrong_arguments(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        script.parse_arguments(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_dataset_that_is_not_there(tmp_path):
+    arguments = ["--output", str(tmp_path / "report.json"), "--threads", "1"]
+    with pytest.raises(ValueError, match="is not a folder"):
+        script.main(["--dataset", str(tmp_path / "nowhere"), "--split", "test", *arguments])
+    write_dataset(tmp_path / "animals")
+    with pytest.raises(ValueError, match="no annotation file for 'tset'"):
+        script.main(["--dataset", str(tmp_path / "animals"), "--split", "tset", *arguments])

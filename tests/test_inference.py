@@ -1,0 +1,140 @@
+"""TalkingPoints on a tiny random pair: frames, lists, streaming, round trips, errors, threads, pipelines."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.tiny import photo
+from transformers import pipeline
+
+from talkingpoints import TalkingPoints
+from talkingpoints.points import to_unit
+
+
+@pytest.fixture(scope="module")
+def tp(pair: tuple[Path, Path]) -> TalkingPoints:
+    return TalkingPoints.from_pretrained(*pair)
+
+
+def test_points_and_lists_agree(tp: TalkingPoints) -> None:
+    points = [(10, 20), (90.5, 60)]
+    together = tp.describe(photo(), points)
+    assert [d.text for d in together] == [tp.describe(photo(), p).text for p in points]
+    assert (together[1].point.x, together[1].point.y) == (90.5, 60)
+    assert together[1].point.unit == pytest.approx((90.5 / 96, 60 / 64))
+
+
+def test_texts_and_lists_agree(tp: TalkingPoints) -> None:
+    texts = ["the left ear", "nose"]
+    together = tp.localize(photo(), texts)
+    for one, text in zip(together, texts, strict=True):
+        alone = tp.localize(photo(), text)
+        assert (one.x, one.y) == pytest.approx((alone.x, alone.y), abs=1e-3)
+        assert np.allclose(one.heatmap, alone.heatmap, atol=1e-5)
+
+
+def test_more_points_and_texts_than_go_at_once(tp: TalkingPoints) -> None:
+    assert len(tp.describe(photo(), [(i, i) for i in range(40)])) == 40
+    assert len(tp.localize(photo(), ["ear"] * 70)) == 70
+    assert tp.localize(photo(), []) == []
+
+
+def test_frames_are_those_of_the_photo(tp: TalkingPoints, tmp_path: Path) -> None:
+    portrait = photo(30, 200)
+    there = tp.localize(portrait, "the left ear")
+    assert 0 <= there.x <= 30 and 0 <= there.y <= 200
+    assert there.unit == pytest.approx(to_unit((there.x, there.y), (200, 30)))
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    portrait.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "turned.png", exif=exif)
+    turned = tp.localize(tmp_path / "turned.png", "the left ear")
+    assert (turned.x, turned.y) == pytest.approx((there.x, there.y), abs=1e-3)
+    assert tp.localize(np.asarray(portrait), "the left ear").unit == pytest.approx(there.unit)
+
+
+def test_the_answer_is_a_probability_map_and_a_decision(tp: TalkingPoints) -> None:
+    there = tp.localize(photo(), "nose")
+    assert there.heatmap.sum() == pytest.approx(1, abs=1e-4) and there.heatmap.dtype == np.float32
+    assert 0 <= there.confidence <= 1 and 0 <= there.presence <= 1
+    assert there.found == (there.presence >= 0.5)
+
+
+def test_the_stream_is_the_description(tp: TalkingPoints) -> None:
+    pieces = list(tp.stream(photo(), (10, 20)))
+    assert "".join(pieces).strip() == tp.describe(photo(), (10, 20)).text
+
+
+def test_a_failing_stream_raises_and_the_next_call_works(tp: TalkingPoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args, **kwargs):
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tp.descriptor, "generate", fail)
+        with pytest.raises(RuntimeError, match="the descriptor failed: no memory"):
+            list(tp.stream(photo(), (10, 20)))
+    assert tp.describe(photo(), (10, 20)).point.x == 10
+
+
+def test_round_trip_measures_both_errors(tp: TalkingPoints) -> None:
+    trip = tp.round_trip(photo(), (10, 20))
+    back = trip.localization
+    assert trip.error_px == pytest.approx(np.hypot(back.x - 10, back.y - 20))
+    assert trip.error_img == pytest.approx(np.hypot((back.x - 10) / 96, (back.y - 20) / 64))
+
+
+@pytest.mark.parametrize("point", [(-1, 5), (97, 5), (5, 65), (float("nan"), 5)])
+def test_points_outside_are_refused(tp: TalkingPoints, point: tuple[float, float]) -> None:
+    for call in (tp.describe, tp.round_trip, lambda *a: list(tp.stream(*a))):
+        with pytest.raises(ValueError, match="outside the image"):
+            call(photo(), point)
+
+
+def test_empty_texts_and_unreadable_images_are_refused(tp: TalkingPoints, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="text is empty"):
+        tp.localize(photo(), "  ")
+    (tmp_path / "no.jpg").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot read 'no.jpg'"):
+        tp.describe(tmp_path / "no.jpg", (1, 1))
+
+
+def test_threads_take_turns(tp: TalkingPoints) -> None:
+    expected = [tp.describe(photo(seed=s), (10, 20)).text for s in range(4)]
+    texts: dict[int, str] = {}
+
+    def work(seed: int) -> None:
+        texts[seed] = tp.describe(photo(seed=seed), (10, 20)).text
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [texts[s] for s in range(4)] == expected
+
+
+def test_a_pair_in_the_wrong_order_is_refused(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(ValueError, match="holds a PointLocalizer, not a PointDescriptor"):
+        TalkingPoints.from_pretrained(descriptor=pair[1], localizer=pair[0])
+
+
+def test_dtype_is_taken(pair: tuple[Path, Path]) -> None:
+    half = TalkingPoints.from_pretrained(*pair, dtype=torch.bfloat16)
+    assert half.descriptor.dtype == torch.bfloat16
+    assert 0 <= half.localize(photo(), "nose").x <= 96
+
+
+def test_pipelines_agree_with_the_pair(tp: TalkingPoints, pair: tuple[Path, Path]) -> None:
+    describe = pipeline("point-description", model=str(pair[0]))
+    assert describe(photo(), point=(10, 20)) == {"text": tp.describe(photo(), (10, 20)).text, "point": (10.0, 20.0)}
+    assert len(describe(photo(), points=[(1, 2), (3, 4)])) == 2
+    localize = pipeline("point-localization", model=str(pair[1]))
+    there, expected = localize(photo(), text="nose"), tp.localize(photo(), "nose")
+    assert (there["x"], there["y"], there["found"]) == pytest.approx((expected.x, expected.y, expected.found))
+    assert len(localize(photo(), texts=["nose", "ear"])) == 2
+    with pytest.raises(ValueError, match="either point"):
+        describe(photo())
+    with pytest.raises(ValueError, match="either text"):
+        localize(photo())

@@ -1,0 +1,95 @@
+"""The named endpoints through a real client over HTTP, on a stand-in for the model pair."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from space import ui
+from tests.browser import served
+from tests.fake_pair import FakePair
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    with served(ui.build(FakePair()), **ui.LAUNCH) as url:
+        yield Client(url, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("photos") / "grey.png"
+    Image.new("RGB", (400, 300), "grey").save(path)
+    return str(path)
+
+
+def test_exactly_the_three_named_endpoints_are_open(client):
+    api = client.view_api(return_format="dict", print_info=False)
+    assert set(api["named_endpoints"]) == {"/describe", "/localize", "/round_trip"}
+    assert not api["unnamed_endpoints"]
+
+
+def test_both_ways(client, photo):
+    described = client.predict(image=handle_file(photo), x=104, y=213, api_name="/describe")
+    assert described["text"] == "column f row o"
+    assert described["image_size"] == [300, 400]
+    localized = client.predict(image=handle_file(photo), text=described["text"], api_name="/localize")
+    assert (localized["x"], localized["y"]) == pytest.approx((110, 217.5))
+    trip = client.predict(image=handle_file(photo), x=104, y=213, api_name="/round_trip")
+    assert trip["localization"] == localized
+    assert trip["error_px"] == pytest.approx(7.5)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "arguments", "message"),
+    [
+        ("/describe", {"x": 401, "y": 5}, "outside the image"),
+        ("/describe", {"x": None, "y": 5}, "both x and y"),
+        ("/round_trip", {"x": 5, "y": -1}, "outside the image"),
+        ("/localize", {"text": "  "}, "Write where the point is"),
+        ("/localize", {"text": "a" * 10_000}, "at most 1,000"),
+        ("/localize", {"text": "boom"}, "The model failed"),
+    ],
+)
+def test_what_is_refused_and_why(client, photo, endpoint, arguments, message):
+    with pytest.raises(AppError, match=message):
+        client.predict(image=handle_file(photo), api_name=endpoint, **arguments)
+
+
+def test_a_missing_or_unreadable_image_is_refused(client, tmp_path):
+    with pytest.raises(AppError, match="An image is needed"):
+        client.predict(image=None, x=1, y=1, api_name="/describe")
+    notes = tmp_path / "notes.png"
+    notes.write_text("no image")
+    with pytest.raises(AppError, match="cannot be used"):
+        client.predict(image=handle_file(notes), x=1, y=1, api_name="/describe")
+
+
+def answer_to(url: str, endpoint: str, data: list[Any]) -> str:
+    """What the endpoint answers to a bare request, without a client that would upload files first."""
+    event = httpx.post(f"{url}gradio_api/call{endpoint}", json={"data": data}).json()["event_id"]
+    return httpx.get(f"{url}gradio_api/call{endpoint}/{event}", timeout=20).text
+
+
+def test_files_of_the_server_cannot_be_read(client, photo):
+    """The path of a photo on the server is refused in place of an upload, whatever form it takes."""
+    marked = {"path": photo, "meta": {"_type": "gradio.FileData"}}
+    bare = {"path": photo}
+    for image in (marked, bare, photo, {"url": f"file://{photo}", "meta": {"_type": "gradio.FileData"}}):
+        answer = answer_to(client.src, "/describe", [image, 104, 213])
+        assert answer.startswith("event: error"), answer
+        assert "column" not in answer
+
+
+def test_ten_callers_at_once_all_get_their_own_answer(client, photo):
+    def ask(column: int) -> str:
+        return client.predict(image=handle_file(photo), x=column * 20 + 10, y=5, api_name="/describe")["text"]
+
+    with ThreadPoolExecutor(10) as callers:
+        texts = list(callers.map(ask, range(10)))
+    assert texts == [f"column {letter} row a" for letter in "abcdefghij"]

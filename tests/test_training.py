@@ -1,0 +1,156 @@
+"""Two steps of each training script, resuming exactly, the blind control, and what the command line refuses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModel, set_seed
+
+from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
+from talkingpoints.data import load_keypoints
+from talkingpoints.data.augmentation import Augmentation
+from talkingpoints.data.examples import PointExamples
+from tests.drawn import drawn_dataset
+from tests.tiny import tiny_localizer
+from training import sft_descriptor, sft_localizer
+from training.arguments import parse_arguments
+from training.collators import LocalizerCollator
+from training.sft import SftArguments, parse_weights
+
+SCRIPTS = {"descriptor": sft_descriptor, "localizer": sft_localizer}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn_dataset(tmp_path_factory.mktemp("drawn"), n=6, seed=0)
+
+
+def command(base: Path, drawn: Path, output: Path, steps: int, **options) -> list[str]:
+    values = {
+        "base": base,
+        "datasets": drawn,
+        "output_dir": output,
+        "max_steps": steps,
+        "points_per_photo": 3,
+        "arbitrary": 0.2,
+        "background": 0.1,
+        "per_device_train_batch_size": 2,
+        "per_device_eval_batch_size": 2,
+        "share_image_prefix": True,
+        "use_cpu": True,
+        "report_to": "none",
+        "save_steps": 2,
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        **options,
+    }
+    return [word for key, value in values.items() for word in (f"--{key}", str(value))]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return AutoModel.from_pretrained(folder).state_dict()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_two_steps_train_and_save_a_model_that_loads(name: str, base: Path, drawn: Path, tmp_path: Path) -> None:
+    set_seed(0)
+    trainer = SCRIPTS[name].main(command(base, drawn, tmp_path / "run", 2))
+    assert trainer.state.global_step == 2
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == 2 and all(loss > 0 for loss in losses)
+    before, after = weights(base), weights(tmp_path / "run")
+    moved = [k for k in before if before[k].is_floating_point() and not torch.equal(before[k], after[f"vlm.{k}"])]
+    assert any("vision_tower" in k for k in moved) and any("language_model" in k for k in moved)
+    assert (tmp_path / "run" / "eval_results.json").is_file()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_resumed_run_equals_an_uninterrupted_one(name: str, base: Path, drawn: Path, tmp_path: Path) -> None:
+    main = SCRIPTS[name].main
+    constant = {"lr_scheduler_type": "constant"}
+    set_seed(0)
+    main(command(base, drawn, tmp_path / "whole", 4, **constant))
+    set_seed(0)
+    main(command(base, drawn, tmp_path / "cut", 2, **constant))
+    set_seed(123)  # whatever state the second process starts in
+    trainer = main([*command(base, drawn, tmp_path / "cut", 4, **constant), "--resume"])
+    assert trainer.state.global_step == 4
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert whole.keys() == resumed.keys()
+    different = [k for k in whole if not torch.equal(whole[k], resumed[k])]
+    assert different == []
+
+
+def test_the_blind_listener_sees_no_photo(base: Path, drawn: Path, tmp_path: Path) -> None:
+    _, processor = tiny_localizer(base)
+    examples = PointExamples(load_keypoints(drawn, "train"), 3, seed=0)
+    batch = LocalizerCollator(processor, blind=True)([examples[0], examples[1]])
+    assert batch["input_ids"].shape[0] == 6 and batch["pixel_values"].shape[0] == 1
+    assert batch["pixel_values"][0].flatten(1).std(-1).max() == 0
+    sft_localizer.main([*command(base, drawn, tmp_path / "run", 2), "--blind"])
+
+
+def test_bfloat16_weights_are_saved_when_asked(base: Path, drawn: Path, tmp_path: Path) -> None:
+    sft_localizer.main(command(base, drawn, tmp_path / "run", 1, save_dtype="bfloat16"))
+    assert AutoModel.from_pretrained(tmp_path / "run", dtype="auto").dtype == torch.bfloat16
+
+
+def test_a_descriptor_starts_from_a_trained_localizer(base: Path, drawn: Path, tmp_path: Path) -> None:
+    sft_localizer.main(command(base, drawn, tmp_path / "localizer", 1))
+    start = weights(tmp_path / "localizer")
+    sft_descriptor.main(command(tmp_path / "localizer", drawn, tmp_path / "run", 1, learning_rate=0.0))
+    taken = weights(tmp_path / "run")
+    shared = [k for k in start if k.startswith("vlm.") and "running" not in k and "num_batches" not in k]
+    assert len(shared) > 20 and all(torch.equal(start[k], taken[k]) for k in shared)
+
+
+def test_examples_are_the_same_whoever_asks(drawn: Path) -> None:
+    dataset = load_keypoints(drawn, "train")
+    options = {"passes": 3, "augmentation": Augmentation(), "arbitrary": 0.3, "negatives": 0.2, "seed": 4}
+    first, second = PointExamples(dataset, 4, **options), PointExamples(dataset, 4, **options)
+    assert len(first) == 3 * len(first.rows)
+    for i in (0, len(first) - 1, 2):
+        one, other = first[i], second[i]
+        assert one["texts"] == other["texts"] and (one["points"] == other["points"]).all()
+        assert one["image"].tobytes() == other["image"].tobytes()
+        assert one["points"].shape == (4, 2) and (one["points"] >= 0).all() and (one["points"] <= 1).all()
+    assert first[0]["texts"] != first[len(first.rows)]["texts"]
+
+
+def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump({"base": "x", "datasets": ["a", "b"], "flip": 0.25, "resume": True}))
+    (sft,) = parse_arguments((SftArguments,), ["--config", str(tmp_path / "a.yaml"), "--base", "y"])
+    assert (sft.base, sft.datasets, sft.flip, sft.resume) == ("y", ["a", "b"], 0.25, True)
+
+
+def test_wrong_command_lines_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "a.yaml").write_text("bas: x\n")
+    with pytest.raises((SystemExit, ValueError)):
+        parse_arguments((SftArguments,), ["--config", str(tmp_path / "a.yaml"), "--base", "x", "--datasets", "a"])
+    (tmp_path / "b.yaml").write_text("- a list\n")
+    with pytest.raises(ValueError, match="must be a mapping"):
+        parse_arguments((SftArguments,), ["--config", str(tmp_path / "b.yaml")])
+    with pytest.raises(ValueError, match="needs a file"):
+        parse_arguments((SftArguments,), ["--config"])
+    with pytest.raises(ValueError, match="name=weight"):
+        parse_weights(["full"])
+
+
+def test_wrong_data_are_refused(drawn: Path) -> None:
+    dataset = load_keypoints(drawn, "train")
+    with pytest.raises(ValueError, match="at most 1 together"):
+        PointExamples(dataset, arbitrary=0.7, negatives=0.7)
+    with pytest.raises(ValueError, match="holds a keypoint"):
+        PointExamples(dataset.select([]))
+
+
+def test_processors_know_their_tokens(base: Path) -> None:
+    _, processor = tiny_localizer(base)
+    parts = (processor.image_processor, processor.tokenizer, processor.chat_template)
+    with pytest.raises(ValueError, match="lacks the tokens"):
+        PointDescriptorProcessor(*parts, base_processor_kwargs=processor.base_processor_kwargs)
+    with pytest.raises(ValueError, match="where the description goes"):
+        PointLocalizerProcessor(*parts, base_processor_kwargs=processor.base_processor_kwargs, instruction="Find it")
+    with pytest.raises(ValueError, match="no processor class"):
+        PointLocalizerProcessor(*parts, base_processor_class="NoSuchProcessor")

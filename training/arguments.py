@@ -1,0 +1,43 @@
+"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from transformers import HfArgumentParser
+
+
+def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
+    """Fill dataclasses from ``--config FILE`` and flags.
+
+    Args:
+        types: dataclasses whose fields are the allowed keys and flags.
+        argv: command line without the program; a flag overrides the same key of the yaml file.
+
+    Returns:
+        One instance per type.
+
+    Raises:
+        ValueError: the yaml file is no flat mapping.
+        SystemExit: unknown or missing arguments (with a message, as argparse does).
+    """
+    argv = list(argv)
+    flags: list[str] = []
+    if "--config" in argv:
+        at = argv.index("--config")
+        if at + 1 == len(argv):
+            raise ValueError("--config needs a file")
+        with open(argv[at + 1], encoding="utf-8") as file:
+            values = yaml.safe_load(file)
+        if not isinstance(values, dict):
+            raise ValueError(f"{argv[at + 1]} must be a mapping of argument names to values")
+        for key, value in values.items():
+            flags += [f"--{key}", *_as_words(key, value)]
+        del argv[at : at + 2]
+    return HfArgumentParser(types).parse_args_into_dataclasses(args=[*flags, *argv])
+
+
+def _as_words(key: str, value: Any) -> list[str]:
+    if isinstance(value, dict):
+        raise ValueError(f"{key}: nested values are not supported; write a list of name=value")
+    return [str(v) for v in value] if isinstance(value, list) else [str(value)]

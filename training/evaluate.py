@@ -1,0 +1,206 @@
+"""Measure a descriptor and a localizer on a COCO-keypoints split, with the rows that did not look beside
+them.
+
+    python -m training.evaluate --dataset animalpose --split test --output report.json
+
+Without --descriptor and --localizer the bundled pair is measured. --blind_localizer takes a localizer trained
+by `training/sft_localizer.py --blind`; without it the most telling control row is missing. For the metrics
+see talkingpoints/evaluation/pck.py, for the rows talkingpoints/evaluation/protocol.py.
+
+Leaves out: the protocol itself; here are arguments, files and the printed table only.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from talkingpoints import TalkingPoints, __version__
+from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.evaluation.protocol import Evaluation, evaluate
+
+VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Run from the command line.
+
+    Args:
+        argv: arguments without the program's name; None for those of the process.
+
+    Returns:
+        The report that was written to --output.
+
+    Raises:
+        ValueError: if the dataset, the split or a model directory cannot be read, or there is nothing to
+            measure.
+        SystemExit: if an argument is missing or out of range.
+    """
+    arguments = parse_arguments(argv)
+    torch.set_num_threads(arguments.threads)
+    started = time.perf_counter()
+    for file in filter(None, (arguments.output, arguments.predictions)):
+        file.parent.mkdir(
+            parents=True, exist_ok=True
+        )  # now: a path that cannot be written must not cost the run
+    dataset = load_keypoints(arguments.dataset, arguments.split)
+    pair = TalkingPoints.from_pretrained(
+        descriptor=arguments.descriptor, localizer=arguments.localizer, device=arguments.device
+    )
+    blind = None
+    if arguments.blind_localizer is not None:
+        blind = TalkingPoints.from_pretrained(
+            descriptor=arguments.descriptor, localizer=arguments.blind_localizer, device=arguments.device
+        )
+    evaluation = evaluate(
+        pair, dataset, blind=blind, limit=arguments.limit, seed=arguments.seed, progress=not arguments.quiet
+    )
+    report = {
+        "dataset": Path(arguments.dataset).resolve().name,
+        "split": arguments.split,
+        **evaluation.report,
+        "seed": arguments.seed,
+        "command": ["python", "-m", "training.evaluate", *(sys.argv[1:] if argv is None else argv)],
+        "versions": _versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - started, 1),
+        "threads": arguments.threads,
+    }
+    arguments.output.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    if arguments.predictions is not None:
+        np.savez_compressed(arguments.predictions, **prediction_arrays(evaluation))
+    print(format_table(report))
+    return report
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; `--help` prints what each argument is."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="Measure a descriptor and a localizer on a COCO-keypoints split.",
+    )
+    parser.add_argument("--dataset", required=True, metavar="DIR", help="directory in COCO-keypoints layout")
+    parser.add_argument(
+        "--split", required=True, help="name of the annotation file without .json, for example test"
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE.json", help="where the report goes"
+    )
+    parser.add_argument(
+        "--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)"
+    )
+    parser.add_argument("--localizer", metavar="DIR", help="localizer checkpoint (default: the bundled one)")
+    parser.add_argument(
+        "--blind_localizer", metavar="DIR", help="localizer trained with --blind; adds the row 'blind'"
+    )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="measure N photos, evenly spaced (default: all)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of texts, shuffling and bootstrap (default: 0)")
+    parser.add_argument(
+        "--threads", type=_positive, default=os.cpu_count() or 1, help="CPU threads (default: all)"
+    )
+    parser.add_argument("--device", help="torch device, for example cuda (default: as TalkingPoints chooses)")
+    parser.add_argument(
+        "--predictions", type=_npz, metavar="FILE.npz", help="also save every prediction and text"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    return parser.parse_args(argv)
+
+
+def prediction_arrays(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything that later metrics need, as arrays that load without pickle.
+
+    Returns:
+        For n points: `photo` (row of the dataset), `image_id`, `object_index`, `label`, `name`, `truth` (n,
+        2) unit, `box` (n, 4) unit x0 y0 x1 y1, `size` (n, 2) (height, width) in pixels; for each row of the
+        report `prediction_ROW` (n, 2) unit, NaN for no answer, `confidence_ROW`, `presence_ROW` and
+        `found_ROW` (n,); and `texts`, a JSON string {row: [n texts]}.
+    """
+    points = evaluation.points
+    arrays: dict[str, Any] = {
+        "photo": np.array([point.row for point in points]),
+        "image_id": np.array([point.image_id for point in points]),
+        "object_index": np.array([point.object_index for point in points]),
+        "label": np.array([point.label for point in points]),
+        "name": np.array([point.name for point in points]),
+        "truth": np.array([point.point for point in points]),
+        "box": np.array([point.box for point in points]),
+        "size": np.array([point.size for point in points]),
+    }
+    for name, row in evaluation.rows.items():
+        arrays[f"prediction_{name}"] = row.predictions
+        arrays[f"confidence_{name}"] = row.confidence
+        arrays[f"presence_{name}"] = row.presence
+        arrays[f"found_{name}"] = row.found
+    texts = {name: row.texts for name, row in evaluation.rows.items() if row.texts is not None}
+    arrays["texts"] = np.array(json.dumps(texts, ensure_ascii=False))
+    return arrays
+
+
+def format_table(report: Mapping[str, Any]) -> str:
+    """The report as text: one line a row, then the differences, the categories and presence."""
+    lines = [
+        f"{report['dataset']} {report['split']}: {report['n_points']} points in {report['n_images']} photos",
+        "",
+        f"{'':<13}{'mpck_img':>9}  {'ci95':<14}{'PCK@.02':>8}{'@.05':>7}{'@.1':>7}{'@.2':>7}"
+        f"{'mpck_bbox':>11}{'median px':>11}{'auc':>7}",
+    ]
+    for name, row in report["rows"].items():
+        hits = row["pck_img"]
+        median = "-" if row["median_error_px"] is None else f"{row['median_error_px']:.1f}"
+        lines.append(
+            f"{name:<13}{row['mpck_img']:>9.2f}  {_interval(row['ci95']):<14}{hits['0.02']:>8.2f}"
+            f"{hits['0.05']:>7.2f}{hits['0.1']:>7.2f}{hits['0.2']:>7.2f}{row['mpck_bbox']:>11.2f}{median:>11}{row['auc']:>7.2f}"
+        )
+    lines.append("")
+    for name, difference in report["differences"].items():
+        interval = _interval(difference["ci95"])
+        lines.append(f"{name.replace('_', ' ')}: {difference['mpck_img']:+.2f} mpck_img, ci95 {interval}")
+    for label, figures in report["by_label"].items():
+        lines.append(
+            f"{label}: reference {figures['reference']:.2f}, descriptor {figures['descriptor']:.2f} mpck_img "
+            f"({figures['n_points']} points)"
+        )
+    for name, error in report["calibration"].items():
+        lines.append(f"calibration error of the confidence on {name} texts: {error:.3f}")
+    if report["presence_roc_auc"] is not None:
+        lines.append(
+            f"presence, ROC AUC against texts of an absent category: {report['presence_roc_auc']:.3f}"
+        )
+    return "\n".join(lines)
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.1f} .. {ends[1]:.1f}"
+
+
+def _versions() -> dict[str, str]:
+    installed = {name: importlib.metadata.version(name) for name in VERSIONS_OF}
+    return {"talkingpoints": __version__, "python": platform.python_version()} | installed
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _npz(text: str) -> Path:
+    if not text.endswith(".npz"):
+        raise argparse.ArgumentTypeError(f"expected a file name that ends in .npz, got {text!r}")
+    return Path(text)
+
+
+if __name__ == "__main__":
+    main()

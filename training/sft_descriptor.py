@@ -1,0 +1,58 @@
+"""Supervised training of the Point Descriptor: photo + point -> text.
+
+    accelerate launch training/sft_descriptor.py --config training/configs/descriptor.yaml \\
+        --base runs/localizer --datasets DIR [DIR ...] --output_dir runs/descriptor
+
+Every field of ``SftArguments``, ``DescriptorArguments`` and transformers' ``TrainingArguments`` is a key of the yaml
+file and a flag. The base may be a trained localizer: its vision tower already knows the photos. Hardware and time:
+see training/README.md.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import torch
+from transformers import Trainer, TrainingArguments
+
+from talkingpoints.building import build_descriptor
+from training.arguments import parse_arguments
+from training.collators import DescriptorCollator
+from training.sft import SftArguments, run
+
+
+@dataclass
+class DescriptorArguments:
+    """Keypoint encoder of the descriptor."""
+
+    num_keypoint_tokens: int = field(default=4, metadata={"help": "tokens per point (K)"})
+    encoder_layers: int = 2
+    encoder_heads: int = 4
+    sigma: float = field(default=0.1, metadata={"help": "of the Gaussian window, in shares of the image"})
+    window_threshold: float = field(default=0.1, metadata={"help": "where the Gaussian is cut"})
+    attention_region: str = field(default="gaussian", metadata={"help": "gaussian, or none (ablation)"})
+
+
+def main(argv: list[str]) -> Trainer:
+    """Train; see the module docstring."""
+    sft, descriptor, training = parse_arguments((SftArguments, DescriptorArguments, TrainingArguments), argv)
+    if sft.threads:
+        torch.set_num_threads(sft.threads)
+    model, processor = build_descriptor(
+        sft.base,
+        num_keypoint_tokens=descriptor.num_keypoint_tokens,
+        encoder_layers=descriptor.encoder_layers,
+        encoder_heads=descriptor.encoder_heads,
+        sigma=descriptor.sigma,
+        window_threshold=descriptor.window_threshold,
+        attention_region=descriptor.attention_region,
+        share_image_prefix=sft.share_image_prefix,
+    )
+    training.prediction_loss_only = True
+    return run(model, processor, DescriptorCollator(processor), sft, training)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,71 @@
+"""Supervised training of the Point Localizer: photo + text -> point, and whether it is there.
+
+    accelerate launch training/sft_localizer.py --config training/configs/localizer.yaml \\
+        --base runs/base --datasets DIR [DIR ...] --output_dir runs/localizer
+
+Every field of ``SftArguments``, ``LocalizerArguments`` and transformers' ``TrainingArguments`` is a key of the yaml
+file and a flag. ``--blind`` trains the control that never sees a photo. Hardware and time: see training/README.md.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import torch
+from transformers import EvalPrediction, Trainer, TrainingArguments
+
+from talkingpoints.building import build_localizer
+from talkingpoints.points import unit_distance
+from training.arguments import parse_arguments
+from training.collators import LocalizerCollator
+from training.sft import SftArguments, run
+
+
+@dataclass
+class LocalizerArguments:
+    """Head of the localizer."""
+
+    head: str = field(default="heatmap", metadata={"help": "heatmap, or mlp (the paper's)"})
+    head_size: int = 128
+    subcells: int = field(default=2, metadata={"help": "heat-map cells per side of a vision cell"})
+    target_sigma: float = field(default=0.02, metadata={"help": "of the Gaussian target, in shares of the image"})
+    presence_weight: float = 0.2
+    blind: bool = field(default=False, metadata={"help": "train on a constant grey image: the text-only control"})
+
+
+def localizer_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    """mpck_img, PCK_img@0.05 and accuracy of presence over validation texts (percent)."""
+    points, _, presence_logits = prediction.predictions
+    truth, presence = prediction.label_ids
+    here = presence > 0.5
+    errors = unit_distance(points[here], truth[here])
+    return {
+        "mpck_img": 50 * float((errors <= 0.1).mean() + (errors <= 0.2).mean()),
+        "pck_img_0.05": 100 * float((errors <= 0.05).mean()),
+        "presence_accuracy": 100 * float(((presence_logits > 0) == here).mean()),
+    }
+
+
+def main(argv: list[str]) -> Trainer:
+    """Train; see the module docstring."""
+    sft, localizer, training = parse_arguments((SftArguments, LocalizerArguments, TrainingArguments), argv)
+    if sft.threads:
+        torch.set_num_threads(sft.threads)
+    model, processor = build_localizer(
+        sft.base,
+        head=localizer.head,
+        head_size=localizer.head_size,
+        subcells=localizer.subcells,
+        target_sigma=localizer.target_sigma,
+        presence_weight=localizer.presence_weight,
+        share_image_prefix=sft.share_image_prefix,
+    )
+    training.label_names = ["points", "presence"]
+    collator = LocalizerCollator(processor, localizer.blind)
+    return run(model, processor, collator, sft, training, compute_metrics=localizer_metrics)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
