@@ -1,0 +1,288 @@
+"""Both directions for callers who have photos and pixels: describe, stream, localize, round_trip.
+
+The only place where photos meet the models outside training: Space, evaluation, reward and README all go through
+here. Pixels of the photo outside, the unit square inside.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoProcessor, PreTrainedModel, TextIteratorStreamer
+
+from .images import ImageLike, load_image
+from .modeling_descriptor import PointDescriptor
+from .modeling_localizer import PointLocalizer
+from .points import check_points_px, to_unit, unit_distance
+from .processing_descriptor import PointDescriptorProcessor
+from .processing_localizer import LocatedPoint, PointLocalizerProcessor
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+BUNDLED_DESCRIPTOR = CHECKPOINTS / "descriptor"
+BUNDLED_LOCALIZER = CHECKPOINTS / "localizer"
+
+MAX_NEW_TOKENS = 96
+PRESENT = 0.5
+"""From this ``presence`` on, a text is taken to speak of the photo."""
+
+_POINTS_AT_ONCE = 32
+_TEXTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a photo: ``x``, ``y`` in pixels as a person sees the photo, ``unit`` (x, y) in [0, 1]."""
+
+    x: float
+    y: float
+    unit: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Description:
+    """What the descriptor says of a point."""
+
+    text: str
+    point: Point
+
+
+@dataclass(frozen=True)
+class Localization:
+    """Where the localizer finds a text.
+
+    Attributes:
+        x, y: pixels of the photo as a person sees it.
+        unit: (x, y) in [0, 1].
+        confidence: 0..1, probability that the point is within 0.1 of the image of the right place, given that the
+            thing is there; NaN for models with the MLP head.
+        found: whether the thing is in the photo at all (``presence`` of at least 0.5).
+        presence: 0..1, probability of that.
+        heatmap: float32 (h, w) over the whole photo, sums to 1; None for models with the MLP head.
+    """
+
+    x: float
+    y: float
+    unit: tuple[float, float]
+    confidence: float
+    found: bool
+    presence: float
+    heatmap: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """A point described and found again.
+
+    Attributes:
+        description: of the point.
+        localization: of the description.
+        error_px: distance between the two points in pixels.
+        error_img: the same in the unit square (each axis as a share of its side), what PCK counts.
+    """
+
+    description: Description
+    localization: Localization
+    error_px: float
+    error_img: float
+
+
+class TalkingPoints:
+    """A descriptor and a localizer with their processors. Calls from several threads take turns.
+
+    Example:
+        >>> tp = TalkingPoints.from_pretrained()
+        >>> tp.describe("dog.jpg", (120, 80)).text
+        >>> tp.localize("dog.jpg", "the dog's left ear").unit
+    """
+
+    def __init__(
+        self,
+        descriptor: PointDescriptor,
+        descriptor_processor: PointDescriptorProcessor,
+        localizer: PointLocalizer,
+        localizer_processor: PointLocalizerProcessor,
+    ):
+        self.descriptor = descriptor.eval()
+        self.descriptor_processor = descriptor_processor
+        self.localizer = localizer.eval()
+        self.localizer_processor = localizer_processor
+        self._lock = threading.RLock()  # the models inject embeddings through hooks: one call at a time
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        descriptor: str | Path | None = None,
+        localizer: str | Path | None = None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "TalkingPoints":
+        """Load a pair.
+
+        Args:
+            descriptor, localizer: Hub ids or folders; None takes the bundled model, which needs no network.
+            device: None takes a GPU if there is one.
+            dtype: of the weights; None takes float32 on CPU and the checkpoint's own elsewhere.
+
+        Raises:
+            OSError: a model is not there.
+            ValueError: a checkpoint is no descriptor or no localizer.
+        """
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if dtype is None and device.type == "cpu":
+            dtype = torch.float32  # half precision is slower there
+        parts = []
+        wanted = ((descriptor or BUNDLED_DESCRIPTOR, PointDescriptor), (localizer or BUNDLED_LOCALIZER, PointLocalizer))
+        for name, kind in wanted:
+            model = AutoModel.from_pretrained(name, dtype=dtype or "auto")
+            if not isinstance(model, kind):
+                raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
+            parts += [model.to(device), AutoProcessor.from_pretrained(name)]
+        return cls(*parts)
+
+    @overload
+    def describe(self, image: ImageLike, point_px: tuple[float, float]) -> Description: ...
+    @overload
+    def describe(self, image: ImageLike, point_px: Sequence[tuple[float, float]]) -> list[Description]: ...
+    def describe(self, image, point_px):
+        """Describe one point or several of a photo, which is encoded once.
+
+        Args:
+            image: PIL image, path, or array; EXIF orientation is applied.
+            point_px: (x, y) in pixels of the photo as a person sees it, or a sequence of them.
+
+        Returns:
+            A :class:`Description`, or a list of them.
+
+        Raises:
+            ValueError: a point outside the photo, or an unreadable image.
+        """
+        photo = load_image(image)
+        points_px = check_points_px(point_px, (photo.height, photo.width))
+        rows = points_px.reshape(-1, 2)
+        points = to_unit(rows, (photo.height, photo.width))
+        texts: list[str] = []
+        with self._lock, torch.inference_mode():
+            visual = None
+            for start in range(0, len(rows), _POINTS_AT_ONCE):
+                inputs = self._descriptor_inputs(photo, points[start : start + _POINTS_AT_ONCE])
+                pixel_values = inputs.pop("pixel_values")
+                if visual is None:
+                    visual = self.descriptor.encode_images(pixel_values=pixel_values)
+                output = self.descriptor.generate(
+                    **inputs, visual=visual, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
+                )
+                answers = output[:, inputs["input_ids"].shape[1] :]
+                texts += self.descriptor_processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        descriptions = [Description(t.strip(), _point(px, u)) for t, px, u in zip(texts, rows, points, strict=True)]
+        return descriptions[0] if points_px.ndim == 1 else descriptions
+
+    def stream(self, image: ImageLike, point_px: tuple[float, float]) -> Iterator[str]:
+        """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`."""
+        photo = load_image(image)
+        points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
+        inputs = self._descriptor_inputs(photo, to_unit(points_px, (photo.height, photo.width)))
+        streamer = TextIteratorStreamer(
+            self.descriptor_processor.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120.0
+        )
+        errors: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                with self._lock:
+                    self.descriptor.generate(
+                        **inputs, streamer=streamer, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
+                    )
+            except BaseException as error:  # handed over to the caller's thread below
+                errors.append(error)
+                streamer.end()
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        yield from streamer
+        writer.join()
+        if errors:
+            raise RuntimeError(f"the descriptor failed: {errors[0]}") from errors[0]
+
+    @overload
+    def localize(self, image: ImageLike, text: str) -> Localization: ...
+    @overload
+    def localize(self, image: ImageLike, text: Sequence[str]) -> list[Localization]: ...
+    def localize(self, image, text):
+        """Find one text or several in a photo, which is encoded once.
+
+        Args:
+            image: PIL image, path, or array; EXIF orientation is applied.
+            text: a description, or a sequence of them.
+
+        Returns:
+            A :class:`Localization`, or a list of them.
+
+        Raises:
+            ValueError: an empty text, or an unreadable image.
+        """
+        photo = load_image(image)
+        texts = [text] if isinstance(text, str) else list(text)
+        found: list[Localization] = []
+        with self._lock, torch.inference_mode():
+            visual = None
+            for start in range(0, len(texts), _TEXTS_AT_ONCE):
+                some = texts[start : start + _TEXTS_AT_ONCE]
+                inputs = _moved(self.localizer_processor(images=[photo], texts=[some]), self.localizer)
+                pixel_values = inputs.pop("pixel_values")
+                if visual is None:
+                    visual = self.localizer.encode_images(pixel_values=pixel_values)
+                output = self.localizer(**inputs, visual=visual)
+                sizes = [(photo.height, photo.width)] * len(some)
+                found += [_localization(row) for row in self.localizer_processor.post_process(output, sizes)]
+        return found[0] if isinstance(text, str) else found
+
+    def round_trip(self, image: ImageLike, point_px: tuple[float, float]) -> RoundTrip:
+        """Describe a point and find the description again; arguments and errors as for :meth:`describe`."""
+        photo = load_image(image)
+        description = self.describe(photo, point_px)
+        return self.measure(description, self.localize(photo, description.text))
+
+    @staticmethod
+    def measure(description: Description, localization: Localization) -> RoundTrip:
+        """The round trip of a description and its localization in the same photo, with both errors."""
+        there, back = description.point, localization
+        return RoundTrip(
+            description=description,
+            localization=localization,
+            error_px=float(np.hypot(there.x - back.x, there.y - back.y)),
+            error_img=float(unit_distance(there.unit, back.unit)),
+        )
+
+    def _descriptor_inputs(self, photo: Image.Image, points: npt.ArrayLike) -> dict[str, torch.Tensor]:
+        return _moved(self.descriptor_processor(images=[photo], points=[points]), self.descriptor)
+
+
+def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for name, value in inputs.items()
+    }
+
+
+def _point(px: npt.ArrayLike, unit: npt.ArrayLike) -> Point:
+    (x, y), (u, v) = np.asarray(px, dtype=np.float64).tolist(), np.asarray(unit, dtype=np.float64).tolist()
+    return Point(x, y, (u, v))
+
+
+def _localization(row: LocatedPoint) -> Localization:
+    point = _point(row["point_px"], row["point"])
+    return Localization(
+        x=point.x,
+        y=point.y,
+        unit=point.unit,
+        confidence=row["confidence"],
+        found=row["presence"] >= PRESENT,
+        presence=row["presence"],
+        heatmap=row["heatmap"],
+    )
