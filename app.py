@@ -14,9 +14,7 @@ from pathlib import Path
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Flags of the command line, with the environment variables as their defaults."""
     environment = os.environ
-    parser = argparse.ArgumentParser(
-        description="Describe points in photos, and find them again, in the browser."
-    )
+    parser = argparse.ArgumentParser(description="Describe points in photos, and find them again, in the browser.")
     parser.add_argument(
         "--host",
         default=environment.get("GRADIO_SERVER_NAME", "127.0.0.1"),

@@ -64,9 +64,7 @@ def draw(
     shown = image.resize((width, height), Image.Resampling.BICUBIC)
     if heatmap is not None and opacity > 0:
         shown = _blend_heat(shown, heatmap, min(opacity, 1.0))
-    places = [
-        None if point is None else tuple(to_pixels(point, (height, width))) for point in (clicked, found)
-    ]
+    places = [None if point is None else tuple(to_pixels(point, (height, width))) for point in (clicked, found)]
     if any(place is not None for place in places):
         _paste_marks(shown, *places)
     return shown
@@ -90,9 +88,7 @@ def _heat_table() -> np.ndarray:
     """256 RGB colours, uint8 (256, 3), from cold to hot."""
     levels = np.linspace(0.0, 1.0, 256)
     channels = zip(*_HEAT_COLOURS, strict=True)
-    return np.stack([np.interp(levels, _HEAT_STOPS, channel) for channel in channels], axis=-1).astype(
-        np.uint8
-    )
+    return np.stack([np.interp(levels, _HEAT_STOPS, channel) for channel in channels], axis=-1).astype(np.uint8)
 
 
 _HEAT_TABLE = _heat_table()

@@ -128,9 +128,7 @@ class Events:
         trip = handlers.round_trip(self.tp, photo, clicked)
         return trip.localization, *_show(photo, clicked, trip.localization, opacity), trip.description.text
 
-    def redraw(
-        self, photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, opacity: float
-    ) -> Any:
+    def redraw(self, photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, opacity: float) -> Any:
         """The picture with the heat map at another opacity."""
         return handlers.picture(photo, clicked, found, opacity / 100)
 

@@ -94,9 +94,7 @@ def test_click_read_type_back_on_the_bundled_pair(browser):
         assert math.dist(found, eye) < 0.25 * max(CAT), f"{text!r} led to {found}"
         page.click("#round-trip")
         shown = facts(page, "% of the image")
-        assert place(shown, "Found") == pytest.approx(found, abs=1.5), (
-            "the round trip writes and finds the same words"
-        )
+        assert place(shown, "Found") == pytest.approx(found, abs=1.5), "the round trip writes and finds the same words"
         type_words(page, " ")
         assert "Write where the point is" in message(page)
         type_words(page, text)
@@ -106,14 +104,13 @@ def test_click_read_type_back_on_the_bundled_pair(browser):
 def test_other_models_can_be_chosen(browser, pair):
     """Untrained models from folders: nothing sensible comes out, but both ways work and the page names them."""
     descriptor, localizer = map(str, pair)
-    with started_app("--descriptor", descriptor, "--localizer", localizer) as url:
-        with opened(browser, url) as page:
-            assert descriptor in page.inner_text("#heading")
-            assert "dogs, cats" not in page.inner_text("#heading")
-            click_pixel(page, (118, 213), CAT)
-            assert finished_words(page)
-            type_words(page, "the left ear of the cat")
-            page.wait_for_function("/Found|Not in this image/.test(document.querySelector('#facts').innerText)")
+    with started_app("--descriptor", descriptor, "--localizer", localizer) as url, opened(browser, url) as page:
+        assert descriptor in page.inner_text("#heading")
+        assert "dogs, cats" not in page.inner_text("#heading")
+        click_pixel(page, (118, 213), CAT)
+        assert finished_words(page)
+        type_words(page, "the left ear of the cat")
+        page.wait_for_function("/Found|Not in this image/.test(document.querySelector('#facts').innerText)")
 
 
 # --- point to words -----------------------------------------------------------------------------------------

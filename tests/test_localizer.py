@@ -101,9 +101,8 @@ def test_save_and_load_are_exact(base: Path, tmp_path: Path, head: str) -> None:
 
 def test_the_heat_map_lies_on_the_photo(base: Path) -> None:
     model, processor = tiny_localizer(base, subcells=2)
-    with torch.inference_mode():
-        output = model(**processor(images=[photo()], texts=[["nose"]]))
-    output.heatmap_logits.fill_(-20.0)
+    output = model(**processor(images=[photo()], texts=[["nose"]]))
+    output.heatmap_logits = torch.full_like(output.heatmap_logits, -20.0)
     output.heatmap_logits[0, 1 * 4 + 3, 2] = 20.0  # second row of cells, last column; lower left sub-cell
     row = processor.post_process(output, [(64, 96)])[0]
     assert row["heatmap"].shape == (8, 8)

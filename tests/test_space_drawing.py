@@ -28,9 +28,7 @@ def centre_of(where: np.ndarray) -> tuple[float, float]:
     return (columns.mean() + 0.5) / where.shape[1], (rows.mean() + 0.5) / where.shape[0]
 
 
-@pytest.mark.parametrize(
-    "size", [(300, 451), (451, 300), (6000, 8000), (1, 1), (1, 5000), (5000, 1), (224, 224)]
-)
+@pytest.mark.parametrize("size", [(300, 451), (451, 300), (6000, 8000), (1, 1), (1, 5000), (5000, 1), (224, 224)])
 def test_every_photo_is_shown_with_the_same_longest_side(size):
     shown = shown_size(size)
     assert max(shown) == SHOWN_SIDE
@@ -56,8 +54,7 @@ def test_marks_lie_on_their_points(height, width, point):
 
 def test_the_two_marks_can_be_told_apart_without_colour():
     clicked, found = (
-        np.asarray(draw(photo(), **mark).convert("L"))
-        for mark in ({"clicked": (0.5, 0.5)}, {"found": (0.5, 0.5)})
+        np.asarray(draw(photo(), **mark).convert("L")) for mark in ({"clicked": (0.5, 0.5)}, {"found": (0.5, 0.5)})
     )
     touched = [np.abs(image.astype(int) - 128) > 20 for image in (clicked, found)]
     assert (touched[0] & touched[1]).sum() / (touched[0] | touched[1]).sum() < 0.5
@@ -110,9 +107,7 @@ def test_opacity_runs_from_nothing_to_opaque():
     bright, dark = Image.new("RGB", (200, 100), "white"), Image.new("RGB", (200, 100), "black")
     assert (pixels(draw(dark, heatmap=heat, opacity=0.0)) == 0).all()
     assert (
-        np.abs(
-            pixels(draw(dark, heatmap=heat, opacity=1.0)) - pixels(draw(bright, heatmap=heat, opacity=1.0))
-        ).max()
+        np.abs(pixels(draw(dark, heatmap=heat, opacity=1.0)) - pixels(draw(bright, heatmap=heat, opacity=1.0))).max()
         <= 1
     )
     half = pixels(draw(dark, heatmap=heat, opacity=0.5)).max()

@@ -43,10 +43,8 @@ def test_a_rotated_upload_is_kept_as_a_person_sees_it(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA", "1", "CMYK", "I;16"])
 def test_every_pixel_format_becomes_rgb(tmp_path, mode):
-    if mode == "I;16":
-        image = Image.fromarray(np.full((40, 60), 40_000, dtype=np.uint16))
-    else:
-        image = left_red().convert(mode)
+    deep = Image.fromarray(np.full((40, 60), 40_000, dtype=np.uint16))
+    image = deep if mode == "I;16" else left_red().convert(mode)
     name = "photo.tif" if mode == "CMYK" else "photo.png"
     photo = handlers.open_photo(saved(tmp_path, image, name))
     assert photo.image.mode == "RGB"
@@ -202,13 +200,9 @@ def test_facts_give_places_in_pixels_of_the_upload_and_the_distance():
 
 def test_a_localizer_without_heat_map_has_a_point_but_no_confidence():
     photo = photo_of()
-    found = dataclasses.replace(
-        handlers.find(FakePair(), photo, "the ear"), confidence=float("nan"), heatmap=None
-    )
+    found = dataclasses.replace(handlers.find(FakePair(), photo, "the ear"), confidence=float("nan"), heatmap=None)
     assert "confidence" not in handlers.facts(photo, None, found)
-    assert (
-        handlers.picture(photo, None, found, 0.5).tobytes() == draw(photo.image, found=found.unit).tobytes()
-    )
+    assert handlers.picture(photo, None, found, 0.5).tobytes() == draw(photo.image, found=found.unit).tobytes()
 
 
 def test_facts_say_when_it_is_not_in_the_image():

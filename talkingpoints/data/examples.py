@@ -92,10 +92,7 @@ class PointExamples(torch.utils.data.Dataset):
         return self.passes * len(self.rows)
 
     def __getitem__(self, index: int) -> PointExample:
-        number, place = divmod(index, len(self.rows))
-        order = np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))
-        rng = np.random.default_rng((self.seed, 1, index))
-        image, scene = self._view(int(order[place]), rng)
+        image, scene, rng = self._view(index)
         pixels = np.asarray(image)
         arbitrary, background, negatives = self.shares
         kinds = rng.choice(
@@ -117,7 +114,18 @@ class PointExamples(torch.utils.data.Dataset):
         presence = (kinds != "negative").astype(np.float32)
         return PointExample(image=image, points=np.array(points, np.float32), texts=texts, presence=presence)
 
-    def _view(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
+    def view(self, index: int) -> tuple[Image.Image, Scene]:
+        """The augmented photo of example ``index`` and its scene, without points and texts."""
+        return self._view(index)[:2]
+
+    def _view(self, index: int) -> tuple[Image.Image, Scene, np.random.Generator]:
+        """The same, and the source of the example's further chance."""
+        number, place = divmod(index, len(self.rows))
+        order = np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))
+        rng = np.random.default_rng((self.seed, 1, index))
+        return *self._photo(int(order[place]), rng), rng
+
+    def _photo(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
         """A photo and its scene, augmented."""
         if photo not in self._pixels:  # decoded once: 224 px photos take 0.1 MB each
             self._pixels[photo] = np.asarray(self.dataset[self.rows[photo]]["image"].convert("RGB"))
@@ -152,7 +160,7 @@ class PointExamples(torch.utils.data.Dataset):
         for _ in range(8):
             photo = int(rng.integers(len(self.rows)))
             if labels.isdisjoint(item.label for item in self.scenes[photo].objects):
-                image, other = self._view(photo, rng)
+                image, other = self._photo(photo, rng)
                 index, k = self._keypoints(other, rng)[0]
                 keypoint = other.objects[index].keypoints[k]
                 return self._write(
