@@ -57,7 +57,7 @@ class PointDescriptorConfig(PreTrainedConfig):
         self.window_threshold = window_threshold
         self.attention_region = attention_region
         self.share_image_prefix = share_image_prefix
-        super().__init__(**{"tie_word_embeddings": _ties(self.vlm_config), **kwargs})
+        super().__init__(**{"tie_word_embeddings": ties_embeddings(self.vlm_config), **kwargs})
 
     @property
     def image_token_id(self) -> int:
@@ -84,8 +84,10 @@ def nested_config(config: PreTrainedConfig | dict | None) -> PreTrainedConfig | 
     return CONFIG_MAPPING[model_type](**config)
 
 
-def _ties(vlm_config: PreTrainedConfig | None) -> bool:
+def ties_embeddings(vlm_config: PreTrainedConfig | None) -> bool:
+    """Whether a base ties its output layer to its embeddings."""
     return False if vlm_config is None else vlm_config.tie_word_embeddings
 
 
+PointDescriptorConfig.register_for_auto_class()
 __all__ = ["ConvVisionConfig", "PointDescriptorConfig", "nested_config"]

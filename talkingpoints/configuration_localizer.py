@@ -50,7 +50,9 @@ class PointLocalizerConfig(PreTrainedConfig):
         self.presence_weight = presence_weight
         self.share_image_prefix = share_image_prefix
         self.keys_to_ignore_at_inference = ["heatmap_logits", "grid"]
-        super().__init__(**{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs})
+        super().__init__(
+            **{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs}
+        )
 
     @property
     def image_token_id(self) -> int:
@@ -62,4 +64,5 @@ class PointLocalizerConfig(PreTrainedConfig):
         return self if self.vlm_config is None else self.vlm_config.get_text_config(decoder=decoder, encoder=encoder)
 
 
+PointLocalizerConfig.register_for_auto_class()
 __all__ = ["ConvVisionConfig", "PointLocalizerConfig"]

@@ -1,6 +1,6 @@
 """Configuration of the small convolutional vision tower that the bundled models use (see modeling_vision_tower)."""
 
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 
 class ConvVisionConfig(PreTrainedConfig):
@@ -32,7 +32,9 @@ class ConvVisionConfig(PreTrainedConfig):
         if image_size % self.patch_size:
             raise ValueError(f"image_size must be a multiple of {self.patch_size}, got {image_size}")
         if hidden_size % num_attention_heads:
-            raise ValueError(f"hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}")
+            raise ValueError(
+                f"hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}"
+            )
         self.image_size = image_size
         self.hidden_size = hidden_size
         self.stage_widths = list(stage_widths)
@@ -48,4 +50,6 @@ class ConvVisionConfig(PreTrainedConfig):
         return 16
 
 
-AutoConfig.register(ConvVisionConfig.model_type, ConvVisionConfig, exist_ok=True)
+# As remote code this file may be imported several times under several names; the first class stays the registered one.
+if ConvVisionConfig.model_type not in CONFIG_MAPPING:
+    AutoConfig.register(ConvVisionConfig.model_type, ConvVisionConfig)

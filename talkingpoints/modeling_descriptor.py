@@ -77,7 +77,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: PointDescriptorConfig):
         super().__init__(config)
-        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config)
+        # the dtype that from_pretrained asked for, not the one that the base was saved in
+        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
         self.keypoint_encoder = KeypointEncoder(
             config.get_text_config().hidden_size,
             config.num_keypoint_tokens,
@@ -106,6 +107,12 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
     def set_output_embeddings(self, value: nn.Module) -> None:
         self.vlm.set_output_embeddings(value)
+
+    def save_pretrained(self, save_directory, **kwargs) -> None:
+        """As transformers does; the remote code also serves ``AutoModelForImageTextToText``."""
+        names = {"AutoModelForImageTextToText": f"modeling_descriptor.{type(self).__name__}"}
+        self.config.auto_map = {**(getattr(self.config, "auto_map", None) or {}), **names}
+        super().save_pretrained(save_directory, **kwargs)
 
     def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
@@ -136,13 +143,19 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         first = self.config.location_token_id
         return (input_ids >= first) & (input_ids < first + LOCATION_BINS)
 
-    def _prepare(self, input_ids: torch.Tensor, visual: VisualFeatures) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _prepare(
+        self, input_ids: torch.Tensor, visual: VisualFeatures
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """For as many images as rows: ids that all lie in the base vocabulary, the mask of the placeholders (R, S),
         and the keypoint tokens to put there (R, K, D)."""
         points = self.read_points(input_ids)
         mask = input_ids == self.config.point_token_id
         if points is None:
-            return input_ids, torch.zeros_like(mask), visual.tokens.new_zeros(len(input_ids), 0, visual.tokens.shape[-1])
+            return (
+                input_ids,
+                torch.zeros_like(mask),
+                visual.tokens.new_zeros(len(input_ids), 0, visual.tokens.shape[-1]),
+            )
         keypoints = self.keypoint_encoder(visual.tokens, visual.valid, visual.centers, points)
         return input_ids.masked_fill(mask | self._is_location(input_ids), 0), mask, keypoints
 
@@ -190,9 +203,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             output = self._forward_shared(input_ids, labels, visual, inputs)
             if output is not None:
                 return output
-        output = self._call(
-            self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep}
-        )
+        output = self._call(self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep})
         return PointDescriptorOutput(
             loss=output.loss,
             logits=output.logits,

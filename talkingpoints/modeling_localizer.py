@@ -69,7 +69,8 @@ class PointLocalizer(PreTrainedModel):
 
     def __init__(self, config: PointLocalizerConfig):
         super().__init__(config)
-        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config)
+        # the dtype that from_pretrained asked for, not the one that the base was saved in
+        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
         hidden_size = config.get_text_config().hidden_size
         self.query = nn.Parameter(torch.empty(hidden_size))
         if config.head == "heatmap":
@@ -161,9 +162,7 @@ class PointLocalizer(PreTrainedModel):
         if self.config.share_image_prefix:
             length = shared_prefix_length(input_ids, self.config.image_token_id, times)
         if length:
-            output = run_with_shared_prefix(
-                self.vlm, input_ids, attention_mask, visual, times, length, mask, values
-            )
+            output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, values)
         else:
             features = visual.repeat(times).encoder_output
             kept = {k: v for k, v in kwargs.items() if k not in VISION_INPUTS or k in ("image_grid_thw", "image_sizes")}

@@ -7,7 +7,7 @@ for ``AutoModel``, so that any transformers vision-language model can nest it as
 
 import torch
 from torch import nn
-from transformers import AutoModel, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .configuration_vision_tower import ConvVisionConfig
@@ -58,12 +58,12 @@ class GridLayer(nn.Module):
 class ConvVisionModel(PreTrainedModel):
     """Image (B, C, image_size, image_size) -> tokens (B, (image_size / 16)^2, hidden_size), row by row."""
 
-    config_class = ConvVisionConfig
+    config_class = CONFIG_MAPPING[ConvVisionConfig.model_type]  # not always this file's ConvVisionConfig, see there
     main_input_name = "pixel_values"
     input_modalities = ("image",)
     base_model_prefix = "vision_tower"
     supports_gradient_checkpointing = False
-    _no_split_modules = ["ConvBlock", "GridLayer"]
+    _no_split_modules = ("ConvBlock", "GridLayer")
 
     def __init__(self, config: ConvVisionConfig):
         super().__init__(config)
@@ -122,4 +122,4 @@ class ConvVisionModel(PreTrainedModel):
         return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
 
 
-AutoModel.register(ConvVisionConfig, ConvVisionModel, exist_ok=True)
+AutoModel.register(ConvVisionModel.config_class, ConvVisionModel, exist_ok=True)

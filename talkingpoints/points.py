@@ -41,7 +41,8 @@ def check_points_px(points_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarr
     if not inside.all():
         outside = points_px[~inside.all(axis=-1)].reshape(-1, 2)[0]
         raise ValueError(
-            f"point ({outside[0]:g}, {outside[1]:g}) is outside the image: x must be in [0, {width}], y in [0, {height}]"
+            f"point ({outside[0]:g}, {outside[1]:g}) is outside the image: "
+            f"x must be in [0, {width}], y in [0, {height}]"
         )
     return points_px
 
@@ -66,7 +67,7 @@ def flip_horizontal(points: npt.ArrayLike) -> np.ndarray:
 
 
 def crop(points: npt.ArrayLike, box: tuple[float, float, float, float]) -> np.ndarray:
-    """Unit points (..., 2) of an image -> unit points of its crop ``box`` (x0, y0, x1, y1), itself in unit coordinates."""
+    """Unit points (..., 2) of an image -> unit points of its crop ``box``, (x0, y0, x1, y1) in unit coordinates."""
     x0, y0, x1, y1 = box
     return (np.asarray(points, dtype=np.float64) - (x0, y0)) / (x1 - x0, y1 - y0)
 

@@ -40,7 +40,10 @@ class PromptProcessor(ProcessorMixin):
         if base_class is None:
             raise ValueError(f"this version of transformers has no processor class {base_processor_class!r}")
         self._base = base_class(
-            image_processor=image_processor, tokenizer=tokenizer, chat_template=chat_template, **self.base_processor_kwargs
+            image_processor=image_processor,
+            tokenizer=tokenizer,
+            chat_template=chat_template,
+            **self.base_processor_kwargs,
         )
         if not chat_template:
             raise ValueError("the base model needs a chat template: it says where image, words and answer stand")
@@ -88,7 +91,7 @@ class PromptProcessor(ProcessorMixin):
         labels = [[IGNORED_LABEL] * len(prompt) for prompt in prompts]
         if answers is not None:
             end = self.tokenizer.eos_token_id
-            written = [ids + [end] for ids in self._tokenize([row for rows in answers for row in rows])]
+            written = [[*ids, end] for ids in self._tokenize([row for rows in answers for row in rows])]
             prompts = [prompt + ids for prompt, ids in zip(prompts, written, strict=True)]
             labels = [label + ids for label, ids in zip(labels, written, strict=True)]
         batch = {

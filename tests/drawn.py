@@ -106,9 +106,7 @@ def _photo(rng: random.Random) -> tuple[Image.Image, list[dict[str, object]]]:
     return photo, animals
 
 
-def _points(
-    x: float, y: float, width: float, height: float, mirrored: bool
-) -> dict[str, tuple[float, float]]:
+def _points(x: float, y: float, width: float, height: float, mirrored: bool) -> dict[str, tuple[float, float]]:
     """Keypoints in pixels; a mirrored animal shows its other side."""
     points = {}
     for name, (across, down) in LAYOUT.items():
@@ -119,9 +117,7 @@ def _points(
     return points
 
 
-def _draw(
-    canvas: ImageDraw.ImageDraw, points: dict[str, tuple[float, float]], fur: tuple[int, int, int]
-) -> None:
+def _draw(canvas: ImageDraw.ImageDraw, points: dict[str, tuple[float, float]], fur: tuple[int, int, int]) -> None:
     dark = tuple(value // 2 for value in fur)
     scale = abs(points["withers"][0] - points["tailbase"][0])
     for side, end in LEGS:
@@ -141,8 +137,6 @@ def _draw(
     _dot(canvas, points["nose"], scale * 0.08, (220, 90, 120))
 
 
-def _dot(
-    canvas: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, fill: tuple[int, ...]
-) -> None:
+def _dot(canvas: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, fill: tuple[int, ...]) -> None:
     x, y = centre
     canvas.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)

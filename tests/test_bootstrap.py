@@ -42,9 +42,7 @@ def test_against_drawing_images_one_by_one():
         drawn = generator.integers(0, len(by_image), size=len(by_image))
         means.append(np.concatenate([by_image[image] for image in drawn]).mean())
     interval = bootstrap_mean(scores, images, resamples=4000)
-    assert [interval.low, interval.high] == pytest.approx(
-        np.quantile(means, [0.025, 0.975]).tolist(), abs=0.5
-    )
+    assert [interval.low, interval.high] == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.5)
 
 
 def test_seed_fixes_the_interval():

@@ -57,7 +57,7 @@ def test_descriptions_name_the_animal_and_are_found_again(tp: TalkingPoints, cas
 
 
 def test_it_looks_and_does_not_only_read(tp: TalkingPoints, cases) -> None:
-    """The same words in the mirrored photo are found elsewhere: at the mirrored place for words without left or right."""
+    """The same words are found at the mirrored place in the mirrored photo."""
     moved = []
     for image, label, _ in cases:
         there = tp.localize(image, f"the {label}'s nose")
@@ -67,11 +67,10 @@ def test_it_looks_and_does_not_only_read(tp: TalkingPoints, cases) -> None:
 
 
 def test_other_animals_are_not_there(tp: TalkingPoints, cases) -> None:
-    present = [tp.localize(image, f"A {label} in the centre of the photo. Its nose.").presence for image, label, _ in cases]
-    absent = [
-        tp.localize(image, f"A {'person' if label != 'person' else 'cow'} in the centre of the photo. Their nose.").presence
-        for image, label, _ in cases
-    ]
+    present, absent = [], []
+    for image, label, _ in cases:
+        present.append(tp.localize(image, f"A {label} in the centre of the photo. Its nose.").presence)
+        absent.append(tp.localize(image, "A person in the centre of the photo. Their nose.").presence)
     assert np.mean(present) > np.mean(absent) + 0.2
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from datasets import Image
-from tests.drawn import KEYPOINTS, LABELS, drawn_dataset
 
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.coco_keypoints import keypoint_name
+from tests.drawn import KEYPOINTS, LABELS, drawn_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get("TALKINGPOINTS_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -41,9 +41,7 @@ def test_rows_hold_photos_objects_and_named_keypoints(tmp_path):
         for item in row["objects"]:
             assert item["label"] in LABELS
             assert len(item["bbox"]) == 4
-            assert {keypoint["name"] for keypoint in item["keypoints"]} <= {
-                keypoint_name(k) for k in KEYPOINTS
-            }
+            assert {keypoint["name"] for keypoint in item["keypoints"]} <= {keypoint_name(k) for k in KEYPOINTS}
 
 
 def test_photos_are_not_decoded_while_loading(tmp_path):
@@ -73,9 +71,7 @@ def test_unlabelled_and_outside_keypoints_are_left_out(tmp_path):
 
 
 def test_a_photo_without_objects_stays(tmp_path):
-    rows = load_keypoints(
-        edit(drawn_dataset(tmp_path), lambda content: content["annotations"].clear()), "train"
-    )
+    rows = load_keypoints(edit(drawn_dataset(tmp_path), lambda content: content["annotations"].clear()), "train")
     assert len(rows) == 4
     assert rows[0]["objects"] == []
 

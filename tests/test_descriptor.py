@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import photo, tiny_descriptor
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptorConfig
 from talkingpoints.keypoint_encoder import KeypointEncoder, cell_centers, gaussian_window
+from tests.tiny import photo, tiny_descriptor
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 
@@ -33,7 +33,7 @@ def test_the_photo_changes_the_answer(base: Path) -> None:
 
 
 def test_the_window_hides_what_lies_outside(base: Path) -> None:
-    model, processor = tiny_descriptor(base, sigma=0.08)
+    model, _ = tiny_descriptor(base, sigma=0.08)
     encoder, centers = model.keypoint_encoder, cell_centers(4, 4)[None]
     cells = torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0))
     point, valid = torch.tensor([[0.1, 0.1]]), torch.ones(1, 16, dtype=torch.bool)

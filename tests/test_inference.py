@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import photo
 from transformers import pipeline
 
 from talkingpoints import TalkingPoints
 from talkingpoints.points import to_unit
+from tests.tiny import photo
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_empty_texts_and_unreadable_images_are_refused(tp: TalkingPoints, tmp_pa
     with pytest.raises(ValueError, match="text is empty"):
         tp.localize(photo(), "  ")
     (tmp_path / "no.jpg").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="cannot read 'no.jpg'"):
+    with pytest.raises(ValueError, match=r"cannot read 'no\.jpg'"):
         tp.describe(tmp_path / "no.jpg", (1, 1))
 
 

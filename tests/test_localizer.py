@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import photo, tiny_localizer
 from transformers import AutoModel, AutoProcessor
 
 from talkingpoints import PointLocalizerConfig
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import best_points, gaussian_target, subcell_centers
+from tests.tiny import photo, tiny_localizer
 
 TEXTS = ["the left ear of the dog", "nose"]
 HEADS = ["heatmap", "mlp"]
@@ -83,7 +83,8 @@ def test_absent_rows_teach_no_point(base: Path) -> None:
     inputs = processor(images=[photo()], texts=[TEXTS])
     here = torch.tensor([1.0, 0.0])
     losses = [
-        model(**inputs, points=torch.tensor([[0.2, 0.3], other]), presence=here).loss for other in ([0.0, 0.0], [0.9, 0.9])
+        model(**inputs, points=torch.tensor([[0.2, 0.3], other]), presence=here).loss
+        for other in ([0.0, 0.0], [0.9, 0.9])
     ]
     assert torch.equal(*losses)
 

@@ -38,9 +38,7 @@ def test_limit_spreads_photos_evenly(tmp_path):
 
 
 def test_nothing_to_measure(dataset):
-    with pytest.raises(
-        ValueError, match="no labelled keypoint on an object of at least 500 px a side in 4 photos"
-    ):
+    with pytest.raises(ValueError, match="no labelled keypoint on an object of at least 500 px a side in 4 photos"):
         protocol.labelled_points(dataset, min_box_side_px=500)
 
 
@@ -94,21 +92,13 @@ def test_one_call_a_photo_and_what_the_controls_see(dataset):
     evaluation = protocol.evaluate(pair, dataset, blind=blind, progress=False)
     assert [len(points_px) for points_px in pair.described] == [3, 3, 3, 3]
     assert np.array(pair.described[0]) == pytest.approx(np.array([(12, 20), (30, 24), (18, 40)]))
-    assert [len(texts) for texts in pair.localized] == [12] * 4 + [
-        3
-    ] * 4  # four texts a point, then the blanked ones
+    assert [len(texts) for texts in pair.localized] == [12] * 4 + [3] * 4  # four texts a point, then the blanked ones
     assert [len(texts) for texts in blind.localized] == [3] * 4
-    assert (
-        evaluation.rows["blanked"].texts
-        == evaluation.rows["blind"].texts
-        == evaluation.rows["reference"].texts
-    )
+    assert evaluation.rows["blanked"].texts == evaluation.rows["blind"].texts == evaluation.rows["reference"].texts
     photos = [np.asarray(dataset[row]["image"]) for row in range(4)]
     for photo, image, blanked, grey in zip(photos, pair.seen[:4], pair.seen[4:], blind.seen, strict=True):
         assert np.array_equal(np.asarray(image), photo)
-        assert np.array_equal(
-            np.asarray(blanked), np.broadcast_to(np.round(photo.mean(axis=(0, 1))), photo.shape)
-        )
+        assert np.array_equal(np.asarray(blanked), np.broadcast_to(np.round(photo.mean(axis=(0, 1))), photo.shape))
         assert np.array_equal(np.asarray(grey), np.full((64, 64, 3), 127))
 
 

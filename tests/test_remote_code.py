@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import photo
 from transformers import AutoModel, AutoProcessor
+
+from tests.tiny import photo
 
 SCRIPT = """
 import json, sys
@@ -35,7 +36,12 @@ def test_a_fresh_process_without_the_package_gives_the_same(kind: str, pair: tup
     folder = pair[1] if kind == "localizer" else pair[0]
     photo().save(tmp_path / "photo.png")
     (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {"PATH": "/usr/bin:/bin", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     # -P and another folder: neither the script's folder nor the current one puts the package on the path
     done = subprocess.run(
         [sys.executable, "-P", "script.py", str(folder), "photo.png", kind],

@@ -31,9 +31,7 @@ POINTS = [DOG, replace(DOG, name="left eye"), CAT, replace(CAT, name="left eye")
 
 def answers(offsets, confidence=0.5, presence=0.5, found=True):
     """A row whose predictions are off by these unit (dx, dy); None for no answer."""
-    predictions = np.array(
-        [(np.nan, np.nan) if offset is None else np.add((0.5, 0.5), offset) for offset in offsets]
-    )
+    predictions = np.array([(np.nan, np.nan) if offset is None else np.add((0.5, 0.5), offset) for offset in offsets])
     shape = len(offsets)
     return RowPredictions(
         predictions,

@@ -29,9 +29,7 @@ def random_scene(rng: random.Random) -> Scene:
     for _ in range(rng.randint(1, 4)):
         x0, y0 = rng.uniform(0, 0.6), rng.uniform(0, 0.6)
         x1, y1 = rng.uniform(x0 + 0.1, 1), rng.uniform(y0 + 0.1, 1)
-        names = rng.sample(
-            ["left ear", "right ear", "nose", "left front paw", "right front paw", "withers"], 4
-        )
+        names = rng.sample(["left ear", "right ear", "nose", "left front paw", "right front paw", "withers"], 4)
         keypoints = tuple(Keypoint(name, rng.uniform(x0, x1), rng.uniform(y0, y1)) for name in names)
         objects.append(SceneObject(rng.choice(("dog", "cat")), (x0, y0, x1, y1), keypoints))
     return Scene(tuple(objects), (rng.randint(50, 200), rng.randint(50, 200)))

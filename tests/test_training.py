@@ -119,7 +119,9 @@ def test_examples_are_the_same_whoever_asks(drawn: Path) -> None:
 
 
 def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(yaml.safe_dump({"base": "x", "datasets": ["a", "b"], "flip": 0.25, "resume": True}))
+    (tmp_path / "a.yaml").write_text(
+        yaml.safe_dump({"base": "x", "datasets": ["a", "b"], "flip": 0.25, "resume": True})
+    )
     (sft,) = parse_arguments((SftArguments,), ["--config", str(tmp_path / "a.yaml"), "--base", "y"])
     assert (sft.base, sft.datasets, sft.flip, sft.resume) == ("y", ["a", "b"], 0.25, True)
 

@@ -308,11 +308,7 @@ def test_long_styles_always_say_the_fifth_and_the_third(style):
 
 def test_all_places_have_different_words():
     facts = point_facts(ONE_DOG, (0.74, 0.27), BROWN, 0, "left ear")
-    fifths = {
-        Wording(dataclasses.replace(facts, column=c, row=r), None).position()
-        for c in range(5)
-        for r in range(5)
-    }
+    fifths = {Wording(dataclasses.replace(facts, column=c, row=r), None).position() for c in range(5) for r in range(5)}
     thirds = {
         Wording(dataclasses.replace(facts, image_column=c, image_row=r), None).place()
         for c in range(3)
@@ -355,9 +351,7 @@ def test_words_of_every_direction_colour_and_texture():
         assert "left eye" in write(dataclasses.replace(facts, near=near), CANONICAL, random.Random(0))
     for colour in COLOURS:
         for texture in TEXTURES:
-            text = write(
-                dataclasses.replace(facts, colours=(colour,), texture=texture), CANONICAL, random.Random(0)
-            )
+            text = write(dataclasses.replace(facts, colours=(colour,), texture=texture), CANONICAL, random.Random(0))
             assert f"{colour}, {texture}" in text.lower()
 
 

@@ -87,9 +87,7 @@ def build_tokenizer(texts: Iterator[str], vocab_size: int) -> PreTrainedTokenize
     tokenizer.train_from_iterator(texts, trainer)
     named = {k: v for k, v in SPECIAL_TOKENS.items() if k in ("pad_token", "eos_token")}
     extra = {k: v for k, v in SPECIAL_TOKENS.items() if k not in named}
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, extra_special_tokens=extra, padding_side="left", **named
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, extra_special_tokens=extra, padding_side="left", **named)
 
 
 def build_model(arguments: BaseArguments, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:

@@ -27,8 +27,8 @@ tags: [talking-points, {tag}]
 
 # Talking Points: bundled {name}
 
-{what} A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
-the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
+{what} A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to
+show the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
 people, in photos that resemble its training data, and English in the style of the package's writer.
 
 ## Use
@@ -166,7 +166,9 @@ def main(argv: list[str]) -> None:
     size = sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file())
     print(f"bundled checkpoints: {size / 2**20:.1f} MiB")
     if size > MAX_BYTES:
-        raise ValueError(f"the bundled checkpoints take {size / 2**20:.1f} MiB; at most {MAX_BYTES / 2**20:.0f} are allowed")
+        raise ValueError(
+            f"the bundled checkpoints take {size / 2**20:.1f} MiB; at most {MAX_BYTES / 2**20:.0f} are allowed"
+        )
 
 
 if __name__ == "__main__":

@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     torch.set_num_threads(arguments.threads)
     started = time.perf_counter()
     for file in filter(None, (arguments.output, arguments.predictions)):
-        file.parent.mkdir(
-            parents=True, exist_ok=True
-        )  # now: a path that cannot be written must not cost the run
+        file.parent.mkdir(parents=True, exist_ok=True)  # now: a path that cannot be written must not cost the run
     dataset = load_keypoints(arguments.dataset, arguments.split)
     pair = TalkingPoints.from_pretrained(
         descriptor=arguments.descriptor, localizer=arguments.localizer, device=arguments.device
@@ -90,30 +88,16 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Measure a descriptor and a localizer on a COCO-keypoints split.",
     )
     parser.add_argument("--dataset", required=True, metavar="DIR", help="directory in COCO-keypoints layout")
-    parser.add_argument(
-        "--split", required=True, help="name of the annotation file without .json, for example test"
-    )
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="FILE.json", help="where the report goes"
-    )
-    parser.add_argument(
-        "--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)"
-    )
+    parser.add_argument("--split", required=True, help="name of the annotation file without .json, for example test")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="where the report goes")
+    parser.add_argument("--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)")
     parser.add_argument("--localizer", metavar="DIR", help="localizer checkpoint (default: the bundled one)")
-    parser.add_argument(
-        "--blind_localizer", metavar="DIR", help="localizer trained with --blind; adds the row 'blind'"
-    )
-    parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="measure N photos, evenly spaced (default: all)"
-    )
+    parser.add_argument("--blind_localizer", metavar="DIR", help="localizer trained with --blind; adds the row 'blind'")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="measure N photos, evenly spaced (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of texts, shuffling and bootstrap (default: 0)")
-    parser.add_argument(
-        "--threads", type=_positive, default=os.cpu_count() or 1, help="CPU threads (default: all)"
-    )
+    parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1, help="CPU threads (default: all)")
     parser.add_argument("--device", help="torch device, for example cuda (default: as TalkingPoints chooses)")
-    parser.add_argument(
-        "--predictions", type=_npz, metavar="FILE.npz", help="also save every prediction and text"
-    )
+    parser.add_argument("--predictions", type=_npz, metavar="FILE.npz", help="also save every prediction and text")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     return parser.parse_args(argv)
 
@@ -175,9 +159,7 @@ def format_table(report: Mapping[str, Any]) -> str:
     for name, error in report["calibration"].items():
         lines.append(f"calibration error of the confidence on {name} texts: {error:.3f}")
     if report["presence_roc_auc"] is not None:
-        lines.append(
-            f"presence, ROC AUC against texts of an absent category: {report['presence_roc_auc']:.3f}"
-        )
+        lines.append(f"presence, ROC AUC against texts of an absent category: {report['presence_roc_auc']:.3f}")
     return "\n".join(lines)
 
 

@@ -45,7 +45,7 @@ class VisionArguments:
 
 @dataclass
 class VisionOutput(ModelOutput):
-    """``loss`` (), and ``errors`` (B, K): distance of each keypoint's heat-map peak in the unit square, NaN if absent."""
+    """``loss`` (), and ``errors`` (B, K): unit distance of each keypoint's heat-map peak, NaN where it is absent."""
 
     loss: torch.FloatTensor | None = None
     errors: torch.FloatTensor | None = None
@@ -148,7 +148,10 @@ def main(argv: list[str]) -> Trainer:
     vision, training = parse_arguments((VisionArguments, TrainingArguments), argv)
     if vision.threads:
         torch.set_num_threads(vision.threads)
-    vlm, processor = AutoModelForImageTextToText.from_pretrained(vision.base), AutoProcessor.from_pretrained(vision.base)
+    vlm, processor = (
+        AutoModelForImageTextToText.from_pretrained(vision.base),
+        AutoProcessor.from_pretrained(vision.base),
+    )
     splits = {s: concatenate_datasets([load_keypoints(d, s) for d in vision.datasets]) for s in ("train", "val")}
     objects = [item for row in splits["train"].remove_columns("image") for item in row["objects"]]
     names = sorted({k["name"] for item in objects for k in item["keypoints"]})
@@ -166,7 +169,9 @@ def main(argv: list[str]) -> Trainer:
         data_collator=SceneCollator(
             processor.image_processor, SceneTargets(names, labels, tower.config.image_size // tower.config.patch_size)
         ),
-        train_dataset=Views(PointExamples(splits["train"], passes=passes, augmentation=augmentation, seed=training.seed)),
+        train_dataset=Views(
+            PointExamples(splits["train"], passes=passes, augmentation=augmentation, seed=training.seed)
+        ),
         eval_dataset=Views(PointExamples(splits["val"], seed=training.seed)),
         compute_metrics=keypoint_metrics,
     )

@@ -56,9 +56,7 @@ def load_keypoints(directory: str | Path, split: str) -> Dataset:
     """
     root = Path(directory)
     if not root.is_dir():
-        raise ValueError(
-            f"directory: {str(root)!r} is not a folder; give the folder of a COCO-keypoints dataset."
-        )
+        raise ValueError(f"directory: {str(root)!r} is not a folder; give the folder of a COCO-keypoints dataset.")
     annotation_file = _annotation_file(root, split)
     content = _read_json(annotation_file)
     categories = {category["id"]: category for category in content["categories"]}
@@ -67,9 +65,7 @@ def load_keypoints(directory: str | Path, split: str) -> Dataset:
     for annotation in content["annotations"]:
         where = f"{annotation_file}: annotation {annotation.get('id', '?')}"
         if annotation.get("image_id") not in objects:
-            raise ValueError(
-                f"{where} names image_id {annotation.get('image_id')!r}, which 'images' does not list."
-            )
+            raise ValueError(f"{where} names image_id {annotation.get('image_id')!r}, which 'images' does not list.")
         if annotation.get("category_id") not in categories:
             raise ValueError(
                 f"{where} names category_id {annotation.get('category_id')!r}; allowed: {sorted(categories)}."
@@ -109,9 +105,7 @@ def _annotation_file(root: Path, split: str) -> Path:
         if candidate.is_file():
             return candidate
     found = sorted(path.stem for folder in ANNOTATION_FOLDERS for path in (root / folder).glob("*.json"))
-    raise ValueError(
-        f"split: no annotation file for {split!r} in {str(root)!r}; splits found: {found or 'none'}."
-    )
+    raise ValueError(f"split: no annotation file for {split!r} in {str(root)!r}; splits found: {found or 'none'}.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -132,9 +126,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         for entry in content[section]:
             missing = [key for key in keys if key not in entry]
             if missing:
-                raise ValueError(
-                    f"{path}: an entry of {section!r} (id {entry.get('id', '?')}) lacks {missing}."
-                )
+                raise ValueError(f"{path}: an entry of {section!r} (id {entry.get('id', '?')}) lacks {missing}.")
     return content
 
 
@@ -148,9 +140,7 @@ def _object(
             f"keypoints and needs {3 * len(names)} (x, y, visibility)."
         )
     if len(annotation["bbox"]) != 4:
-        raise ValueError(
-            f"{where} has a bbox of {len(annotation['bbox'])} numbers; allowed: [x, y, width, height]."
-        )
+        raise ValueError(f"{where} has a bbox of {len(annotation['bbox'])} numbers; allowed: [x, y, width, height].")
     keypoints = [
         {"name": keypoint_name(name), "x": float(x), "y": float(y)}
         for name, x, y, visibility in zip(names, flat[0::3], flat[1::3], flat[2::3], strict=True)
@@ -166,6 +156,5 @@ def _image_path(root: Path, file_name: str) -> str:
         if candidate.is_file():
             return str(candidate)
     raise ValueError(
-        f"photo {file_name!r} is listed but not found in {str(root)!r}; "
-        f"looked in the folders {list(IMAGE_FOLDERS)}."
+        f"photo {file_name!r} is listed but not found in {str(root)!r}; looked in the folders {list(IMAGE_FOLDERS)}."
     )

@@ -67,9 +67,7 @@ class PointExamples(torch.utils.data.Dataset):
         seed: int = 0,
     ):
         if min(arbitrary, background, negatives) < 0 or arbitrary + background + negatives > 1:
-            raise ValueError(
-                f"shares must be 0 or more and at most 1 together: {arbitrary}, {background}, {negatives}"
-            )
+            raise ValueError(f"shares must be 0 or more and at most 1 together: {arbitrary}, {background}, {negatives}")
         self.scenes: list[Scene] = []
         self.rows: list[int] = []
         for i, row in enumerate(dataset.remove_columns("image")):
@@ -163,9 +161,7 @@ class PointExamples(torch.utils.data.Dataset):
                 image, other = self._photo(photo, rng)
                 index, k = self._keypoints(other, rng)[0]
                 keypoint = other.objects[index].keypoints[k]
-                return self._write(
-                    other, (keypoint.x, keypoint.y), np.asarray(image), index, keypoint.name, rng
-                )
+                return self._write(other, (keypoint.x, keypoint.y), np.asarray(image), index, keypoint.name, rng)
         return None
 
     def _write(
@@ -179,9 +175,7 @@ class PointExamples(torch.utils.data.Dataset):
     ) -> str:
         weights = np.array(list(self.styles.values()), dtype=np.float64)
         style = list(self.styles)[rng.choice(len(weights), p=weights / weights.sum())]
-        return write(
-            point_facts(scene, point, pixels, index, part), style, random.Random(int(rng.integers(2**31)))
-        )
+        return write(point_facts(scene, point, pixels, index, part), style, random.Random(int(rng.integers(2**31))))
 
 
 def point_on(item: SceneObject, rng: np.random.Generator) -> tuple[float, float]:

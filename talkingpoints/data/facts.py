@@ -115,9 +115,7 @@ def point_facts(
             raise ValueError(f"part: {part!r} was given for a background point; give its object_index too.")
         return _background_facts(scene, (x, y), colours, texture)
     if not 0 <= object_index < len(scene.objects):
-        raise ValueError(
-            f"object_index: {object_index} of {len(scene.objects)} objects; give None or a valid index."
-        )
+        raise ValueError(f"object_index: {object_index} of {len(scene.objects)} objects; give None or a valid index.")
     item = scene.objects[object_index]
     x0, y0, x1, y1 = item.box
     across, down = (x - x0) / max(x1 - x0, 1e-9), (y - y0) / max(y1 - y0, 1e-9)
@@ -266,9 +264,7 @@ def _area(item: SceneObject) -> float:
     return (x1 - x0) * (y1 - y0)
 
 
-def _background_facts(
-    scene: Scene, point: tuple[float, float], colours: tuple[str, ...], texture: str
-) -> PointFacts:
+def _background_facts(scene: Scene, point: tuple[float, float], colours: tuple[str, ...], texture: str) -> PointFacts:
     """Facts of a point on no object, relative to the box of the nearest one."""
     x, y = point
     height, width = scene.size

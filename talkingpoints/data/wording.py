@@ -51,12 +51,8 @@ class Wording:
             return f"one of {group}"
         order, _, end = which.partition(" ")
         if end:
-            return self.pick(
-                (f"the {order} from the {end} of {group}", f"of {group}, the {order} from the {end}")
-            )
-        return self.pick(
-            (f"the {which} one of {group}", f"the {which} of {group}", f"of {group}, the {which} one")
-        )
+            return self.pick((f"the {order} from the {end} of {group}", f"of {group}, the {order} from the {end}"))
+        return self.pick((f"the {which} one of {group}", f"the {which} of {group}", f"of {group}, the {which} one"))
 
     def owner(self, label: str, place: bool = True) -> str:
         """The object in a phrase: "the dog", "the left dog"; `place` False leaves out its place."""

@@ -140,9 +140,7 @@ def _background(say: Wording, style: str) -> str:
     """A point on no object: relative to the nearest object's box, and how it looks."""
     look = say.look()
     if style == "semantic":
-        return say.pick(
-            (f"background, {look}.", f"{look}: background.", f"not on any animal or person; {look}.")
-        )
+        return say.pick((f"background, {look}.", f"{look}: background.", f"not on any animal or person; {look}."))
     place, relation = say.place(), _background_relation(say)
     tail = f", {relation}" if relation else ""
     if style == "short":

@@ -90,9 +90,7 @@ def bootstrap_difference(
     """
     first, second = np.asarray(scores, dtype=np.float64), np.asarray(other_scores, dtype=np.float64)
     if first.shape != second.shape:
-        raise ValueError(
-            f"a paired difference needs the same points twice; got {first.shape} and {second.shape}"
-        )
+        raise ValueError(f"a paired difference needs the same points twice; got {first.shape} and {second.shape}")
     return bootstrap_mean(first - second, images, resamples=resamples, level=level, seed=seed)
 
 

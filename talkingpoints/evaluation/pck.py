@@ -76,9 +76,7 @@ def pixel_errors(predictions: ArrayLike, truths: ArrayLike, sizes: ArrayLike) ->
     predicted, true = _point_pairs(predictions, truths)
     height_width = np.asarray(sizes, dtype=np.float64)
     if height_width.shape != true.shape:
-        raise ValueError(
-            f"sizes must have shape {true.shape}, (height, width) a point; got {height_width.shape}"
-        )
+        raise ValueError(f"sizes must have shape {true.shape}, (height, width) a point; got {height_width.shape}")
     return _distances((predicted - true) * height_width[:, ::-1])
 
 
@@ -134,9 +132,7 @@ def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, bins:
     """
     confidence, hit = _nonempty(confidences), np.asarray(correct, dtype=bool)
     if hit.shape != confidence.shape:
-        raise ValueError(
-            f"confidences and correct must have one length; got {confidence.shape} and {hit.shape}"
-        )
+        raise ValueError(f"confidences and correct must have one length; got {confidence.shape} and {hit.shape}")
     if not (np.all(confidence >= 0.0) and np.all(confidence <= 1.0)):
         raise ValueError("confidences must lie in [0, 1] and must not be NaN")
     index = np.minimum((confidence * bins).astype(np.int64), bins - 1)

@@ -108,9 +108,7 @@ def evaluate(
     rows |= localized(pair, dataset, points, blanked, view=mean_colour, title="blanked", progress=progress)
     if blind is not None:
         unseen = {"blind": reference}
-        rows |= localized(
-            blind, dataset, points, unseen, view=constant_grey, title="blind", progress=progress
-        )
+        rows |= localized(blind, dataset, points, unseen, view=constant_grey, title="blind", progress=progress)
     rows = {name: rows[name] for name in ROW_ORDER if name in rows}
     report = summarise(points, rows, seed=seed, resamples=resamples)
     report |= presence_summary(points, rows["reference"], rows["shuffled"], donors)
@@ -167,9 +165,7 @@ def shuffled_donors(points: Sequence[LabelledPoint], seed: int) -> list[int]:
     """
     rows = np.array([point.row for point in points])
     if len(np.unique(rows)) < 2:
-        raise ValueError(
-            "the shuffled row needs points in at least two photos; raise limit or take another split"
-        )
+        raise ValueError("the shuffled row needs points in at least two photos; raise limit or take another split")
     rng = random.Random(f"{seed} shuffled")
     donors = []
     for row in rows:
@@ -283,9 +279,7 @@ def localized(
         for (n, i), answer in zip(cells, answers, strict=True):
             _check_answer(answer, texts[names[n]][i], points[i])
             predictions[n, i] = answer.unit
-            confidence[n, i] = np.minimum(
-                answer.confidence, 1.0
-            )  # a mass summed in float32 may round to above 1
+            confidence[n, i] = np.minimum(answer.confidence, 1.0)  # a mass summed in float32 may round to above 1
             presence[n, i], found[n, i] = answer.presence, answer.found
     return {
         name: RowPredictions(predictions[n], confidence[n], presence[n], found[n], tuple(texts[name]))

@@ -98,9 +98,7 @@ def summarise(
         "differences": {},
         "by_label": {},
         "calibration": {},
-        "n_empty": {
-            name: len(row.texts) - _answered(row).sum().item() for name, row in rows.items() if row.texts
-        },
+        "n_empty": {name: len(row.texts) - _answered(row).sum().item() for name, row in rows.items() if row.texts},
     }
     for first, second in DIFFERENCES:
         if first in rows and second in rows:
@@ -109,9 +107,7 @@ def summarise(
             report["differences"][f"{first}_minus_{second}"] = difference
     for label in np.unique(labels).tolist():
         of_label = labels == label
-        figures = {
-            name: scores[name][of_label].mean().item() for name in ("reference", "descriptor") if name in rows
-        }
+        figures = {name: scores[name][of_label].mean().item() for name in ("reference", "descriptor") if name in rows}
         report["by_label"][label] = {"n_points": int(of_label.sum()), **figures}
     for name in ("reference", "descriptor"):
         if name in rows and np.isfinite(rows[name].confidence).any():
