@@ -85,7 +85,7 @@ ROLES: dict[str, dict[str, Any]] = {
         "use": 'print(tp.localize("dog.jpg", "the dog\'s left ear"))',
         "script": "sft_localizer.py",
         "config": "localizer.yaml",
-        "start": "random weights (`training/build_base.py`)",
+        "start": "random weights (`training/build_base.py`) and `training/pretrain_vision.py`",
     },
 }
 
