@@ -26,6 +26,9 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
 
     Returns:
         The model, its keypoint encoder freshly initialised, and its processor.
+
+    Raises:
+        ValueError: the base's image processor crops or pads.
     """
     vlm, parts = _load_base(base)
     tokenizer = parts["tokenizer"]
@@ -43,7 +46,10 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
 
 
 def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
-    """A new localizer over a base; arguments and result as for :func:`build_descriptor`."""
+    """A new localizer over a base; arguments and result as for :func:`build_descriptor`.
+
+    Over one of our localizers it takes over the head as well, if that is of the same kind and size.
+    """
     vlm, parts = _load_base(base)
     tokenizer = parts["tokenizer"]
     tokenizer.add_tokens([LOCATE_TOKEN], special_tokens=True)
@@ -52,6 +58,11 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
     )
     model = PointLocalizer(model_config)
     model.vlm.load_state_dict(vlm.state_dict())
+    if AutoConfig.from_pretrained(base).model_type == PointLocalizerConfig.model_type:
+        trained = AutoModel.from_pretrained(base)
+        same = {key: getattr(model_config, key) for key in ("head", "head_size", "subcells")}
+        if same == {key: getattr(trained.config, key) for key in same}:
+            model.head.load_state_dict(trained.head.state_dict())
     return model, PointLocalizerProcessor(**parts)
 
 
@@ -68,6 +79,13 @@ def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict]:
         name = type(processor).__name__
         own = {"image_processor", "tokenizer", "processor_class", "auto_map", "chat_template"}
         kwargs = {k: v for k, v in processor.to_dict().items() if k not in own}
+    settings = processor.image_processor.to_dict()
+    moved = [name for name in ("do_center_crop", "do_pad") if settings.get(name)]
+    if moved:
+        raise ValueError(
+            f"the image processor of {base} has {' and '.join(moved)} on, which moves points; switch it off in its "
+            "preprocessor_config.json, so that the whole photo fills the input"
+        )
     return vlm, {
         "image_processor": processor.image_processor,
         "tokenizer": processor.tokenizer,

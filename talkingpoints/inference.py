@@ -163,6 +163,8 @@ class TalkingPoints:
             ValueError: a point outside the photo, or an unreadable image.
         """
         photo = load_image(image)
+        if len(point_px) == 0:
+            return []
         points_px = check_points_px(point_px, (photo.height, photo.width))
         rows = points_px.reshape(-1, 2)
         points = to_unit(rows, (photo.height, photo.width))
@@ -171,9 +173,9 @@ class TalkingPoints:
             visual = None
             for start in range(0, len(rows), _POINTS_AT_ONCE):
                 inputs = self._descriptor_inputs(photo, points[start : start + _POINTS_AT_ONCE])
-                pixel_values = inputs.pop("pixel_values")
                 if visual is None:
-                    visual = self.descriptor.encode_images(pixel_values=pixel_values)
+                    visual = self.descriptor.encode_images(**inputs)
+                del inputs["pixel_values"]
                 output = self.descriptor.generate(
                     **inputs, visual=visual, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
                 )
@@ -187,9 +189,8 @@ class TalkingPoints:
         photo = load_image(image)
         points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
         inputs = self._descriptor_inputs(photo, to_unit(points_px, (photo.height, photo.width)))
-        streamer = TextIteratorStreamer(
-            self.descriptor_processor.tokenizer, skip_prompt=True, skip_special_tokens=True, timeout=120.0
-        )
+        tokenizer = self.descriptor_processor.tokenizer
+        streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         errors: list[BaseException] = []
 
         def write() -> None:
@@ -234,9 +235,9 @@ class TalkingPoints:
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]
                 inputs = _moved(self.localizer_processor(images=[photo], texts=[some]), self.localizer)
-                pixel_values = inputs.pop("pixel_values")
                 if visual is None:
-                    visual = self.localizer.encode_images(pixel_values=pixel_values)
+                    visual = self.localizer.encode_images(**inputs)
+                del inputs["pixel_values"]
                 output = self.localizer(**inputs, visual=visual)
                 sizes = [(photo.height, photo.width)] * len(some)
                 found += [_localization(row) for row in self.localizer_processor.post_process(output, sizes)]

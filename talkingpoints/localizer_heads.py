@@ -17,7 +17,7 @@ _SCORE_RADII = (0.05, 0.1, 0.2)
 
 
 class HeatmapHead(nn.Module):
-    """Scores of the sub-cells: the query modulates each cell (look and place), an MLP reads it.
+    """Scores of the sub-cells, and presence: the query modulates each cell (look and place), an MLP reads it.
 
     Args:
         hidden_size: width of query and cells.
@@ -34,17 +34,22 @@ class HeatmapHead(nn.Module):
         self.scale_shift = nn.Linear(hidden_size, 2 * head_size)
         self.hidden = nn.Linear(head_size, head_size)
         self.scores = nn.Linear(head_size, subcells**2)
+        self.presence = nn.Linear(head_size, 1)
         self.query_key = nn.Linear(hidden_size, subcells**2 * head_size)
 
-    def forward(self, cells: torch.Tensor, centers: torch.Tensor, query: torch.Tensor, times: int) -> torch.Tensor:
+    def forward(
+        self, cells: torch.Tensor, valid: torch.Tensor, centers: torch.Tensor, query: torch.Tensor, times: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Args:
             cells: (B, N, D) vision tokens, one set per image.
+            valid: (B, N) bool, False on padding.
             centers: (B, N, 2) unit centres of the cells.
             query: (B * times, D) hidden states of the query token.
             times: rows per image.
 
         Returns:
-            (B * times, N, s * s) scores; sub-cells row by row within their cell.
+            Scores (B * times, N, s * s), sub-cells row by row within their cell, -inf on padding; and presence logits
+            (B * times,), read off the cells that fit the query best.
         """
         encoded = encode_points(centers, self.positions.in_features).to(cells.dtype)
         cells = (self.cells(self.norm_cells(cells)) + self.positions(encoded)).repeat_interleave(times, 0)
@@ -52,7 +57,10 @@ class HeatmapHead(nn.Module):
         scale, shift = self.scale_shift(query)[:, None].chunk(2, dim=-1)
         mixed = nn.functional.gelu(self.hidden(nn.functional.gelu(cells * (1 + scale) + shift)))
         keys = self.query_key(query).unflatten(-1, (-1, cells.shape[-1]))
-        return self.scores(mixed) + cells @ keys.transpose(1, 2) * cells.shape[-1] ** -0.5
+        scores = self.scores(mixed) + cells @ keys.transpose(1, 2) * cells.shape[-1] ** -0.5
+        padding = ~valid.repeat_interleave(times, 0)[..., None]
+        fitting = mixed.masked_fill(padding, -torch.inf).amax(1)
+        return scores.float().masked_fill(padding, -torch.inf), self.presence(fitting)[:, 0].float()
 
 
 class PointHead(nn.Module):
@@ -63,10 +71,12 @@ class PointHead(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
         self.up = nn.Linear(hidden_size, head_size)
         self.out = nn.Linear(head_size, 2)
+        self.presence = nn.Linear(head_size, 1)
 
-    def forward(self, query: torch.Tensor) -> torch.Tensor:
-        """(R, D) -> (R, 2)."""
-        return self.out(nn.functional.gelu(self.up(self.norm(query)))).sigmoid()
+    def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(R, D) -> points (R, 2) in the unit square and presence logits (R,)."""
+        hidden = nn.functional.gelu(self.up(self.norm(query)))
+        return self.out(hidden).sigmoid().float(), self.presence(hidden)[:, 0].float()
 
 
 def subcell_centers(centers: torch.Tensor, grids: list[tuple[int, int]], subcells: int) -> torch.Tensor:

@@ -19,6 +19,7 @@ from transformers import (
     LogitsProcessorList,
     PreTrainedModel,
     SuppressTokensLogitsProcessor,
+    initialization,
 )
 from transformers.modeling_outputs import ModelOutput
 
@@ -43,7 +44,7 @@ class PointDescriptorOutput(ModelOutput):
 
     Attributes:
         loss: () mean cross-entropy of the answer's tokens, if ``labels`` were given.
-        logits: (R, S, V); with a shared image prefix S counts the tokens behind the prefix only.
+        logits: (R, S, V), or None where a loss was computed with a shared image prefix.
         past_key_values: the base model's cache.
         hidden_states, attentions: the base model's, if asked for.
     """
@@ -94,7 +95,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, KeypointEncoder):
-            nn.init.normal_(module.prompt, std=0.02)
+            initialization.normal_(module.prompt, std=0.02)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.vlm.get_input_embeddings()
@@ -162,10 +163,12 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     def _call(self, run: Callable, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict) -> Any:
         """Call a method of the base model with the image encoded and the points of the prompt injected."""
         vision_inputs = {k: kwargs.pop(k) for k in VISION_INPUTS if k in kwargs}
-        if input_ids is None or (visual is None and vision_inputs.get("pixel_values") is None):
-            return run(input_ids=input_ids, **kwargs)  # decoding steps, and text without an image
-        if visual is None:
+        if visual is None and vision_inputs.get("pixel_values") is not None:
             visual = self.encode_images(**vision_inputs)
+        if input_ids is None or visual is None:  # decoding steps, and text without an image
+            if input_ids is not None and self._is_location(input_ids).any():
+                raise ValueError("the prompt carries a point but no image came with it: give pixel_values or visual")
+            return run(input_ids=input_ids, **kwargs)
         visual = visual.repeat(rows_per_image(len(input_ids), len(visual)))
         input_ids, mask, keypoints = self._prepare(input_ids, visual)
         kept = {k: v for k, v in vision_inputs.items() if k in ("image_grid_thw", "image_sizes") and v is not None}
@@ -197,12 +200,14 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         Raises:
             ValueError: wrong counts of location or placeholder tokens, or rows that are no multiple of the images.
         """
-        inputs = {**kwargs, "attention_mask": attention_mask, "pixel_values": pixel_values}
-        inputs = {k: v for k, v in inputs.items() if v is not None}
-        if self.config.share_image_prefix and labels is not None and attention_mask is not None:
-            output = self._forward_shared(input_ids, labels, visual, inputs)
-            if output is not None:
-                return output
+        inputs = {k: v for k, v in {**kwargs, "attention_mask": attention_mask}.items() if v is not None}
+        if visual is None and pixel_values is not None:
+            visual = self.encode_images(pixel_values=pixel_values, **inputs)
+        if self.config.share_image_prefix and labels is not None and visual is not None and attention_mask is not None:
+            times = rows_per_image(len(input_ids), len(visual))
+            length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+            if length:
+                return self._forward_shared(input_ids, attention_mask, labels, visual, times, length)
         output = self._call(self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep})
         return PointDescriptorOutput(
             loss=output.loss,
@@ -213,21 +218,19 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         )
 
     def _forward_shared(
-        self, input_ids: torch.Tensor, labels: torch.Tensor, visual: VisualFeatures | None, inputs: dict
-    ) -> PointDescriptorOutput | None:
-        """Training forward with each image's prefix run once for its rows; None if there is nothing to share."""
-        if visual is None:
-            visual = self.encode_images(**{k: v for k, v in inputs.items() if k in VISION_INPUTS})
-        times = rows_per_image(len(input_ids), len(visual))
-        length = shared_prefix_length(input_ids, self.config.image_token_id, times)
-        if length == 0:
-            return None
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        visual: VisualFeatures,
+        times: int,
+        length: int,
+    ) -> PointDescriptorOutput:
+        """The loss with each image's prefix run once for its rows; no logits, the head runs on the answers only."""
         input_ids, mask, keypoints = self._prepare(input_ids, visual.repeat(times))
-        output = run_with_shared_prefix(
-            self.vlm, input_ids, inputs["attention_mask"], visual, times, length, mask, keypoints
-        )
+        output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, keypoints)
         targets = nn.functional.pad(labels[:, length + 1 :], (0, 1), value=-100)
-        answered = targets != -100  # the head runs on the answer's tokens only
+        answered = targets != -100
         logits = self.vlm.get_output_embeddings()(output.last_hidden_state[answered])
         loss = nn.functional.cross_entropy(logits.float(), targets[answered])
         return PointDescriptorOutput(loss=loss, past_key_values=output.past_key_values)
@@ -239,8 +242,13 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         """Write the answers; arguments and result as in transformers' ``generate``. Image, point and location tokens
         are never written."""
         self.vlm.generation_config = self.generation_config
-        vocabulary = self.config.get_text_config().vocab_size
-        suppressed = [t for t in (self.config.image_token_id, self.config.point_token_id) if t < vocabulary]
+        if kwargs.get("attention_mask") is None:
+            # from the ids as they came: below, location ids are replaced, and could be taken for padding
+            pad = self.generation_config.pad_token_id
+            kwargs["attention_mask"] = torch.ones_like(input_ids) if pad is None else input_ids.ne(pad).long()
+        vocabulary, first = self.config.get_text_config().vocab_size, self.config.location_token_id
+        unwritten = [self.config.image_token_id, self.config.point_token_id, *range(first, first + LOCATION_BINS)]
+        suppressed = [token for token in unwritten if token < vocabulary]
         processors = LogitsProcessorList([SuppressTokensLogitsProcessor(suppressed, device=input_ids.device)])
         processors.extend(kwargs.pop("logits_processor", None) or [])
         output = self._call(self.vlm.generate, input_ids, visual, {**kwargs, "logits_processor": processors})

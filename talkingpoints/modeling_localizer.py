@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, PreTrainedModel
+from transformers import AutoModelForImageTextToText, PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
 
 from .configuration_localizer import PointLocalizerConfig
@@ -77,14 +77,13 @@ class PointLocalizer(PreTrainedModel):
             self.head = HeatmapHead(hidden_size, config.head_size, config.subcells)
         else:
             self.head = PointHead(hidden_size, config.head_size)
-        self.presence = nn.Linear(hidden_size, 1)
         self.post_init()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, PointLocalizer):
-            nn.init.normal_(module.query, std=0.02)
+            initialization.normal_(module.query, std=0.02)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.vlm.get_input_embeddings()
@@ -111,8 +110,8 @@ class PointLocalizer(PreTrainedModel):
             attention_mask: (R, S), 0 on padding.
             pixel_values: as the image processor gives them.
             visual: from :meth:`encode_images`, instead of ``pixel_values``.
-            points: (R, 2) unit points to learn.
-            presence: (R,) 1 where the text speaks of this image, 0 where not (then its point is ignored).
+            points: (R, 2) or (B, n, 2) unit points to learn.
+            presence: (R,) or (B, n), 1 where the text speaks of this image, 0 where not (then its point is ignored).
 
         Raises:
             ValueError: no image, rows that are no multiple of the images, or rows without exactly one query token.
@@ -125,21 +124,39 @@ class PointLocalizer(PreTrainedModel):
             attention_mask = torch.ones_like(input_ids)
         times = rows_per_image(len(input_ids), len(visual))
         query = self._query_state(input_ids, attention_mask, visual, times, kwargs)
-        presence_logits = self.presence(query)[:, 0].float()
+        return self.answer(visual, query, times, points, presence)
+
+    def answer(
+        self,
+        visual: VisualFeatures,
+        query: torch.Tensor,
+        times: int,
+        points: torch.Tensor | None = None,
+        presence: torch.Tensor | None = None,
+    ) -> PointLocalizerOutput:
+        """From hidden states of the query token to the answer.
+
+        Args:
+            visual: B encoded images.
+            query: (B * times, D).
+            times: rows per image.
+            points, presence: as for :meth:`forward`.
+        """
         found = scores = centers = None
-        confidence = torch.full_like(presence_logits, torch.nan)
         if self.config.head == "heatmap":
-            scores = self.head(visual.tokens, visual.centers, query, times).float()
-            scores = scores.masked_fill(~visual.valid.repeat_interleave(times, 0)[..., None], -torch.inf)
+            scores, presence_logits = self.head(visual.tokens, visual.valid, visual.centers, query, times)
+            confidence = torch.full_like(presence_logits, torch.nan)
             centers = subcell_centers(visual.centers, visual.grids, self.config.subcells).flatten(1, 2)
             if not self.training:
                 probabilities = scores.flatten(1).softmax(-1).unflatten(0, (-1, times))
                 found, confidence = (x.flatten(0, 1) for x in best_points(probabilities, centers))
         else:
-            found = self.head(query).float()
+            found, presence_logits = self.head(query)
+            confidence = torch.full_like(presence_logits, torch.nan)
         loss = None
         if points is not None:
-            loss = self._loss(scores, centers, found, presence_logits, points, presence)
+            presence = torch.ones_like(presence_logits) if presence is None else presence.flatten()
+            loss = self._loss(scores, centers, found, presence_logits, points.flatten(0, -2), presence)
         return PointLocalizerOutput(
             loss=loss,
             points=found,
@@ -179,11 +196,9 @@ class PointLocalizer(PreTrainedModel):
         found: torch.Tensor | None,
         presence_logits: torch.Tensor,
         points: torch.Tensor,
-        presence: torch.Tensor | None,
+        presence: torch.Tensor,
     ) -> torch.Tensor:
         """Cross-entropy against a Gaussian (heat map) or squared error (the paper's), plus the presence loss."""
-        if presence is None:
-            presence = torch.ones_like(presence_logits)
         here = presence > 0.5
         if self.config.head == "heatmap":
             centers = centers.repeat_interleave(len(points) // len(centers), 0)

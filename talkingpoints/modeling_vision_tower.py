@@ -7,7 +7,7 @@ for ``AutoModel``, so that any transformers vision-language model can nest it as
 
 import torch
 from torch import nn
-from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .configuration_vision_tower import ConvVisionConfig
@@ -92,11 +92,11 @@ class ConvVisionModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, ConvVisionModel):
             side = self.config.image_size // self.config.patch_size
             places = encode_points(cell_centers(side, side, module.positions.device), self.config.hidden_size)
-            module.positions.copy_(0.5 * places)  # learned from there on
+            initialization.copy_(module.positions, 0.5 * places)  # learned from there on; loaded weights are left alone
 
     def forward(self, pixel_values: torch.Tensor, return_dict: bool = True, **kwargs) -> BaseModelOutputWithPooling:
         """Args:

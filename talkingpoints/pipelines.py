@@ -11,7 +11,7 @@ from transformers import Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .images import ImageLike, load_image
-from .inference import MAX_NEW_TOKENS
+from .inference import MAX_NEW_TOKENS, PRESENT
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 from .points import check_points_px, to_unit
@@ -96,7 +96,7 @@ class PointLocalizationPipeline(Pipeline):
                 "y": float(row["point_px"][1]),
                 "confidence": row["confidence"],
                 "presence": row["presence"],
-                "found": row["presence"] >= 0.5,
+                "found": row["presence"] >= PRESENT,
                 "heatmap": row["heatmap"],
             }
             for row in self.processor.post_process(output["output"], sizes)

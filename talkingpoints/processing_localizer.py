@@ -105,7 +105,7 @@ class PointLocalizerProcessor(PromptProcessor):
         rows = []
         for i, size in enumerate(sizes):
             point = output.points[i].detach().double().cpu().numpy().clip(0, 1)
-            scores = None if output.heatmap_logits is None else output.heatmap_logits[i]
+            scores = None if output.heatmap_logits is None else output.heatmap_logits[i].detach()
             rows.append(
                 LocatedPoint(
                     point_px=to_pixels(point, size),

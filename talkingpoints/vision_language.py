@@ -47,9 +47,10 @@ class VisualFeatures:
         return len(self.grids)
 
     def repeat(self, times: int) -> "VisualFeatures":
-        """Each image ``times`` times in a row: one image serves that many rows of text."""
-        if times == 1:
-            return self
+        """Each image ``times`` times in a row: one image serves that many rows of text.
+
+        Always a copy: generation widens what it is handed in place.
+        """
         features = [f for f in self.encoder_output.pooler_output for _ in range(times)]
         return VisualFeatures(
             encoder_output=BaseModelOutputWithPooling(pooler_output=features),
@@ -189,6 +190,11 @@ def run_with_shared_prefix(
         use_cache=True,
     )
     cache = prefix.past_key_values
+    if cache is None or cache.get_seq_length() != length:
+        raise RuntimeError(
+            "the image prefix was not kept: gradient checkpointing turns caches off; "
+            "train with share_image_prefix=false or without gradient checkpointing"
+        )
     cache.batch_repeat_interleave(times)
     with embeddings_at(vlm, mask[:, length:], values):
         return vlm.base_model(

@@ -100,6 +100,52 @@ def test_beams_and_several_samples(base: Path, options: dict) -> None:
     assert torch.equal(written[:, : prompt.shape[1]], prompt)  # with the location tokens still in it
     special = torch.tensor([model.config.point_token_id, model.config.image_token_id])
     assert not torch.isin(written[:, prompt.shape[1] :], special).any()
+    if "num_beams" in options:  # beams of one row see that row's photo and point
+        for row, point in zip(written, POINTS, strict=True):
+            alone = model.generate(**processor(images=[photo()], points=[[point]]), max_new_tokens=4, **options)
+            assert torch.equal(row, alone[0])
+
+
+def test_a_cached_encoding_survives_beams(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[[POINTS[0]]])
+    visual = model.encode_images(pixel_values=inputs.pop("pixel_values"))
+    first = model.generate(**inputs, visual=visual, max_new_tokens=4, do_sample=False)
+    model.generate(**inputs, visual=visual, max_new_tokens=4, num_beams=3)
+    assert torch.equal(first, model.generate(**inputs, visual=visual, max_new_tokens=4, do_sample=False))
+
+
+def test_generating_without_a_mask_still_sees_the_point(base: Path) -> None:
+    model, processor = tiny_descriptor(base)
+    inputs = processor(images=[photo()], points=[[POINTS[0]]])
+    masked = model.generate(**inputs, max_new_tokens=6, do_sample=False)
+    del inputs["attention_mask"]
+    assert torch.equal(masked, model.generate(**inputs, max_new_tokens=6, do_sample=False))
+
+
+def test_gradient_checkpointing_and_a_shared_prefix_exclude_each_other(base: Path) -> None:
+    model, processor = tiny_descriptor(base, share_image_prefix=True)
+    model.gradient_checkpointing_enable()
+    model.train()
+    with pytest.raises(RuntimeError, match="gradient checkpointing turns caches off"):
+        model(**processor(images=[photo()], points=[POINTS], answers=[["A dog.", "Its ear."]]))
+
+
+def test_a_base_keeps_its_trained_places(base: Path, tmp_path: Path) -> None:
+    vlm = AutoModelForImageTextToText.from_pretrained(base)
+    torch.nn.init.normal_(vlm.model.vision_tower.positions)
+    vlm.save_pretrained(tmp_path)
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    assert torch.equal(vlm.model.vision_tower.positions, loaded.model.vision_tower.positions)
+
+
+def test_a_base_that_crops_is_refused(base: Path, tmp_path: Path) -> None:
+    AutoModelForImageTextToText.from_pretrained(base).save_pretrained(tmp_path)
+    processor = AutoProcessor.from_pretrained(base)
+    processor.image_processor.do_center_crop = True
+    processor.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="do_center_crop on, which moves points"):
+        tiny_descriptor(tmp_path)
 
 
 def test_the_shared_prefix_changes_nothing(base: Path) -> None:
@@ -156,6 +202,8 @@ def test_wrong_prompts_are_refused(base: Path) -> None:
     broken[0, (broken[0] >= model.config.location_token_id).nonzero()[0]] = 5
     with pytest.raises(ValueError, match=r"2 location tokens \(x, then y\), got \[1, 2\]"):
         model(input_ids=broken, pixel_values=inputs["pixel_values"])
+    with pytest.raises(ValueError, match="no image came with it"):
+        model(input_ids=inputs["input_ids"])
     with pytest.raises(ValueError, match="2 rows of input_ids for 3 images"):
         model(input_ids=inputs["input_ids"], pixel_values=inputs["pixel_values"].repeat(3, 1, 1, 1))
 

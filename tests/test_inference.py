@@ -39,7 +39,7 @@ def test_texts_and_lists_agree(tp: TalkingPoints) -> None:
 def test_more_points_and_texts_than_go_at_once(tp: TalkingPoints) -> None:
     assert len(tp.describe(photo(), [(i, i) for i in range(40)])) == 40
     assert len(tp.localize(photo(), ["ear"] * 70)) == 70
-    assert tp.localize(photo(), []) == []
+    assert tp.localize(photo(), []) == [] and tp.describe(photo(), []) == []
 
 
 def test_frames_are_those_of_the_photo(tp: TalkingPoints, tmp_path: Path) -> None:

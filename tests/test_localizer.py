@@ -111,6 +111,12 @@ def test_the_heat_map_lies_on_the_photo(base: Path) -> None:
     assert abs(float(row["heatmap"].sum()) - 1) < 1e-5
 
 
+def test_the_documented_call_works_with_gradients_on(base: Path) -> None:
+    model, processor = tiny_localizer(base)
+    rows = processor.post_process(model(**processor(images=[photo()], texts=[["nose"]])), [(64, 96)])
+    assert rows[0]["heatmap"].shape == (8, 8)
+
+
 def test_subcells_tile_their_cell() -> None:
     centers = subcell_centers(cell_centers(2, 3)[None], [(2, 3)], 2)
     assert centers.shape == (1, 6, 4, 2)

@@ -1,19 +1,21 @@
 """Two steps of each training script, resuming exactly, the blind control, and what the command line refuses."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import AutoModel, set_seed
+from transformers import AutoModel, AutoModelForImageTextToText, set_seed
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
-from talkingpoints.data import load_keypoints
+from talkingpoints.data import Scene, SceneObject, load_keypoints
 from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples import PointExamples, point_off
 from tests.drawn import drawn_dataset
 from tests.tiny import tiny_localizer
-from training import sft_descriptor, sft_localizer
+from training import build_base, bundle, pretrain_facts, pretrain_vision, sft_descriptor, sft_localizer
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
 from training.sft import SftArguments, parse_weights
@@ -59,8 +61,9 @@ def test_two_steps_train_and_save_a_model_that_loads(name: str, base: Path, draw
     assert trainer.state.global_step == 2
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert len(losses) == 2 and all(loss > 0 for loss in losses)
-    before, after = weights(base), weights(tmp_path / "run")
-    moved = [k for k in before if before[k].is_floating_point() and not torch.equal(before[k], after[f"vlm.{k}"])]
+    before, after = AutoModelForImageTextToText.from_pretrained(base).state_dict(), weights(tmp_path / "run")
+    learned = [k for k in before if "running" not in k and "num_batches" not in k]
+    moved = [k for k in learned if not torch.equal(before[k], after[f"vlm.{k}"])]
     assert any("vision_tower" in k for k in moved) and any("language_model" in k for k in moved)
     assert (tmp_path / "run" / "eval_results.json").is_file()
 
@@ -103,6 +106,93 @@ def test_a_descriptor_starts_from_a_trained_localizer(base: Path, drawn: Path, t
     taken = weights(tmp_path / "run")
     shared = [k for k in start if k.startswith("vlm.") and "running" not in k and "num_batches" not in k]
     assert len(shared) > 20 and all(torch.equal(start[k], taken[k]) for k in shared)
+
+
+def test_slow_modules_learn_slowly(base: Path, drawn: Path, tmp_path: Path) -> None:
+    options = {"learning_rate": 1e-3, "weight_decay": 0.0, "lr_scheduler_type": "constant"}
+    flags = command(base, drawn, tmp_path / "run", 2, **options)
+    trainer = sft_localizer.main([*flags, "--slow_modules", "vision_tower", "--slow_lr_scale", "0"])
+    before, after = AutoModelForImageTextToText.from_pretrained(base).state_dict(), weights(tmp_path / "run")
+    name = "model.vision_tower.blocks.0.conv1.weight"
+    assert torch.equal(before[name], after[f"vlm.{name}"])
+    name = "model.language_model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(before[name], after[f"vlm.{name}"])
+    assert trainer.state.global_step == 2
+    with pytest.raises(ValueError, match=r"no parameter has \['eyes'\]"):
+        sft_localizer.main([*flags, "--slow_modules", "eyes"])
+
+
+def test_pretraining_hands_over_what_it_learned(base: Path, drawn: Path, tmp_path: Path) -> None:
+    common = command(base, drawn, tmp_path / "vision", 2)
+    skipped = ("--points_per_photo", "--arbitrary", "--background", "--share_image_prefix")
+    flags = [w for i in range(0, len(common), 2) if common[i] not in skipped for w in common[i : i + 2]]
+    pretrain_vision.main(flags)
+    tower = AutoModelForImageTextToText.from_pretrained(tmp_path / "vision").state_dict()
+    start = AutoModelForImageTextToText.from_pretrained(base).state_dict()
+    positions = "model.vision_tower.positions"
+    assert not torch.equal(tower[positions], start[positions])
+
+    at = flags.index("--base") + 1
+    flags[at], flags[flags.index("--output_dir") + 1] = str(tmp_path / "vision"), str(tmp_path / "facts")
+    flags += ["--save_strategy", "no"]
+    trainer = pretrain_facts.main(flags)
+    assert {"eval_mpck_img", "eval_presence_accuracy"} <= trainer.state.log_history[-1].keys()
+    told = weights(tmp_path / "facts")
+    sft_localizer.main(command(tmp_path / "facts", drawn, tmp_path / "run", 1, learning_rate=0.0))
+    after = weights(tmp_path / "run")
+    for name in ("head.cells.weight", "head.presence.weight", f"vlm.{positions}"):
+        assert torch.equal(told[name], after[name])
+
+
+def test_the_base_is_built_from_the_writer_s_texts(drawn: Path, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes |= {"num_key_value_heads": 1, "image_size": 32, "vision_hidden_size": 16, "vocab_size": 300, "texts": 64}
+    flags = [w for k, v in {"datasets": drawn, "output_dir": tmp_path, **sizes}.items() for w in (f"--{k}", str(v))]
+    build_base.main(flags)
+    config = AutoModelForImageTextToText.from_pretrained(tmp_path).config
+    assert (config.text_config.hidden_size, config.vision_config.image_size) == (32, 32)
+
+
+def test_bundling_copies_models_and_writes_cards(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = {name: {**role, "folder": tmp_path / name} for name, role in bundle.ROLES.items()}
+    monkeypatch.setattr(bundle, "ROLES", roles)
+    monkeypatch.setattr(bundle, "CHECKPOINTS", tmp_path)
+    row = {"mpck_img": 91.2, "ci95": [90.0, 92.0], "pck_img": dict.fromkeys(("0.02", "0.05", "0.1", "0.2"), 50.0),
+           "mpck_bbox": 70.0, "median_error_px": 3.2}  # fmt: skip
+    report = {"dataset": "drawn", "split": "test", "n_points": 7, "n_images": 3, "rows": {"reference": row}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    bundle.main(["--descriptor", str(pair[0]), "--localizer", str(pair[1]), "--reports", str(tmp_path / "report.json")])
+    for name, source in zip(("descriptor", "localizer"), pair, strict=True):
+        assert not list((tmp_path / name).glob("*.py"))
+        whole, copy = weights(source), weights(tmp_path / name)
+        assert all(torch.equal(whole[k], copy[k]) for k in whole)
+        card = (tmp_path / name / "README.md").read_text()
+        assert "| reference | 91.2 | 90.0 to 92.0 |" in card and "7 points in 3 photos" in card
+    monkeypatch.setattr(bundle, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match="are allowed"):
+        bundle.main([])
+    with pytest.raises(ValueError, match="holds no model"):
+        bundle.copy_model(tmp_path / "nothing", tmp_path / "x")
+
+
+def test_absent_texts_are_of_labels_that_were_looked_for(drawn: Path) -> None:
+    dataset = load_keypoints(drawn, "train")
+    labels = sorted({item["label"] for objects in dataset["objects"] for item in objects})
+    for known, expected in ((labels, True), ([], False)):
+        rows = dataset.add_column("known_labels", [known] * len(dataset))
+        examples = PointExamples(rows, 6, negatives=0.5, passes=4, seed=0)
+        absent = [(examples[i]["presence"] == 0).any() for i in range(len(examples))]
+        assert any(absent) == expected
+
+
+def test_background_points_lie_outside_all_boxes() -> None:
+    scene = Scene((SceneObject("dog", (0.1, 0.1, 0.6, 0.9), ()),), (10, 10))
+    rng = np.random.default_rng(0)
+    points = [point_off(scene, rng) for _ in range(50)]
+    assert all(p is not None and not (0.1 <= p[0] <= 0.6 and 0.1 <= p[1] <= 0.9) for p in points)
+    assert point_off(Scene((SceneObject("dog", (0.0, 0.0, 1.0, 1.0), ()),), (10, 10)), rng) is None
 
 
 def test_examples_are_the_same_whoever_asks(drawn: Path) -> None:

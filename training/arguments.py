@@ -32,6 +32,8 @@ def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
         if not isinstance(values, dict):
             raise ValueError(f"{argv[at + 1]} must be a mapping of argument names to values")
         for key, value in values.items():
+            if value is None:
+                continue  # "key:" with nothing behind it leaves the default
             flags += [f"--{key}", *_as_words(key, value)]
         del argv[at : at + 2]
     return HfArgumentParser(types).parse_args_into_dataclasses(args=[*flags, *argv])

@@ -51,6 +51,7 @@ class BaseArguments:
     num_hidden_layers: int = 3
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
+    initializer_range: float = field(default=0.06, metadata={"help": "about 1 / sqrt(hidden_size)"})
     image_size: int = 192
     vision_hidden_size: int = 192
     vision_widths: list[int] = field(default_factory=lambda: [48, 96, 192])
@@ -101,6 +102,7 @@ def build_model(arguments: BaseArguments, tokenizer: PreTrainedTokenizerFast) ->
         num_attention_heads=arguments.num_attention_heads,
         num_key_value_heads=arguments.num_key_value_heads,
         max_position_embeddings=1024,
+        initializer_range=arguments.initializer_range,
         tie_word_embeddings=True,
         **ids,
     )

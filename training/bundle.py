@@ -19,7 +19,8 @@ from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, CHECK
 MAX_BYTES = 20 * 2**20
 
 CARD = """---
-license: apache-2.0
+license: other
+license_name: research-photos
 library_name: transformers
 pipeline_tag: image-text-to-text
 tags: [talking-points, {tag}]

@@ -44,6 +44,6 @@ class LocalizerCollator:
             images = [blind_image()]
             texts = [[text for row in texts for text in row]]
         batch = dict(self.processor(images=images, texts=texts))
-        batch["points"] = torch.from_numpy(np.concatenate([example["points"] for example in examples]))
-        batch["presence"] = torch.from_numpy(np.concatenate([example["presence"] for example in examples]))
+        batch["points"] = torch.from_numpy(np.stack([example["points"] for example in examples]))
+        batch["presence"] = torch.from_numpy(np.stack([example["presence"] for example in examples]))
         return batch

@@ -24,9 +24,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from talkingpoints import TalkingPoints, __version__
 from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.evaluation.free_texts import evaluate_free_texts, read_free_texts
 from talkingpoints.evaluation.protocol import Evaluation, evaluate
 
 VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
@@ -63,10 +65,15 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     evaluation = evaluate(
         pair, dataset, blind=blind, limit=arguments.limit, seed=arguments.seed, progress=not arguments.quiet
     )
+    name = Path(arguments.dataset).resolve().name
+    free = [] if arguments.free_texts is None else read_free_texts(arguments.free_texts)
+    free = [text for text in free if text.dataset == name]
     report = {
-        "dataset": Path(arguments.dataset).resolve().name,
+        "dataset": name,
         "split": arguments.split,
         **evaluation.report,
+        "latency_s": latency(pair, dataset[0]["image"]),
+        "free_texts": evaluate_free_texts(pair, dataset, free, seed=arguments.seed) if free else None,
         "seed": arguments.seed,
         "command": ["python", "-m", "training.evaluate", *(sys.argv[1:] if argv is None else argv)],
         "versions": _versions(),
@@ -93,6 +100,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)")
     parser.add_argument("--localizer", metavar="DIR", help="localizer checkpoint (default: the bundled one)")
     parser.add_argument("--blind_localizer", metavar="DIR", help="localizer trained with --blind; adds the row 'blind'")
+    parser.add_argument(
+        "--free_texts",
+        type=Path,
+        metavar="FILE.json",
+        help="texts not by the writer, for example training/free_texts.json; those of this dataset are measured",
+    )
     parser.add_argument("--limit", type=_positive, metavar="N", help="measure N photos, evenly spaced (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of texts, shuffling and bootstrap (default: 0)")
     parser.add_argument("--threads", type=_positive, default=os.cpu_count() or 1, help="CPU threads (default: all)")
@@ -100,6 +113,22 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--predictions", type=_npz, metavar="FILE.npz", help="also save every prediction and text")
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     return parser.parse_args(argv)
+
+
+def latency(pair: TalkingPoints, image: Image.Image, repeats: int = 10) -> dict[str, float]:
+    """Median seconds to describe one point and to localize one text, warm."""
+    middle = (image.width / 2, image.height / 2)
+    text = pair.describe(image, [middle])[0].text or "the middle"
+    calls = {"describe": lambda: pair.describe(image, [middle]), "localize": lambda: pair.localize(image, [text])}
+    medians = {}
+    for name, call in calls.items():
+        times = []
+        for _ in range(repeats + 1):  # the first one warms up
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+        medians[name] = round(float(np.median(times[1:])), 4)
+    return medians
 
 
 def prediction_arrays(evaluation: Evaluation) -> dict[str, Any]:
@@ -158,6 +187,14 @@ def format_table(report: Mapping[str, Any]) -> str:
         )
     for name, error in report["calibration"].items():
         lines.append(f"calibration error of the confidence on {name} texts: {error:.3f}")
+    seconds = report["latency_s"]
+    lines.append(f"warm, median: describe {seconds['describe']:.3f} s, localize {seconds['localize']:.3f} s")
+    if report["free_texts"] is not None:
+        both = {name: row["mpck_img"] for name, row in report["free_texts"]["rows"].items()}
+        lines.append(
+            f"{report['free_texts']['n_points']} free texts: {both['free_text']:.2f} mpck_img; "
+            f"the writer's on the same points: {both['reference']:.2f}"
+        )
     if report["presence_roc_auc"] is not None:
         lines.append(f"presence, ROC AUC against texts of an absent category: {report['presence_roc_auc']:.3f}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Teach the base's vision tower what stands where, before any words: keypoints, labels and boxes of each cell.
+"""Teach the base's vision tower what stands where, before any words: keypoints, labels, boxes and places in them.
 
     python -m training.pretrain_vision --config training/configs/vision.yaml \\
         --base runs/base --datasets DIR [DIR ...] --output_dir runs/vision
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from datasets import concatenate_datasets
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments
+from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments, set_seed
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
@@ -61,7 +61,8 @@ class SceneTargets:
 
     def __call__(self, scene: Scene) -> dict[str, np.ndarray]:
         """``keypoints`` (K, 2), NaN where absent; ``labels`` (N, L) 0/1; ``boxes`` (N, 4): distances from the cell to
-        left, top, right and bottom of the smallest box over it, NaN outside of all."""
+        left, top, right and bottom of the smallest box over it, NaN outside of all; ``fifths`` (N, 2): column and row
+        of the cell in that box, 0 to 4, the writer's finest places; -1 outside of all."""
         keypoints = np.full((len(self.names), 2), np.nan, np.float32)
         labels = np.zeros((len(self.centers), len(self.labels)), np.float32)
         boxes = np.full((len(self.centers), 4), np.nan, np.float32)
@@ -74,7 +75,9 @@ class SceneTargets:
             inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
             labels[inside, self.labels[item.label]] = 1
             boxes[inside] = np.stack([x - x0, y - y0, x1 - x, y1 - y], axis=-1)[inside]
-        return {"keypoints": keypoints, "labels": labels, "boxes": boxes}
+        across, down = boxes[:, 0] / (boxes[:, 0] + boxes[:, 2]), boxes[:, 1] / (boxes[:, 1] + boxes[:, 3])
+        fifths = np.nan_to_num(np.stack([across, down], axis=-1) * 5, nan=-1.0).clip(max=4).astype(np.int64)
+        return {"keypoints": keypoints, "labels": labels, "boxes": boxes, "fifths": fifths}
 
 
 class SceneCollator:
@@ -110,13 +113,18 @@ class VisionPretraining(nn.Module):
         super().__init__()
         self.tower, self.subcells, self.target_sigma = tower, subcells, target_sigma
         self.keypoint_head = nn.Linear(tower.config.hidden_size, n_keypoints * subcells**2)
-        self.object_head = nn.Linear(tower.config.hidden_size, n_labels + 4)
+        self.object_head = nn.Linear(tower.config.hidden_size, n_labels + 4 + 2 * 5)
         side = tower.config.image_size // tower.config.patch_size
         centers = subcell_centers(cell_centers(side, side)[None], [(side, side)], subcells).flatten(1, 2)
         self.register_buffer("centers", centers, persistent=False)
 
     def forward(
-        self, pixel_values: torch.Tensor, keypoints: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor
+        self,
+        pixel_values: torch.Tensor,
+        keypoints: torch.Tensor,
+        labels: torch.Tensor,
+        boxes: torch.Tensor,
+        fifths: torch.Tensor,
     ) -> VisionOutput:
         tokens = self.tower(pixel_values).last_hidden_state
         batch, cells = tokens.shape[:2]
@@ -131,10 +139,12 @@ class VisionPretraining(nn.Module):
         n_labels = labels.shape[-1]
         label_loss = nn.functional.binary_cross_entropy_with_logits(objects[..., :n_labels], labels)
         covered = ~boxes.isnan().any(-1)
-        box_loss = (objects[..., n_labels:][covered].sigmoid() - boxes[covered]).abs().mean()
-        errors = torch.full(keypoints.shape[:2], math.nan)
+        box_loss = (objects[..., n_labels : n_labels + 4][covered].sigmoid() - boxes[covered]).abs().mean()
+        places = objects[..., n_labels + 4 :].unflatten(-1, (2, 5))[covered]
+        fifth_loss = nn.functional.cross_entropy(places.flatten(0, 1), fifths[covered].flatten())
+        errors = torch.full(keypoints.shape[:2], math.nan, device=keypoints.device)
         errors[here] = (self.centers[0][chosen.argmax(-1)] - truth).norm(dim=-1).detach()
-        return VisionOutput(loss=keypoint_loss + 2.0 * label_loss + 5.0 * box_loss, errors=errors)
+        return VisionOutput(loss=keypoint_loss + 2.0 * label_loss + 5.0 * box_loss + fifth_loss, errors=errors)
 
 
 def keypoint_metrics(prediction) -> dict[str, float]:
@@ -146,6 +156,7 @@ def keypoint_metrics(prediction) -> dict[str, float]:
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     vision, training = parse_arguments((VisionArguments, TrainingArguments), argv)
+    set_seed(training.seed)
     if vision.threads:
         torch.set_num_threads(vision.threads)
     vlm, processor = (

@@ -4,18 +4,21 @@ Resuming is exact: example ``i`` of the data is always the same (talkingpoints/d
 and the ``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from datasets import concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass
@@ -31,11 +34,14 @@ class SftArguments:
     points_per_photo: int = field(default=8, metadata={"help": "points (texts) per photo and step"})
     arbitrary: float = field(default=0.0, metadata={"help": "share of points that are no keypoints"})
     background: float = field(default=0.0, metadata={"help": "share of points on the background"})
-    negatives: float = field(default=0.0, metadata={"help": "share of texts about other photos (localizer)"})
     crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
     smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
     flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
     colour: float = field(default=0.5, metadata={"help": "probability of changed colours"})
+    slow_modules: list[str] = field(
+        default_factory=list, metadata={"help": "parts of module names that are pretrained, for example vision_tower"}
+    )
+    slow_lr_scale: float = field(default=0.1, metadata={"help": "their share of the learning rate"})
     share_image_prefix: bool = field(default=False, metadata={"help": "run image tokens once for all texts of a photo"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
     threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
@@ -55,18 +61,80 @@ def parse_weights(pairs: list[str]) -> dict[str, float]:
         raise ValueError(f"styles must be name=weight pairs, got {pairs}") from error
 
 
-def build_examples(sft: SftArguments, training: TrainingArguments) -> tuple[PointExamples, PointExamples]:
-    """Training and validation examples of all datasets together; training is long enough for ``max_steps``."""
-    train = concatenate_datasets([load_keypoints(folder, "train") for folder in sft.datasets])
-    val = concatenate_datasets([load_keypoints(folder, "val") for folder in sft.datasets])
-    shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": sft.negatives}
+def load_split(folders: list[str], split: str) -> Dataset:
+    """One split of several COCO-keypoints folders, with the labels that each one's annotators looked for."""
+    parts = []
+    for folder in folders:
+        part = load_keypoints(folder, split)
+        labels = sorted({item["label"] for objects in part["objects"] for item in objects})
+        parts.append(part.add_column("known_labels", [labels] * len(part)))
+    return concatenate_datasets(parts)
+
+
+def build_examples(
+    sft: SftArguments, training: TrainingArguments, negatives: float = 0.0
+) -> tuple[PointExamples, PointExamples]:
+    """Training and validation examples of all datasets together.
+
+    The training examples are as many as ``max_steps`` or ``num_train_epochs`` ask for, all different, so that the
+    ``Trainer`` runs through them once.
+    """
+    train, val = load_split(sft.datasets, "train"), load_split(sft.datasets, "val")
+    shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     augmentation = Augmentation(sft.crop, sft.smallest_crop, sft.flip, sft.colour)
     photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
-    passes = photos // len(train) + 2 if training.max_steps > 0 else 1
+    if training.max_steps > 0:
+        passes = 1 + photos // max(1, sum(any(o["keypoints"] for o in objects) for objects in train["objects"]))
+    else:
+        passes, training.num_train_epochs = math.ceil(training.num_train_epochs), 1
     points, seed = sft.points_per_photo, training.seed
     return (
         PointExamples(train, points, parse_weights(sft.styles), passes, augmentation, **shares, seed=seed),
         PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
+    )
+
+
+def build_optimizer(
+    model: torch.nn.Module, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
+) -> torch.optim.Optimizer | None:
+    """The optimiser that ``training`` asks for, with a lower learning rate for pretrained modules.
+
+    Early gradients of a new module say little, and Adam gives them full-sized steps all the same: at the common rate
+    a pretrained module behind it loses what it knows.
+
+    Args:
+        model: to be trained.
+        training: learning rate, weight decay and optimiser.
+        slow_modules: parts of the names of the pretrained modules' parameters; if empty, the ``Trainer`` is left to
+            make its own optimiser (None).
+        slow_lr_scale: their share of the learning rate.
+
+    Raises:
+        ValueError: a name that no parameter has.
+    """
+    if not slow_modules:
+        return None
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    unknown = [slow for slow in slow_modules if not any(slow in name for name in names)]
+    if unknown:
+        raise ValueError(f"slow_modules: no parameter has {unknown} in its name")
+    optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(training, model)
+    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    parameters = dict(model.named_parameters())
+    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
+    for name in names:
+        is_slow = any(slow in name for slow in slow_modules)
+        groups.setdefault((is_slow, name in decayed), []).append(parameters[name])
+    return optimizer_class(
+        [
+            {
+                "params": group,
+                "lr": training.learning_rate * (slow_lr_scale if is_slow else 1.0),
+                "weight_decay": training.weight_decay if decay else 0.0,
+            }
+            for (is_slow, decay), group in groups.items()
+        ],
+        **options,
     )
 
 
@@ -76,6 +144,7 @@ def run(
     collator: Callable,
     sft: SftArguments,
     training: TrainingArguments,
+    negatives: float = 0.0,
     **trainer_options,
 ) -> Trainer:
     """Train, evaluate, save model and processor to ``output_dir``, and push them if asked.
@@ -83,14 +152,17 @@ def run(
     Args:
         model, processor, collator: of the descriptor or the localizer.
         sft, training: the command line.
+        negatives: share of texts about other photos.
         trainer_options: further arguments of ``Trainer``.
 
     Returns:
         The trainer, finished.
     """
+    if sft.save_dtype not in DTYPES:
+        raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {sft.save_dtype!r}")
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are in random order already
-    train, val = build_examples(sft, training)
+    train, val = build_examples(sft, training, negatives)
     model.vlm.set_attn_implementation(sft.attn_implementation)
     trainer = Trainer(
         model=model,
@@ -99,16 +171,19 @@ def run(
         train_dataset=train,
         eval_dataset=val,
         processing_class=processor,
+        optimizers=(build_optimizer(model, training, sft.slow_modules, sft.slow_lr_scale), None),
         **trainer_options,
     )
     last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
     trainer.train(resume_from_checkpoint=last)
+    model.vlm.set_attn_implementation("sdpa")
+    trainer.save_model()  # before anything else can fail
     metrics = trainer.evaluate()
     trainer.log_metrics("eval", metrics)
     trainer.save_metrics("eval", metrics)
-    model.vlm.set_attn_implementation("sdpa")
-    model.to(getattr(torch, sft.save_dtype))
-    trainer.save_model()
+    if sft.save_dtype != "float32":
+        model.to(DTYPES[sft.save_dtype])
+        trainer.save_model()
     if training.push_to_hub:
         trainer.push_to_hub()
     return trainer

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainingArguments, set_seed
 
 from talkingpoints.building import build_descriptor
 from training.arguments import parse_arguments
@@ -40,6 +40,7 @@ def main(argv: list[str]) -> Trainer:
     sft, descriptor, training = parse_arguments((SftArguments, DescriptorArguments, TrainingArguments), argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
+    set_seed(training.seed)  # the new encoder too
     model, processor = build_descriptor(
         sft.base,
         num_keypoint_tokens=descriptor.num_keypoint_tokens,

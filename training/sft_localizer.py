@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 import torch
-from transformers import EvalPrediction, Trainer, TrainingArguments
+from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from talkingpoints.building import build_localizer
 from talkingpoints.points import unit_distance
@@ -32,6 +32,7 @@ class LocalizerArguments:
     subcells: int = field(default=2, metadata={"help": "heat-map cells per side of a vision cell"})
     target_sigma: float = field(default=0.02, metadata={"help": "of the Gaussian target, in shares of the image"})
     presence_weight: float = 0.2
+    negatives: float = field(default=0.0, metadata={"help": "share of texts about other photos, to learn presence"})
     blind: bool = field(default=False, metadata={"help": "train on a constant grey image: the text-only control"})
 
 
@@ -48,11 +49,17 @@ def localizer_metrics(prediction: EvalPrediction) -> dict[str, float]:
     }
 
 
+def by_photo(outputs: tuple[torch.Tensor, ...], labels: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Rows (B * n, ...) -> (B, n, ...): the ``Trainer`` counts photos when it drops what pads the last batch."""
+    return tuple(output.unflatten(0, labels[0].shape[:2]) for output in outputs)
+
+
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     sft, localizer, training = parse_arguments((SftArguments, LocalizerArguments, TrainingArguments), argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
+    set_seed(training.seed)  # new heads too
     model, processor = build_localizer(
         sft.base,
         head=localizer.head,
@@ -64,7 +71,16 @@ def main(argv: list[str]) -> Trainer:
     )
     training.label_names = ["points", "presence"]
     collator = LocalizerCollator(processor, localizer.blind)
-    return run(model, processor, collator, sft, training, compute_metrics=localizer_metrics)
+    return run(
+        model,
+        processor,
+        collator,
+        sft,
+        training,
+        localizer.negatives,
+        compute_metrics=localizer_metrics,
+        preprocess_logits_for_metrics=by_photo,
+    )
 
 
 if __name__ == "__main__":

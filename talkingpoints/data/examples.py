@@ -16,6 +16,7 @@ from PIL import Image
 from talkingpoints.data.augmentation import Augmentation, augment
 from talkingpoints.data.scenes import Scene, SceneObject, scene_of
 from talkingpoints.data.writer import point_facts, write
+from talkingpoints.images import load_image
 
 BLIND_GREY = 127
 """Grey value of :func:`blind_image`."""
@@ -46,8 +47,10 @@ class PointExamples(torch.utils.data.Dataset):
         passes: how often each photo is shown; each pass shows all photos once, in another order.
         augmentation: None for none.
         arbitrary: share of points that are no keypoints but lie somewhere on the object.
-        background: share of points on the background.
-        negatives: share of texts that speak of another photo, one without any object of this one's labels.
+        background: share of points outside all boxes, where there is room for them.
+        negatives: share of texts that speak of another photo, of objects that this one does not show. Where rows
+            have a column ``known_labels`` (what the annotators looked for), only of those: that nobody marked the
+            rider of a horse does not mean that there is no person.
         seed: of everything random.
 
     Raises:
@@ -70,10 +73,12 @@ class PointExamples(torch.utils.data.Dataset):
             raise ValueError(f"shares must be 0 or more and at most 1 together: {arbitrary}, {background}, {negatives}")
         self.scenes: list[Scene] = []
         self.rows: list[int] = []
+        self.known_labels: list[frozenset[str] | None] = []
         for i, row in enumerate(dataset.remove_columns("image")):
             scene = scene_of(row)
             if any(item.keypoints for item in scene.objects):
                 self.scenes.append(scene)
+                self.known_labels.append(frozenset(row["known_labels"]) if "known_labels" in row else None)
                 self.rows.append(i)
         if not self.rows:
             raise ValueError("no photo of the dataset holds a keypoint")
@@ -91,6 +96,7 @@ class PointExamples(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> PointExample:
         image, scene, rng = self._view(index)
+        known = self.known_labels[self._photo_of(index)]
         pixels = np.asarray(image)
         arbitrary, background, negatives = self.shares
         kinds = rng.choice(
@@ -102,7 +108,7 @@ class PointExamples(torch.utils.data.Dataset):
         points, texts = [], []
         for i, kind in enumerate(kinds):
             if kind == "negative":
-                point, text = (0.5, 0.5), self._foreign_text(scene, rng)
+                point, text = (0.5, 0.5), self._foreign_text(scene, known, rng)
                 if text is None:
                     kinds[i] = kind = "keypoint"
             if kind != "negative":
@@ -118,15 +124,18 @@ class PointExamples(torch.utils.data.Dataset):
 
     def _view(self, index: int) -> tuple[Image.Image, Scene, np.random.Generator]:
         """The same, and the source of the example's further chance."""
-        number, place = divmod(index, len(self.rows))
-        order = np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))
         rng = np.random.default_rng((self.seed, 1, index))
-        return *self._photo(int(order[place]), rng), rng
+        return *self._photo(self._photo_of(index), rng), rng
+
+    def _photo_of(self, index: int) -> int:
+        """The photo that example ``index`` shows: each pass has its own order."""
+        number, place = divmod(index, len(self.rows))
+        return int(np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))[place])
 
     def _photo(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
         """A photo and its scene, augmented."""
         if photo not in self._pixels:  # decoded once: 224 px photos take 0.1 MB each
-            self._pixels[photo] = np.asarray(self.dataset[self.rows[photo]]["image"].convert("RGB"))
+            self._pixels[photo] = np.asarray(load_image(self.dataset[self.rows[photo]]["image"]))
         image, scene = Image.fromarray(self._pixels[photo]), self.scenes[photo]
         return (image, scene) if self.augmentation is None else augment(image, scene, self.augmentation, rng)
 
@@ -142,22 +151,23 @@ class PointExamples(torch.utils.data.Dataset):
         index: int | None = pair[0]
         part: str | None = None
         item = scene.objects[pair[0]]
-        if kind == "keypoint":
-            keypoint = item.keypoints[pair[1]]
-            point, part = (keypoint.x, keypoint.y), keypoint.name
+        background = point_off(scene, rng) if kind == "background" else None
+        if background is not None:
+            point, index = background, None
         elif kind == "arbitrary":
             point = point_on(item, rng)
         else:
-            point = tuple(rng.uniform(0, 1, size=2))
-            index = next((i for i, other in enumerate(scene.objects) if _inside(point, other.box)), None)
+            keypoint = item.keypoints[pair[1]]
+            point, part = (keypoint.x, keypoint.y), keypoint.name
         return point, self._write(scene, point, pixels, index, part, rng)
 
-    def _foreign_text(self, scene: Scene, rng: np.random.Generator) -> str | None:
+    def _foreign_text(self, scene: Scene, known: frozenset[str] | None, rng: np.random.Generator) -> str | None:
         """A text of another photo that shares no label with this one, None if a few draws find no such photo."""
         labels = {item.label for item in scene.objects}
         for _ in range(8):
             photo = int(rng.integers(len(self.rows)))
-            if labels.isdisjoint(item.label for item in self.scenes[photo].objects):
+            others = {item.label for item in self.scenes[photo].objects}
+            if labels.isdisjoint(others) and (known is None or others <= known):
                 image, other = self._photo(photo, rng)
                 index, k = self._keypoints(other, rng)[0]
                 keypoint = other.objects[index].keypoints[k]
@@ -187,5 +197,9 @@ def point_on(item: SceneObject, rng: np.random.Generator) -> tuple[float, float]
     return float(np.clip(x, 0, 1)), float(np.clip(y, 0, 1))
 
 
-def _inside(point: tuple[float, float], box: tuple[float, float, float, float]) -> bool:
-    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+def point_off(scene: Scene, rng: np.random.Generator) -> tuple[float, float] | None:
+    """A random point outside all boxes, None if eight draws find none."""
+    for x, y in rng.uniform(0, 1, size=(8, 2)).tolist():
+        if not any(b[0] <= x <= b[2] and b[1] <= y <= b[3] for b in (item.box for item in scene.objects)):
+            return x, y
+    return None

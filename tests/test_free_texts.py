@@ -1,0 +1,57 @@
+"""Free texts are read, matched to keypoints of the split, and measured beside the writer's."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from talkingpoints.data import load_keypoints
+from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, match_points, read_free_texts
+from talkingpoints.evaluation.protocol import labelled_points
+from tests.table_pair import TablePair, write_dataset
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return load_keypoints(write_dataset(tmp_path / "animals"), "test")
+
+
+def test_a_known_and_an_unknown_text(dataset):
+    pair = TablePair(dataset, labelled_points(dataset))
+    pair.table[(0, "its left eye")] = (12 / 120, 20 / 80)
+    texts = [FreeText("animals", "0.png", "its left eye", 12, 20), FreeText("animals", "1.png", "what?", 13, 20)]
+    figures = evaluate_free_texts(pair, dataset, texts)
+    assert figures["n_points"] == 2
+    assert figures["rows"]["free_text"]["mpck_img"] == 50.0
+    assert figures["rows"]["reference"]["mpck_img"] == 100.0
+
+
+def test_points_that_are_not_there(dataset):
+    with pytest.raises(ValueError, match=r"no labelled keypoint at \(99, 20\) of '0.png'"):
+        match_points(dataset, [FreeText("animals", "0.png", "ear", 99, 20)])
+    with pytest.raises(ValueError, match=r"of 'other.png'"):
+        match_points(dataset, [FreeText("animals", "other.png", "ear", 12, 20)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "must hold a list"),
+        ([{"image": "a.png"}], "entry 0"),
+        ([{"dataset": "d", "image": "a.png", "text": " ", "x": 1, "y": 2}], "entry 0: the text is empty"),
+    ],
+)
+def test_wrong_files(tmp_path, content, message):
+    (tmp_path / "texts.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message):
+        read_free_texts(tmp_path / "texts.json")
+
+
+def test_the_committed_texts_belong_to_the_test_splits(data_root):
+    texts = read_free_texts(ROOT / "training" / "free_texts.json")
+    assert len(texts) == 60
+    for name in ("animalpose", "people"):
+        of_set = [text for text in texts if text.dataset == name]
+        assert len(match_points(load_keypoints(data_root / name, "test"), of_set)) == len(of_set) > 0
