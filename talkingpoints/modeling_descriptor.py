@@ -110,10 +110,14 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         self.vlm.set_output_embeddings(value)
 
     def save_pretrained(self, save_directory, **kwargs) -> None:
-        """As transformers does; the remote code also serves ``AutoModelForImageTextToText``."""
+        """As transformers does, under the parameters' own names; the remote code also serves
+        ``AutoModelForImageTextToText``.
+
+        The base's older names, which transformers would write, are not those that the ``Trainer`` resumes with.
+        """
         names = {"AutoModelForImageTextToText": f"modeling_descriptor.{type(self).__name__}"}
         self.config.auto_map = {**(getattr(self.config, "auto_map", None) or {}), **names}
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, **{"save_original_format": False, **kwargs})
 
     def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""

@@ -91,6 +91,10 @@ class PointLocalizer(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.vlm.set_input_embeddings(value)
 
+    def save_pretrained(self, save_directory, **kwargs) -> None:
+        """As transformers does, under the parameters' own names: those that the ``Trainer`` resumes with."""
+        super().save_pretrained(save_directory, **{"save_original_format": False, **kwargs})
+
     def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
         return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})

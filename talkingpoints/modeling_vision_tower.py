@@ -63,6 +63,7 @@ class ConvVisionModel(PreTrainedModel):
     input_modalities = ("image",)
     base_model_prefix = "vision_tower"
     supports_gradient_checkpointing = False
+    _supports_sdpa = True
     _no_split_modules = ("ConvBlock", "GridLayer")
 
     def __init__(self, config: ConvVisionConfig):

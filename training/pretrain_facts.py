@@ -84,7 +84,7 @@ class FactVocabulary:
 class FactExamples(torch.utils.data.Dataset):
     """Photos with the facts of some of their keypoints: (image, facts (n, 6), points (n, 2), presence (n,)).
 
-    One of the points, in half of the photos, is told with a label that the photo does not show.
+    One of the points, in half of the photos, is told with a label that annotators looked for and did not find.
     """
 
     def __init__(self, examples: PointExamples, vocabulary: FactVocabulary, arguments: FactsArguments):
@@ -104,8 +104,9 @@ class FactExamples(torch.utils.data.Dataset):
         presence = np.ones(n, np.float32)
         facts[rng.random(facts.shape) < self.arguments.unsaid] = UNSAID
         facts[rng.random(n) < self.arguments.unplaced, 2:] = UNSAID
-        absent = sorted(set(self.vocabulary.labels.values()) - {self.vocabulary.labels[o.label] for o in scene.objects})
-        if rng.random() < 0.5:
+        known = self.examples.known_labels[self.examples.photo_of(index)] or frozenset()
+        absent = sorted(self.vocabulary.labels[label] for label in known - {item.label for item in scene.objects})
+        if absent and rng.random() < 0.5:
             facts[0, 0], presence[0] = rng.choice(absent), 0.0
         return image, facts, np.array([(k.x, k.y) for k in keypoints], np.float32), presence
 
@@ -147,7 +148,8 @@ def main(argv: list[str]) -> Trainer:
     photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
     augmentation = Augmentation(arguments.crop, arguments.smallest_crop, arguments.flip, arguments.colour)
     views = PointExamples(train, passes=1 + photos // len(train) + 1, augmentation=augmentation, seed=training.seed)
-    vocabulary = FactVocabulary(views.scenes)
+    val_views = PointExamples(val, seed=training.seed)
+    vocabulary = FactVocabulary([*views.scenes, *val_views.scenes])
     model = FactLocalizer(localizer, vocabulary.sizes)
 
     def collate(examples: Sequence[tuple]) -> dict[str, torch.Tensor]:
@@ -164,7 +166,7 @@ def main(argv: list[str]) -> Trainer:
         args=training,
         data_collator=collate,
         train_dataset=FactExamples(views, vocabulary, arguments),
-        eval_dataset=FactExamples(PointExamples(val, seed=training.seed), vocabulary, arguments),
+        eval_dataset=FactExamples(val_views, vocabulary, arguments),
         optimizers=(build_optimizer(model, training, ["vision_tower"], arguments.vision_lr_scale), None),
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,

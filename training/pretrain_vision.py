@@ -164,7 +164,7 @@ def main(argv: list[str]) -> Trainer:
         AutoProcessor.from_pretrained(vision.base),
     )
     splits = {s: concatenate_datasets([load_keypoints(d, s) for d in vision.datasets]) for s in ("train", "val")}
-    objects = [item for row in splits["train"].remove_columns("image") for item in row["objects"]]
+    objects = [item for split in splits.values() for row in split["objects"] for item in row]
     names = sorted({k["name"] for item in objects for k in item["keypoints"]})
     labels = sorted({item["label"] for item in objects})
     tower = vlm.model.vision_tower

@@ -176,7 +176,6 @@ def run(
     )
     last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
     trainer.train(resume_from_checkpoint=last)
-    model.vlm.set_attn_implementation("sdpa")
     trainer.save_model()  # before anything else can fail
     metrics = trainer.evaluate()
     trainer.log_metrics("eval", metrics)

@@ -96,7 +96,7 @@ class PointExamples(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> PointExample:
         image, scene, rng = self._view(index)
-        known = self.known_labels[self._photo_of(index)]
+        known = self.known_labels[self.photo_of(index)]
         pixels = np.asarray(image)
         arbitrary, background, negatives = self.shares
         kinds = rng.choice(
@@ -125,9 +125,9 @@ class PointExamples(torch.utils.data.Dataset):
     def _view(self, index: int) -> tuple[Image.Image, Scene, np.random.Generator]:
         """The same, and the source of the example's further chance."""
         rng = np.random.default_rng((self.seed, 1, index))
-        return *self._photo(self._photo_of(index), rng), rng
+        return *self._photo(self.photo_of(index), rng), rng
 
-    def _photo_of(self, index: int) -> int:
+    def photo_of(self, index: int) -> int:
         """The photo that example ``index`` shows: each pass has its own order."""
         number, place = divmod(index, len(self.rows))
         return int(np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))[place])
