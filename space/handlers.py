@@ -32,9 +32,11 @@ def clicked_point(photo: Photo | None, shown_px: UnitPoint) -> UnitPoint:
 def typed_point(photo: Photo | None, x: float | None, y: float | None) -> UnitPoint:
     """A point typed in pixels of the photo as uploaded -> unit (x, y)."""
     photo = chosen(photo)
-    for value in (x, y):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("Give both x and y as numbers, in pixels of the photo.")
+    numbers = [value for value in (x, y) if isinstance(value, int | float) and not isinstance(value, bool)]
+    try:
+        x, y = map(float, numbers)
+    except (ValueError, OverflowError):  # not two, or an integer that no float holds
+        raise ValueError("Give both x and y as numbers, in pixels of the photo.") from None
     return pair(to_unit(check_points_px((x, y), photo.size), photo.size))
 
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from space import handlers, photos
 from space.drawing import SHOWN_SIDE, draw, shown_size
+from space.kept import KeptPoint
 from tests.fake_pair import FakePair
 
 
@@ -74,6 +75,22 @@ def test_an_unreadable_upload_gets_a_message_without_paths_of_the_server(tmp_pat
 def test_examples_come_with_an_installed_package():
     sizes = [photos.example_photo(index).size for index in range(len(photos.EXAMPLES))]
     assert sizes == [(300, 451), (512, 512)]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("cat.jpg", "cat.jpg"),
+        ("C:\\photos\\cat.jpg", "cat.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("a\nb\x00.png", "ab.png"),
+        ("", photos.UNNAMED),
+        (None, photos.UNNAMED),
+        ("x" * 300 + ".jpg", "x" * 116 + ".jpg"),
+    ],
+)
+def test_a_photo_has_the_name_of_its_file_without_folders(given, kept):
+    assert photos.open_photo(Image.new("RGB", (4, 4)), given).name == kept
 
 
 # --- points -------------------------------------------------------------------------------------------------
@@ -216,6 +233,24 @@ def test_facts_say_when_it_is_not_in_the_image():
 def test_facts_say_what_to_do_first():
     assert "Choose a photo" in handlers.facts(None, None, None)
     assert "Click a point" in handlers.facts(photo_of(), None, None)
+
+
+def test_the_clicked_point_is_kept_and_without_a_click_the_found_one():
+    pair, photo = FakePair(), photo_of()
+    found = handlers.find(pair, photo, "column f row o")
+    assert handlers.to_keep(photo, (0.1, 0.2), found) == (0.1, 0.2)
+    assert handlers.to_keep(photo, None, found) == pytest.approx((0.275, 0.725))
+    for absent in (None, handlers.find(pair, photo, "a unicorn")):
+        with pytest.raises(ValueError, match="before you keep it"):
+            handlers.to_keep(photo, None, absent)
+
+
+def test_kept_points_and_the_window_are_drawn():
+    photo = photo_of()
+    plain = handlers.picture(photo, (0.2, 0.2), None, 0.5).tobytes()
+    numbered = handlers.picture(photo, (0.2, 0.2), None, 0.5, kept=(KeptPoint((0.8, 0.8)),)).tobytes()
+    window = handlers.picture(photo, (0.2, 0.2), None, 0.5, window=FakePair().window((0.2, 0.2))).tobytes()
+    assert len({plain, numbered, window}) == 3
 
 
 # --- endpoints ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from space.limits import MAX_KEPT, MAX_POINTS_FILE
 
 CAT = photos.Photo(Image.new("RGB", (400, 300)), (600, 800), "cat.jpg")  # uploaded 800 wide, 600 high
 TWO = (
-    KeptPoint((0.25, 0.5), 'The cat\'s "left" ear, <point>\nאוזן 🐈', "left ear"),
+    KeptPoint((0.25, 0.5), 'The cat\'s "left" ear, <point>\n אוזן 🐈', "left ear"),
     KeptPoint((1.0, 0.0), "", ""),
 )
 
