@@ -14,7 +14,7 @@ from space.events import Events
 from space.kept import SUFFIXES
 from space.limits import MAX_UPLOAD, QUEUE_SIZE
 from space.serving import Pair, ServedPair
-from space.uploads import open_no_addresses
+from space.uploads import guard
 
 LAUNCH: dict[str, Any] = {
     "theme": theme.THEME,
@@ -78,8 +78,8 @@ def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
     Returns:
         Blocks with a bounded queue; launch it with ``**LAUNCH``.
     """
-    open_no_addresses()
     with gr.Blocks(title="Talking Points", delete_cache=(600, 3600)) as blocks:
+        guard(blocks)
         events = Events(ServedPair(tp))
         _endpoints(events)  # first, so that they get their names and the private events others
         screen = _layout(note)
@@ -95,15 +95,23 @@ def _layout(note: str) -> Screen:
     first = photos.example_photo(0)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            photo, examples = _photo_side(first)
+            photo_side = _photo_side(first)
         with gr.Column(scale=2, min_width=320):
-            controls = _words_side(first)
-    kept_side = _kept_side()
-    states = gr.State(), gr.State(), gr.State(), gr.State(), gr.State(())
-    return Screen(photo, examples, *controls, *kept_side, *states)
+            words_side = _words_side(first)
+    return Screen(
+        **photo_side,
+        **words_side,
+        **_kept_side(),
+        chosen=gr.State(),
+        clicked=gr.State(),
+        found=gr.State(),
+        asked=gr.State(),
+        kept=gr.State(()),
+    )
 
 
-def _photo_side(first: photos.Photo) -> tuple[gr.Image, gr.Dataset]:
+def _photo_side(first: photos.Photo) -> dict[str, Any]:
+    """The photo and the examples, under their names in :class:`Screen`."""
     photo = gr.Image(
         handlers.picture(first, None, None, 0.0),
         format="jpeg",
@@ -122,11 +130,11 @@ def _photo_side(first: photos.Photo) -> tuple[gr.Image, gr.Dataset]:
         label="Example photos",
         elem_id="examples",
     )
-    return photo, examples
+    return {"photo": photo, "examples": examples}
 
 
-def _words_side(first: photos.Photo) -> tuple[Any, ...]:
-    """Words, buttons, facts and settings, in the order of :class:`Screen`."""
+def _words_side(first: photos.Photo) -> dict[str, Any]:
+    """Words, buttons, facts and settings, under their names in :class:`Screen`."""
     words = gr.Textbox(
         label="Words",
         placeholder="Click on the photo, or write: the left ear of the cat",
@@ -150,11 +158,13 @@ def _words_side(first: photos.Photo) -> tuple[Any, ...]:
         x = gr.Number(label="x, pixels", min_width=80, elem_id="x")
         y = gr.Number(label="y, pixels", min_width=80, elem_id="y")
         describe = gr.Button("Describe", size="md", min_width=100, elem_id="describe")
-    return opacity, window, words, find, round_trip, keep, clear, x, y, describe, facts
+    buttons = {"find": find, "round_trip": round_trip, "keep": keep, "clear": clear}
+    numbers = {"x": x, "y": y, "describe": describe}
+    return {"words": words, **buttons, "facts": facts, "opacity": opacity, "window": window, **numbers}
 
 
-def _kept_side() -> tuple[Any, ...]:
-    """The table of kept points and its buttons, in the order of :class:`Screen`."""
+def _kept_side() -> dict[str, Any]:
+    """The table of kept points and its buttons, under their names in :class:`Screen`."""
     with gr.Column(elem_id="kept"):
         gr.HTML("<h2>Kept points</h2>")
         kept_table = gr.HTML(
@@ -170,7 +180,8 @@ def _kept_side() -> tuple[Any, ...]:
             imported = gr.UploadButton("Import", file_types=list(SUFFIXES), size="md", min_width=80, elem_id="import")
             remove_all = gr.Button("Remove all", size="md", min_width=80, elem_id="remove-all")
         file = gr.JSON(visible="hidden")
-    return kept_table, export_csv, export_jsonl, imported, remove_all, file
+    exports = {"export_csv": export_csv, "export_jsonl": export_jsonl, "file": file}
+    return {"table": kept_table, **exports, "imported": imported, "remove_all": remove_all}
 
 
 def _wire(screen: Screen, events: Events) -> None:

@@ -2,7 +2,8 @@
 
 Left alone, Gradio downloads any public address that a request names in place of an upload, of any size. This app goes
 nowhere for its visitors; an address of this app's own uploads is the one kind that is understood, since that is how
-MCP clients hand over a file that they uploaded.
+MCP clients hand over a file that they uploaded. They may also send a file inside the request (a ``data:`` URL): Gradio
+would keep that for ever, here it goes when the uploads go.
 """
 
 from pathlib import Path
@@ -18,9 +19,21 @@ NOT_UPLOADED = "The file has to be uploaded to this app; addresses and paths are
 _FILES = "/gradio_api/file="
 
 
-def open_no_addresses() -> None:
-    """Put :func:`uploaded_file` in the place of Gradio's download, for the whole process."""
+_save_data = processing_utils.save_base64_to_cache
+
+
+def guard(blocks: gr.Blocks) -> None:
+    """Replace, for the whole process, Gradio's download by :func:`uploaded_file`, and have the files of ``data:`` URLs
+    deleted with the uploads of this app.
+    """
+
+    def save_data(base64_encoding: str, cache_dir: str, file_name: str | None = None) -> str:
+        path = _save_data(base64_encoding, cache_dir, file_name)
+        blocks.upload_file_set.add(path)
+        return path
+
     processing_utils.async_ssrf_protected_download = uploaded_file
+    processing_utils.save_base64_to_cache = save_data
 
 
 async def uploaded_file(url: str, cache_dir: str) -> str:

@@ -6,10 +6,13 @@ import base64
 import io
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 import pytest
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 import app
@@ -20,9 +23,14 @@ from tests.fake_pair import FakePair
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def blocks() -> gr.Blocks:
+    return ui.build(FakePair())
+
+
+@pytest.fixture(scope="module")
+def url(blocks: gr.Blocks) -> Iterator[str]:
     pytest.importorskip("mcp", reason='needs package mcp: pip install "mcp>=1.21,<2"')
-    with served(ui.build(FakePair()), **ui.LAUNCH, mcp_server=True) as address:
+    with served(blocks, **ui.LAUNCH, mcp_server=True) as address:
         yield address
 
 
@@ -83,6 +91,19 @@ def test_both_ways_and_around(url, photo):
     failed, trip = call(url, "round_trip", image=as_data(photo), x=104, y=213)
     assert not failed, trip
     assert read(trip)["error_px"] == pytest.approx(7.5)
+
+
+def test_a_photo_sent_in_the_request_is_deleted_with_the_uploads(url, blocks, photo):
+    before = set(blocks.upload_file_set)
+    _, described = call(url, "describe", image=as_data(photo + b"another"), x=104, y=213)
+    assert read(described)["text"] == "column f row o"
+    kept = {
+        file
+        for file in Path(get_upload_folder()).rglob("*")
+        if file.is_file() and file.read_bytes() == photo + b"another"
+    }
+    assert kept
+    assert kept <= {Path(file) for file in blocks.upload_file_set - before}
 
 
 def test_a_photo_can_be_uploaded_first_and_named_by_its_address(url, photo):
