@@ -20,7 +20,7 @@ KEPT = (30, 41, 59)
 
 _UNIT = SHOWN_SIDE / 100  # marks are sized in hundredths of the shown side
 _SHARPEN = 3  # marks are drawn this many times larger and scaled down, which smooths their edges
-_OUTSIDE = 0.22  # share of the light that a photo loses outside the window
+_OUTSIDE = 0.16  # share of the light that a photo loses outside the window
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
 _HEAT_COLOURS = (
     (67, 56, 202),
@@ -97,13 +97,13 @@ def _blend_heat(shown: Image.Image, heatmap: np.ndarray, opacity: float) -> Imag
 
 def _outline(shown: Image.Image, window: np.ndarray) -> Image.Image:
     """Darken what lies outside the window and draw its border, which the photo's own border cuts off."""
-    small = Image.fromarray(window.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(1.2))
+    blur = max(window.shape) / 70  # smooths the steps of the map, and makes a ramp of its border
+    small = Image.fromarray(window.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(blur))
     inside = np.asarray(small.resize(shown.size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
-    # Blurred, the border is a ramp several pixels wide; a line is drawn where the ramp is about half way up.
-    middle = np.abs(inside - 0.5)
-    light = 1 - _OUTSIDE * (1 - inside) - 0.35 * (1 - middle / 0.3).clip(0, 1)
-    white = ((0.14 - middle) / 0.05).clip(0, 1)[..., None]
-    pixels = np.asarray(shown).astype(np.float32) * light.clip(0, 1)[..., None]
+    from_border = np.abs(inside - 0.5)  # the line is where the ramp is about half way up
+    light = 1 - _OUTSIDE * (1 - inside) - 0.4 * (1 - from_border / 0.16).clip(0, 1)
+    white = ((0.065 - from_border) / 0.03).clip(0, 1)[..., None]
+    pixels = np.asarray(shown).astype(np.float32) * light[..., None]
     return Image.fromarray((pixels * (1 - white) + 255 * white).astype(np.uint8))
 
 

@@ -267,7 +267,7 @@ class TalkingPoints:
         description = self.describe(photo, point_px)
         return self.measure(description, self.localize(photo, description.text))
 
-    def window(self, point: tuple[float, float], cells: int = 64) -> np.ndarray | None:
+    def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray | None:
         """Which part of a photo the descriptor reads around a point: the Gaussian window of its keypoint encoder.
 
         Args:

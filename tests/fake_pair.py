@@ -74,6 +74,6 @@ class FakePair:
         pixels = float(np.hypot(found.x - point_px[0], found.y - point_px[1]))
         return RoundTrip(description, found, pixels, float(unit_distance(description.point.unit, found.unit)))
 
-    def window(self, point: tuple[float, float], cells: int = 64) -> np.ndarray:
+    def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray:
         inside = gaussian_window(torch.tensor([point]), cell_centers(cells, cells)[None], 0.1, 0.1)
         return inside.view(cells, cells).numpy()
