@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from talkingpoints.points import to_pixels
 
@@ -99,12 +99,22 @@ def _outline(shown: Image.Image, window: np.ndarray) -> Image.Image:
     """Darken what lies outside the window and draw its border, which the photo's own border cuts off."""
     blur = max(window.shape) / 70  # smooths the steps of the map, and makes a ramp of its border
     small = Image.fromarray(window.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(blur))
-    inside = np.asarray(small.resize(shown.size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
+    inside = small.resize(shown.size, Image.Resampling.BICUBIC)
+    darkened = ImageChops.multiply(shown, Image.merge("RGB", [inside.point(_WINDOW_LIGHT)] * 3))
+    darkened.paste("white", mask=inside.point(_WINDOW_LINE))
+    return darkened
+
+
+def _window_tables() -> tuple[list[int], list[int]]:
+    """Light left and white of the line, 0..255 each, for how much a pixel is inside (256 steps)."""
+    inside = np.linspace(0.0, 1.0, 256)
     from_border = np.abs(inside - 0.5)  # the line is where the ramp is about half way up
     light = 1 - _OUTSIDE * (1 - inside) - 0.4 * (1 - from_border / 0.16).clip(0, 1)
-    white = ((0.065 - from_border) / 0.03).clip(0, 1)[..., None]
-    pixels = np.asarray(shown).astype(np.float32) * light[..., None]
-    return Image.fromarray((pixels * (1 - white) + 255 * white).astype(np.uint8))
+    line = ((0.065 - from_border) / 0.03).clip(0, 1)
+    return [round(value) for value in light * 255], [round(value) for value in line * 255]
+
+
+_WINDOW_LIGHT, _WINDOW_LINE = _window_tables()
 
 
 def _paste_number(shown: Image.Image, place: np.ndarray, number: int) -> None:
