@@ -2,6 +2,7 @@
 
 Another pair comes with --descriptor and --localizer (a folder or a Hub id each), or with the environment
 variables TALKINGPOINTS_DESCRIPTOR and TALKINGPOINTS_LOCALIZER; only a Hub id lets the app go to the network.
+With --mcp the app is also an MCP server, whose tools are the three named endpoints.
 This file also starts a Hugging Face Space. It holds no part of the app itself: see space/.
 """
 
@@ -32,6 +33,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             default=environment.get(f"TALKINGPOINTS_{role.upper()}") or None,
             help=f"folder or Hub id of another {role} (default: the bundled one)",
         )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=environment.get("GRADIO_MCP_SERVER", "").lower() == "true",
+        help="also be an MCP server, at /gradio_api/mcp/; needs package mcp",
+    )
     return parser.parse_args(arguments)
 
 
@@ -57,12 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare_environment((args.descriptor, args.localizer))
 
     # Only now: these read the environment while they are imported.
+    from space import hardware
+    from space.mcp_package import check_mcp_package
+
+    if args.mcp:
+        try:
+            check_mcp_package()
+        except RuntimeError as error:
+            raise SystemExit(f"--mcp: {error}") from error
+    hardware.prepare()
     from space import theme, ui
     from talkingpoints import TalkingPoints
 
     tp = TalkingPoints.from_pretrained(descriptor=args.descriptor, localizer=args.localizer)
     ui.build(tp, theme.model_note(args.descriptor, args.localizer)).launch(
-        server_name=args.host, server_port=args.port, **ui.LAUNCH
+        server_name=args.host, server_port=args.port, mcp_server=args.mcp, **ui.LAUNCH
     )
 
 

@@ -5,19 +5,22 @@ same on each of them, and Gradio, which never enlarges, reports a click to a fra
 photo. Points come in as unit (x, y). Nothing here knows about models or Gradio.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from talkingpoints.points import to_pixels
 
 SHOWN_SIDE = 1280
 CLICKED = (249, 115, 22)
 FOUND = (37, 99, 235)
+KEPT = (30, 41, 59)
 
 _UNIT = SHOWN_SIDE / 100  # marks are sized in hundredths of the shown side
 _SHARPEN = 3  # marks are drawn this many times larger and scaled down, which smooths their edges
+_OUTSIDE = 0.16  # share of the light that a photo loses outside the window
 _HEAT_STOPS = (0.0, 0.35, 0.7, 1.0)
 _HEAT_COLOURS = (
     (67, 56, 202),
@@ -48,14 +51,18 @@ def draw(
     found: UnitPoint | None = None,
     heatmap: np.ndarray | None = None,
     opacity: float = 0.6,
+    window: np.ndarray | None = None,
+    kept: Sequence[UnitPoint] = (),
 ) -> Image.Image:
-    """The photo as the browser shows it: heat map under a dashed line under the two marks.
+    """The photo as the browser shows it: heat map, window, numbered points, dashed line, and the two marks on top.
 
     Args:
         image: RGB photo; left as it is. clicked: unit (x, y) of the clicked point, an orange disc. found:
             unit (x, y) of the point that a text led to, a blue ring with four ticks. heatmap: float (h, w),
             not negative, covering the whole photo; only its shape relative to its peak is drawn. opacity: 0
-            (no heat map) to 1 (its peak hides the photo).
+            (no heat map) to 1 (its peak hides the photo). window: bool (h, w) over the whole photo, a white outline
+            around what is true and the rest a little darker. kept: unit (x, y) of points, dark discs with the numbers
+            1, 2, ...
 
     Returns:
         A new RGB image of :func:`shown_size`.
@@ -64,6 +71,10 @@ def draw(
     shown = image.resize((width, height), Image.Resampling.BICUBIC)
     if heatmap is not None and opacity > 0:
         shown = _blend_heat(shown, heatmap, min(opacity, 1.0))
+    if window is not None:
+        shown = _outline(shown, window)
+    for number, point in enumerate(kept, start=1):
+        _paste_number(shown, to_pixels(point, (height, width)), number)
     places = [None if point is None else tuple(to_pixels(point, (height, width))) for point in (clicked, found)]
     if any(place is not None for place in places):
         _paste_marks(shown, *places)
@@ -82,6 +93,48 @@ def _blend_heat(shown: Image.Image, heatmap: np.ndarray, opacity: float) -> Imag
     # The square root lets the flanks be seen; with alpha equal to the heat only the peak would show.
     alpha = Image.fromarray((np.sqrt(heat) * (255 * opacity)).astype(np.uint8))
     return Image.composite(colours, shown, alpha)
+
+
+def _outline(shown: Image.Image, window: np.ndarray) -> Image.Image:
+    """Darken what lies outside the window and draw its border, which the photo's own border cuts off."""
+    blur = max(window.shape) / 70  # smooths the steps of the map, and makes a ramp of its border
+    small = Image.fromarray(window.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(blur))
+    inside = small.resize(shown.size, Image.Resampling.BICUBIC)
+    darkened = ImageChops.multiply(shown, Image.merge("RGB", [inside.point(_WINDOW_LIGHT)] * 3))
+    darkened.paste("white", mask=inside.point(_WINDOW_LINE))
+    return darkened
+
+
+def _window_tables() -> tuple[list[int], list[int]]:
+    """Light left and white of the line, 0..255 each, for how much a pixel is inside (256 steps)."""
+    inside = np.linspace(0.0, 1.0, 256)
+    from_border = np.abs(inside - 0.5)  # the line is where the ramp is about half way up
+    light = 1 - _OUTSIDE * (1 - inside) - 0.4 * (1 - from_border / 0.16).clip(0, 1)
+    line = ((0.065 - from_border) / 0.03).clip(0, 1)
+    return [round(value) for value in light * 255], [round(value) for value in line * 255]
+
+
+_WINDOW_LIGHT, _WINDOW_LINE = _window_tables()
+
+
+def _paste_number(shown: Image.Image, place: np.ndarray, number: int) -> None:
+    badge = _badge(number)
+    x, y = place
+    shown.paste(badge, (round(x - badge.width / 2), round(y - badge.height / 2)), badge)
+
+
+@lru_cache(maxsize=128)
+def _badge(number: int) -> Image.Image:
+    """A disc with a number, as RGBA just large enough for it."""
+    side = round(4.4 * _UNIT) * _SHARPEN
+    layer = Image.new("RGBA", (side, side))
+    pen = ImageDraw.Draw(layer)
+    centre = (side / 2, side / 2)
+    for radius, fill in ((2.1, (0, 0, 0, 110)), (1.95, "white"), (1.65, KEPT)):
+        pen.ellipse(_box(centre, radius), fill=fill)
+    height = (2.3 if number < 10 else 1.9 if number < 100 else 1.5) * _UNIT * _SHARPEN
+    pen.text(centre, str(number), fill="white", anchor="mm", font=ImageFont.load_default(height))
+    return layer.resize((side // _SHARPEN, side // _SHARPEN), Image.Resampling.LANCZOS)
 
 
 def _heat_table() -> np.ndarray:

@@ -9,24 +9,29 @@ import html
 import itertools
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
-from space import handlers
+from space import handlers, kept, photos
 from space.drawing import UnitPoint
-from space.handlers import Photo
-from talkingpoints.inference import Localization, TalkingPoints
+from space.kept import Kept
+from space.photos import Photo
+from space.serving import Pair
+from space.table import kept_table
+from space.uploads import upload_of
+from talkingpoints.inference import Localization
 
 View = tuple[Any, ...]
 """Values for the output components of an event, in their order; ``ui`` names them."""
 
+SHOWN_ERRORS = (ValueError, RuntimeError, TimeoutError)
+"""What the visitor did wrong, what the model could not do, and what took it too long."""
+
 _log = logging.getLogger(__name__)
 
 
-def _message(error: ValueError | RuntimeError) -> str:
+def _message(error: Exception) -> str:
     """What the visitor reads, as HTML; the trouble of a model goes to the log in full."""
     if isinstance(error, RuntimeError):
         _log.error("the model failed", exc_info=error)
@@ -35,8 +40,8 @@ def _message(error: ValueError | RuntimeError) -> str:
     return html.escape(text[:1].upper() + text[1:])
 
 
-def _toast(error: ValueError | RuntimeError) -> None:
-    gr.Warning(_message(error), title="Model failure" if isinstance(error, RuntimeError) else "Please check")
+def _toast(error: Exception) -> None:
+    gr.Warning(_message(error), title="Please check" if isinstance(error, ValueError) else "Model failure")
 
 
 def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
@@ -46,7 +51,7 @@ def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
     def inner(*args: Any) -> View:
         try:
             return event(*args)
-        except (ValueError, RuntimeError) as error:
+        except SHOWN_ERRORS as error:
             _toast(error)
             return gr.skip()
 
@@ -54,83 +59,146 @@ def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
 
 
 def _as_error(endpoint: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Raise a failure to the caller of a named endpoint, with its message."""
+    """Raise a failure to the caller of a named endpoint, with its message. MCP calls the tool by the name that the
+    result has.
+    """
 
     @functools.wraps(endpoint)
     def inner(*args: Any) -> dict[str, Any]:
         try:
             return endpoint(*args)
-        except (ValueError, RuntimeError) as error:
+        except SHOWN_ERRORS as error:
             raise gr.Error(_message(error), print_exception=False) from error
 
+    inner.__name__ = endpoint.__name__.removeprefix("api_")
     return inner
 
 
 class Events:
     """The functions behind the screen and the endpoints, on one model pair.
 
-    Opacity is in percent, as on the slider. A file is what Gradio passes where it does not open the upload
-    itself: a dictionary with a ``path``.
+    Opacity is in percent, as on the slider; ``window`` says whether to draw what the descriptor reads. A file is what
+    Gradio passes where it does not open the upload itself: a dictionary with a ``path``.
     """
 
-    def __init__(self, tp: TalkingPoints) -> None:
+    def __init__(self, tp: Pair) -> None:
         self.tp = tp
         self.clicks = itertools.count(1)
 
-    def upload(self, file: dict[str, Any] | None, photo: Photo | None) -> View:
+    def upload(self, file: dict[str, Any] | None, photo: Photo | None, points: Kept) -> View:
         """A new photo without marks; where it cannot be read, the photo before it instead of the upload."""
         try:
-            return _start(handlers.open_photo(_path(file)))
+            return _start(photos.open_photo(*upload_of(file, "an image")))
         except ValueError as error:
             _toast(error)
-            return _start(photo)
+            return _start(photo, points)
 
     @_as_toast
     def example(self, index: int) -> View:
         """An example photo without marks."""
-        return _start(handlers.example_photo(index))
+        return _start(photos.example_photo(index))
 
     def remove(self) -> View:
         """No photo."""
         return _start(None)
 
-    def clear(self, photo: Photo | None) -> View:
-        """The same photo without marks."""
-        return _start(photo)
+    def clear(self, photo: Photo | None, points: Kept) -> View:
+        """The same photo without marks but for the kept points."""
+        return _start(photo, points)
 
     @_as_toast
-    def click(self, photo: Photo | None, event: gr.SelectData) -> View:
+    def click(self, photo: Photo | None, points: Kept, window: bool, event: gr.SelectData) -> View:
         """Mark a clicked point; the new number of the click starts its description."""
-        return next(self.clicks), *_mark(photo, handlers.clicked_point(photo, event.index))
+        return next(self.clicks), *self._mark(photo, handlers.clicked_point(photo, event.index), points, window)
 
     @_as_toast
-    def type_point(self, photo: Photo | None, x: float | None, y: float | None) -> View:
+    def type_point(self, photo: Photo | None, points: Kept, window: bool, x: float | None, y: float | None) -> View:
         """Mark a point typed as numbers."""
-        return next(self.clicks), *_mark(photo, handlers.typed_point(photo, x, y))
+        return next(self.clicks), *self._mark(photo, handlers.typed_point(photo, x, y), points, window)
 
     def describe(self, photo: Photo | None, clicked: UnitPoint | None) -> Iterator[Any]:
         """The words for the clicked point, as they come."""
         try:
             yield from handlers.describe(self.tp, photo, clicked)
-        except (ValueError, RuntimeError) as error:
+        except SHOWN_ERRORS as error:
             _toast(error)
             yield gr.skip()
 
     @_as_toast
-    def find(self, photo: Photo | None, clicked: UnitPoint | None, opacity: float, text: str) -> View:
+    def find(
+        self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, opacity: float, window: bool, text: str
+    ) -> View:
         """The point that the words lead to."""
         found = handlers.find(self.tp, photo, text)
-        return found, *_show(photo, clicked, found, opacity)
+        shown = self._picture(photo, clicked, found, points, opacity, window)
+        return found, shown, handlers.facts(photo, clicked, found)
 
     @_as_toast
-    def round_trip(self, photo: Photo | None, clicked: UnitPoint | None, opacity: float) -> View:
+    def round_trip(
+        self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, opacity: float, window: bool
+    ) -> View:
         """The clicked point into words, and the words back onto the photo."""
         trip = handlers.round_trip(self.tp, photo, clicked)
-        return trip.localization, *_show(photo, clicked, trip.localization, opacity), trip.description.text
+        shown = self._picture(photo, clicked, trip.localization, points, opacity, window)
+        return trip.localization, shown, handlers.facts(photo, clicked, trip.localization), trip.description.text
 
-    def redraw(self, photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, opacity: float) -> Any:
-        """The picture with the heat map at another opacity."""
-        return handlers.picture(photo, clicked, found, opacity / 100)
+    def redraw(
+        self,
+        photo: Photo | None,
+        clicked: UnitPoint | None,
+        points: Kept,
+        opacity: float,
+        window: bool,
+        found: Localization | None,
+    ) -> Any:
+        """The picture with the heat map at another opacity, or with or without the window."""
+        return self._picture(photo, clicked, found, points, opacity, window)
+
+    @_as_toast
+    def keep(
+        self,
+        photo: Photo | None,
+        clicked: UnitPoint | None,
+        found: Localization | None,
+        points: Kept,
+        text: str,
+    ) -> View:
+        """One kept point more, and the screen ready for the next."""
+        return _start(photo, kept.add(points, handlers.to_keep(photo, clicked, found), text))
+
+    @_as_toast
+    def edit_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
+        """Other words or another label for a kept point."""
+        points = kept.edit(points, event.number, event.column, event.words)
+        return points, kept_table(points, photo)
+
+    @_as_toast
+    def remove_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
+        """All kept points but one."""
+        points = kept.remove(points, event.number)
+        return points, kept_table(points, photo)
+
+    def remove_all_kept(self, photo: Photo | None) -> View:
+        """No kept points."""
+        return (), kept_table((), photo)
+
+    @_as_toast
+    def import_kept(self, file: dict[str, Any] | None, photo: Photo | None, points: Kept) -> View:
+        """The kept points and those of a file."""
+        path, _ = upload_of(file, "a file")
+        photo = handlers.chosen(photo)
+        together, others = kept.read_file(path, points, photo)
+        left_out = f" {others} rows for other photos were left out." if others else ""
+        gr.Info(f"{len(together) - len(points)} new points.{left_out}", title="Imported")
+        return together, kept_table(together, photo)
+
+    def export_csv(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
+        """The kept points as a file for the browser to save, or None."""
+        return _export(photo, points, "metadata.csv", "text/csv", kept.to_csv)
+
+    def export_jsonl(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
+        """The same as JSON lines."""
+        return _export(photo, points, "metadata.jsonl", "application/jsonl", kept.to_jsonl)
 
     @_as_error
     def api_describe(self, image: dict[str, Any] | None, x: float, y: float) -> dict[str, Any]:
@@ -144,7 +212,7 @@ class Events:
         Returns:
             text, x, y, unit (x and y as shares of width and height), image_size (height, width).
         """
-        return handlers.api_describe(self.tp, _path(image), x, y)
+        return handlers.api_describe(self.tp, _image(image), x, y)
 
     @_as_error
     def api_localize(self, image: dict[str, Any] | None, text: str) -> dict[str, Any]:
@@ -158,7 +226,7 @@ class Events:
             x, y (pixels), unit, image_size, found (false: not in this image), presence (0 to 1), confidence
             (0 to 1, null where the localizer has none).
         """
-        return handlers.api_localize(self.tp, _path(image), text)
+        return handlers.api_localize(self.tp, _image(image), text)
 
     @_as_error
     def api_round_trip(self, image: dict[str, Any] | None, x: float, y: float) -> dict[str, Any]:
@@ -172,33 +240,42 @@ class Events:
         Returns:
             text, point, localization, error_px (pixels), error_img (distance in unit coordinates).
         """
-        return handlers.api_round_trip(self.tp, _path(image), x, y)
+        return handlers.api_round_trip(self.tp, _image(image), x, y)
+
+    def _picture(
+        self,
+        photo: Photo | None,
+        clicked: UnitPoint | None,
+        found: Localization | None,
+        points: Kept,
+        opacity: float,
+        window: bool,
+    ) -> Any:
+        read = self.tp.window(clicked) if window and clicked is not None else None
+        return handlers.picture(photo, clicked, found, opacity / 100, points, read)
+
+    def _mark(self, photo: Photo | None, clicked: UnitPoint, points: Kept, window: bool) -> View:
+        """Clicked point, none found, picture and facts, no words yet, the point in numbers."""
+        x, y = handlers.point_px(photo, clicked)
+        shown = self._picture(photo, clicked, None, points, 0, window)
+        return clicked, None, shown, handlers.facts(photo, clicked, None), "", round(x, 1), round(y, 1)
 
 
-def _show(photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, opacity: float) -> View:
-    """The picture and the facts."""
-    return handlers.picture(photo, clicked, found, opacity / 100), handlers.facts(photo, clicked, found)
+def _start(photo: Photo | None, points: Kept = ()) -> View:
+    """Photo, kept points and their table; no clicked point, none found, picture and facts, no words, no numbers."""
+    shown = handlers.picture(photo, None, None, 0, points)
+    facts = handlers.facts(photo, None, None)
+    return photo, points, kept_table(points, photo), None, None, shown, facts, "", None, None
 
 
-def _start(photo: Photo | None) -> View:
-    """Photo state, no clicked point, none found, picture and facts, no words, no numbers."""
-    return photo, None, None, *_show(photo, None, None, 0), "", None, None
+def _export(
+    photo: Photo | None, points: Kept, name: str, media_type: str, write: Callable[[Kept, Photo], str]
+) -> dict[str, str] | None:
+    if photo is None or not points:
+        _toast(ValueError("keep a point first: there is nothing to export."))
+        return None
+    return {"name": name, "type": media_type, "content": write(points, photo)}
 
 
-def _mark(photo: Photo | None, clicked: UnitPoint) -> View:
-    """Clicked point, none found, picture and facts, no words yet, the point in numbers."""
-    x, y = handlers.point_px(photo, clicked)
-    return clicked, None, *_show(photo, clicked, None, 0), "", round(x, 1), round(y, 1)
-
-
-def _path(file: dict[str, Any] | None) -> str:
-    """The path of an upload.
-
-    Gradio checks only files that carry its own mark that they lie among the uploads; a request without the
-    mark could name any photo of the server, so it is checked here.
-    """
-    if file is None or not file.get("path"):
-        raise ValueError("an image is needed")
-    if Path(get_upload_folder()).resolve() not in Path(file["path"]).resolve().parents:
-        raise ValueError("the image has to be uploaded")
-    return file["path"]
+def _image(file: Any) -> str:
+    return upload_of(file, "an image")[0]

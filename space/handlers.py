@@ -1,131 +1,113 @@
 """What the app does on a click, a text or a button, as plain functions: the model pair goes in as an
 argument.
 
-Photos are kept as a copy of bounded size next to the size of the photo as uploaded: whatever the upload, a
-visitor costs the server a few megabytes. Between functions a point is a unit (x, y); people and programs read
-pixels of the photo as uploaded. Gradio is not known here; what a visitor did wrong is a ValueError whose
-message they can read.
+Between functions a point is a unit (x, y); people and programs read pixels of the photo as uploaded. Gradio is not
+known here; what a visitor did wrong is a ValueError whose message they can read.
 """
 
 import html
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
-from skimage import data
 
-from space.drawing import SHOWN_SIDE, UnitPoint, draw, shown_size
-from talkingpoints.images import ImageLike, load_image
-from talkingpoints.inference import Localization, RoundTrip, TalkingPoints
-from talkingpoints.points import check_points_px, to_pixels, to_unit, unit_distance
-
-MAX_TEXT = 1000
-"""Longest text, in characters, that is sent to the model."""
-
-EXAMPLES = {"A cat": data.chelsea, "A person": data.astronaut}
-"""Photos that scikit-image brings along, both free to show: Chelsea (CC0) and Eileen Collins (NASA)."""
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A visitor's photo.
-
-    Args:
-        image: RGB, as a person sees it, its longest side at most ``SHOWN_SIDE`` pixels.
-        size: (height, width) in pixels of the photo as uploaded, EXIF orientation applied.
-    """
-
-    image: Image.Image
-    size: tuple[int, int]
-
-    def point_px(self, point: UnitPoint) -> UnitPoint:
-        """Unit (x, y) -> pixels of the photo as uploaded."""
-        return _pair(to_pixels(point, self.size))
-
-    def model_point_px(self, point: UnitPoint) -> UnitPoint:
-        """Unit (x, y) -> pixels of ``image``, which is what the models are shown."""
-        return _pair(to_pixels(point, (self.image.height, self.image.width)))
-
-
-def open_photo(source: ImageLike) -> Photo:
-    """Read an upload or an example; ValueError with a message for the visitor where it is no photo."""
-    try:
-        image = load_image(source)
-    except ValueError as error:
-        # What follows the colon names files of the server.
-        raise ValueError(f"This photo cannot be used: {str(error).partition(':')[0]}.") from error
-    size = (image.height, image.width)
-    if max(size) > SHOWN_SIDE:
-        height, width = shown_size(size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    return Photo(image, size)
-
-
-def example_photo(index: int) -> Photo:
-    """The example photo at this place in ``EXAMPLES``."""
-    return open_photo(list(EXAMPLES.values())[index]())
+from space.drawing import UnitPoint, draw, shown_size
+from space.kept import Kept, check_characters
+from space.limits import MAX_TEXT
+from space.photos import Photo, open_photo, pair
+from space.serving import Pair
+from talkingpoints.images import ImageLike
+from talkingpoints.inference import Localization, RoundTrip
+from talkingpoints.points import check_points_px, to_unit, unit_distance
 
 
 def clicked_point(photo: Photo | None, shown_px: UnitPoint) -> UnitPoint:
     """A click in pixels of the photo as shown -> unit (x, y)."""
-    shown = shown_size(_chosen(photo).size)
-    return _pair(to_unit(check_points_px(shown_px, shown), shown))
+    shown = shown_size(chosen(photo).size)
+    return pair(to_unit(check_points_px(shown_px, shown), shown))
 
 
 def typed_point(photo: Photo | None, x: float | None, y: float | None) -> UnitPoint:
     """A point typed in pixels of the photo as uploaded -> unit (x, y)."""
-    photo = _chosen(photo)
-    if x is None or y is None:
-        raise ValueError("Give both x and y, in pixels of the photo.")
-    return _pair(to_unit(check_points_px((x, y), photo.size), photo.size))
+    photo = chosen(photo)
+    numbers = [value for value in (x, y) if isinstance(value, int | float) and not isinstance(value, bool)]
+    try:
+        x, y = map(float, numbers)
+    except (ValueError, OverflowError):  # not two, or an integer that no float holds
+        raise ValueError("Give both x and y as numbers, in pixels of the photo.") from None
+    return pair(to_unit(check_points_px((x, y), photo.size), photo.size))
 
 
 def point_px(photo: Photo | None, point: UnitPoint) -> UnitPoint:
     """Unit (x, y) -> pixels of the photo as uploaded."""
-    return _chosen(photo).point_px(point)
+    return chosen(photo).point_px(point)
 
 
-def describe(tp: TalkingPoints, photo: Photo | None, point: UnitPoint | None) -> Iterator[str]:
+def describe(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> Iterator[str]:
     """The description of a point as it grows: every item is the text so far."""
-    photo, point = _chosen(photo), _clicked(point)
+    photo, point = chosen(photo), _clicked(point)
     text = ""
     for piece in tp.stream(photo.image, photo.model_point_px(point)):
         text += piece
         yield text
 
 
-def find(tp: TalkingPoints, photo: Photo | None, text: str | None) -> Localization:
+def find(tp: Pair, photo: Photo | None, text: str | None) -> Localization:
     """Where a text points in the photo."""
-    return tp.localize(_chosen(photo).image, checked_text(text))
+    return tp.localize(chosen(photo).image, checked_text(text))
 
 
-def round_trip(tp: TalkingPoints, photo: Photo | None, point: UnitPoint | None) -> RoundTrip:
+def round_trip(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> RoundTrip:
     """The clicked point into words, and the words back onto the photo."""
-    photo, point = _chosen(photo), _clicked(point)
+    photo, point = chosen(photo), _clicked(point)
     return tp.round_trip(photo.image, photo.model_point_px(point))
 
 
 def checked_text(text: str | None) -> str:
     """The text without surrounding space; ValueError where nothing is left or it is too long."""
+    if not isinstance(text, str | None):
+        raise ValueError("The text has to be a text, not a number or a list.")
     text = (text or "").strip()
     if not text:
         raise ValueError("Write where the point is, for example: the left ear of the cat.")
     if len(text) > MAX_TEXT:
         raise ValueError(f"The text has {len(text):,} characters; at most {MAX_TEXT:,} are read.")
+    check_characters("text", text)
     return text
 
 
 def picture(
-    photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, opacity: float
+    photo: Photo | None,
+    clicked: UnitPoint | None,
+    found: Localization | None,
+    opacity: float,
+    kept: Kept = (),
+    window: np.ndarray | None = None,
 ) -> Image.Image | None:
-    """The photo as shown, with whatever marks there are; a text that points nowhere leaves no mark."""
+    """The photo as shown, with whatever marks there are; a text that points nowhere leaves no mark.
+
+    Args:
+        photo, clicked, found, kept: what there is to show. opacity: of the heat map, 0 to 1.
+        window: bool (h, w) over the photo, what the descriptor reads; None to leave it out.
+    """
     if photo is None:
         return None
+    points = [one.point for one in kept]
     if found is None or not found.found:
-        return draw(photo.image, clicked)
-    return draw(photo.image, clicked, found.unit, found.heatmap, opacity)
+        return draw(photo.image, clicked, window=window, kept=points)
+    return draw(photo.image, clicked, found.unit, found.heatmap, opacity, window, points)
+
+
+def to_keep(photo: Photo | None, clicked: UnitPoint | None, found: Localization | None) -> UnitPoint:
+    """The point that a visitor means to keep: the clicked one, or without a click the one that was found."""
+    chosen(photo)
+    if clicked is not None:
+        return clicked
+    if found is None or not found.found:
+        raise ValueError("Click a point, or find one, before you keep it.")
+    return found.unit
 
 
 def facts(photo: Photo | None, clicked: UnitPoint | None, found: Localization | None) -> str:
@@ -147,7 +129,7 @@ def facts(photo: Photo | None, clicked: UnitPoint | None, found: Localization | 
     return "".join(rows)
 
 
-def api_describe(tp: TalkingPoints, image: ImageLike, x: float, y: float) -> dict[str, Any]:
+def api_describe(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, Any]:
     """The named endpoint ``/describe``: point in pixels of the photo as uploaded -> text."""
     photo = open_photo(image)
     point = typed_point(photo, x, y)
@@ -155,13 +137,13 @@ def api_describe(tp: TalkingPoints, image: ImageLike, x: float, y: float) -> dic
     return {"text": text, **_place_json(photo, point)}
 
 
-def api_localize(tp: TalkingPoints, image: ImageLike, text: str) -> dict[str, Any]:
+def api_localize(tp: Pair, image: ImageLike, text: str) -> dict[str, Any]:
     """The named endpoint ``/localize``: text -> point in pixels of the photo as uploaded."""
     photo = open_photo(image)
     return _localization_json(photo, find(tp, photo, text))
 
 
-def api_round_trip(tp: TalkingPoints, image: ImageLike, x: float, y: float) -> dict[str, Any]:
+def api_round_trip(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, Any]:
     """The named endpoint ``/round_trip``: point -> text -> point, and how far apart the two are."""
     photo = open_photo(image)
     point = typed_point(photo, x, y)
@@ -212,7 +194,7 @@ def _fact(kind: str, title: str, *values: str) -> str:
     return f'<div class="fact {kind}"><b>{html.escape(title)}</b>{cells}</div>'
 
 
-def _chosen(photo: Photo | None) -> Photo:
+def chosen(photo: Photo | None) -> Photo:
     if photo is None:
         raise ValueError("Choose a photo first.")
     return photo
@@ -222,8 +204,3 @@ def _clicked(point: UnitPoint | None) -> UnitPoint:
     if point is None:
         raise ValueError("Click a point of the photo first.")
     return point
-
-
-def _pair(values: Any) -> UnitPoint:
-    x, y = values
-    return float(x), float(y)

@@ -1,15 +1,15 @@
 """How the app looks: Gradio theme, style sheet and the fixed texts of the page. System fonts only, nothing is
 fetched.
 
-Two colours carry the meaning everywhere: orange is a point that was clicked, blue is a point that words led
-to.
+Colours carry the meaning everywhere: orange is a point that was clicked, blue is a point that words led to, dark with
+a number is a point that is kept.
 """
 
 import html
 
 import gradio as gr
 
-from space.drawing import CLICKED, FOUND
+from space.drawing import CLICKED, FOUND, KEPT
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
@@ -56,7 +56,8 @@ def _rgb(colour: tuple[int, int, int]) -> str:
     return "rgb({}, {}, {})".format(*colour)
 
 
-CSS = """
+CSS = (
+    """
 :root { --clicked: CLICKED_RGB; --found: FOUND_RGB; }
 .dark { --found: rgb(96, 165, 250); }
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
@@ -67,7 +68,8 @@ CSS = """
 #photo { min-height: 14rem; }
 #photo img { cursor: crosshair; max-height: min(66vh, 600px); }
 #buttons { flex-wrap: nowrap; gap: 0.5rem; }
-#buttons button { padding-inline: 0.4rem; white-space: nowrap; }
+#buttons button, #kept-buttons button { padding-inline: 0.4rem; white-space: nowrap; }
+#words textarea { unicode-bidi: plaintext; }
 #facts { min-height: 6.4rem; }
 .fact { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.9em; padding: 0.42rem 0;
   border-bottom: 1px solid var(--border-color-primary); font-variant-numeric: tabular-nums; }
@@ -80,11 +82,40 @@ CSS = """
 .fact.hint { border: 0; }
 .fact.hint b { font-weight: 400; color: var(--body-text-color-subdued); }
 .fact.absent b { color: var(--error-icon-color); }
+#kept h2 { font-size: 1.05rem; font-weight: 600; margin: 0.4rem 0 0; }
+#kept-table { overflow-x: auto; }
+#kept-table .none { color: var(--body-text-color-subdued); margin: 0.2rem 0; }
+#kept-table table { width: 100%; border-collapse: collapse; font-size: 0.92rem; }
+#kept-table th, #kept-table td { padding: 0.25rem 0.4rem; text-align: start; white-space: nowrap;
+  border-bottom: 1px solid var(--border-color-primary); font-variant-numeric: tabular-nums; }
+#kept-table thead th { font-weight: 500; color: var(--body-text-color-subdued); }
+#kept-table th:nth-child(3), #kept-table td:nth-child(3) { width: 70%; }
+#kept-table .number { display: inline-flex; align-items: center; justify-content: center; min-width: 1.7em;
+  height: 1.7em; border-radius: 1em; background: KEPT_RGB; color: white; border: 2px solid white;
+  box-shadow: 0 0 0 1px var(--border-color-primary); font-weight: 600; font-size: 0.85em; }
+#kept-table input { width: 100%; min-width: 6rem; min-height: 2.4rem; padding: 0.3rem 0.5rem; color: inherit;
+  background: var(--input-background-fill); border: 1px solid var(--input-border-color); border-radius: 6px; }
+#kept-table input::placeholder { color: var(--input-placeholder-color); }
+#kept-table button { min-width: 2.6rem; min-height: 2.4rem; font-size: 1.15rem; line-height: 1; cursor: pointer;
+  color: inherit; border: 1px solid var(--border-color-primary); border-radius: 6px; background: transparent; }
+#kept-table button:hover { background: var(--button-secondary-background-fill-hover); }
+#kept-table :focus-visible { outline: 2px solid var(--found); outline-offset: 1px; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 footer .divider { display: none !important; }
 @media (max-width: 640px) {
   .gradio-container .main { padding: 0.6rem 0.8rem !important; }
   #heading { line-height: 1.35; }
   #heading h1 { font-size: 1.35rem; }
   #photo img { max-height: 46vh; }
+  #kept-buttons { flex-wrap: wrap; }
+  #kept-table thead { display: none; }
+  #kept-table tr { display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 0.3rem 0.6rem;
+    padding: 0.5rem 0; border-bottom: 1px solid var(--border-color-primary); }
+  #kept-table th, #kept-table td { padding: 0; border: 0; }
+  #kept-table td:nth-child(3), #kept-table td:nth-child(4) { grid-column: 1 / -1; width: auto; }
+  #kept-table td:nth-child(5) { grid-area: 1 / 3; }
 }
-""".replace("CLICKED_RGB", _rgb(CLICKED)).replace("FOUND_RGB", _rgb(FOUND))
+""".replace("CLICKED_RGB", _rgb(CLICKED))
+    .replace("FOUND_RGB", _rgb(FOUND))
+    .replace("KEPT_RGB", _rgb(KEPT))
+)

@@ -9,12 +9,12 @@ from typing import Any
 
 import gradio as gr
 
-from space import handlers, theme
+from space import handlers, photos, table, theme
 from space.events import Events
-from talkingpoints.inference import TalkingPoints
-
-QUEUE_SIZE = 64
-"""Requests that may wait; one more is told that the queue is full."""
+from space.kept import SUFFIXES
+from space.limits import MAX_UPLOAD, QUEUE_SIZE
+from space.serving import Pair, ServedPair
+from space.uploads import guard
 
 LAUNCH: dict[str, Any] = {
     "theme": theme.THEME,
@@ -23,7 +23,7 @@ LAUNCH: dict[str, Any] = {
     "footer_links": ["api"],
     "run_history": False,  # would keep visitors' photos in their browsers
     "enable_monitoring": False,
-    "max_file_size": "30mb",
+    "max_file_size": MAX_UPLOAD,
     "state_session_capacity": 200,
 }
 """How the app is launched wherever it is: no way out of the machine, bounded uploads and sessions."""
@@ -34,6 +34,9 @@ _MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "ap
 _DIRECT: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 """Drawing needs no model and waits for nobody."""
 
+_KEPT: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "kept"}
+"""One after the other: what was typed into the table is there before the table is exported."""
+
 
 @dataclass(frozen=True)
 class Screen:
@@ -42,21 +45,30 @@ class Screen:
     photo: gr.Image
     examples: gr.Dataset
     opacity: gr.Slider
+    window: gr.Checkbox
     words: gr.Textbox
     find: gr.Button
     round_trip: gr.Button
+    keep: gr.Button
     clear: gr.Button
     x: gr.Number
     y: gr.Number
     describe: gr.Button
     facts: gr.HTML
+    table: gr.HTML
+    export_csv: gr.Button
+    export_jsonl: gr.Button
+    imported: gr.UploadButton
+    remove_all: gr.Button
+    file: gr.JSON
     chosen: gr.State
     clicked: gr.State
     found: gr.State
     asked: gr.State
+    kept: gr.State
 
 
-def build(tp: TalkingPoints, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
+def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
     """The app on a model pair, not yet launched.
 
     Args:
@@ -67,86 +79,137 @@ def build(tp: TalkingPoints, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
         Blocks with a bounded queue; launch it with ``**LAUNCH``.
     """
     with gr.Blocks(title="Talking Points", delete_cache=(600, 3600)) as blocks:
-        events = Events(tp)
+        guard(blocks)
+        events = Events(ServedPair(tp))
         _endpoints(events)  # first, so that they get their names and the private events others
         screen = _layout(note)
         _wire(screen, events)
         # Not the initial value of the state: a session that the server has dropped would then answer about this
         # photo while the browser still shows another.
-        blocks.load(lambda: handlers.example_photo(0), None, screen.chosen, **_DIRECT)
+        blocks.load(lambda: photos.example_photo(0), None, screen.chosen, **_DIRECT)
     return blocks.queue(max_size=QUEUE_SIZE, api_open=False)
 
 
 def _layout(note: str) -> Screen:
     gr.HTML(theme.HEADING.format(note=note))
-    first = handlers.example_photo(0)
+    first = photos.example_photo(0)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
-            photo = gr.Image(
-                handlers.picture(first, None, None, 0.0),
-                format="jpeg",
-                sources=["upload", "clipboard"],
-                label="Photo",
-                show_label=False,
-                buttons=["fullscreen"],
-                placeholder="Drop a photo here, or tap to choose one",
-                alt_text="Your photo with the marked points. Click a point to have it described.",
-                elem_id="photo",
-            )
-            examples = gr.Dataset(
-                components=[gr.Image(visible=False)],
-                samples=[[example()] for example in handlers.EXAMPLES.values()],
-                type="index",
-                label="Example photos",
-                elem_id="examples",
-            )
+            photo_side = _photo_side(first)
         with gr.Column(scale=2, min_width=320):
-            words = gr.Textbox(
-                label="Words",
-                placeholder="Click on the photo, or write: the left ear of the cat",
-                max_lines=8,
-                buttons=["copy"],
-                elem_id="words",
-            )
-            with gr.Row(elem_id="buttons"):
-                find = gr.Button("Find point", variant="primary", size="md", min_width=60, elem_id="find")
-                round_trip = gr.Button("Round trip", size="md", min_width=60, elem_id="round-trip")
-                clear = gr.Button("Clear", size="md", min_width=60, elem_id="clear")
-            facts = gr.HTML(
-                handlers.facts(first, None, None),
-                elem_id="facts",
-                html_template='<div role="status" aria-live="polite">${value}</div>',
-            )
-            opacity = gr.Slider(0, 100, 60, step=5, label="Heat map, % opaque", elem_id="opacity")
-            with gr.Accordion("Give the point by numbers", open=False), gr.Row(equal_height=False):
-                x = gr.Number(label="x, pixels", min_width=80, elem_id="x")
-                y = gr.Number(label="y, pixels", min_width=80, elem_id="y")
-                describe = gr.Button("Describe", size="md", min_width=100, elem_id="describe")
-    states = gr.State(), gr.State(), gr.State(), gr.State()
-    return Screen(photo, examples, opacity, words, find, round_trip, clear, x, y, describe, facts, *states)
+            words_side = _words_side(first)
+    return Screen(
+        **photo_side,
+        **words_side,
+        **_kept_side(),
+        chosen=gr.State(),
+        clicked=gr.State(),
+        found=gr.State(),
+        asked=gr.State(),
+        kept=gr.State(()),
+    )
+
+
+def _photo_side(first: photos.Photo) -> dict[str, Any]:
+    """The photo and the examples, under their names in :class:`Screen`."""
+    photo = gr.Image(
+        handlers.picture(first, None, None, 0.0),
+        format="jpeg",
+        sources=["upload", "clipboard"],
+        label="Photo",
+        show_label=False,
+        buttons=["fullscreen"],
+        placeholder="Drop a photo here, or tap to choose one",
+        alt_text="Your photo with the marked points. Click a point to have it described.",
+        elem_id="photo",
+    )
+    examples = gr.Dataset(
+        components=[gr.Image(visible=False)],
+        samples=[[example()] for example in photos.EXAMPLES.values()],
+        type="index",
+        label="Example photos",
+        elem_id="examples",
+    )
+    return {"photo": photo, "examples": examples}
+
+
+def _words_side(first: photos.Photo) -> dict[str, Any]:
+    """Words, buttons, facts and settings, under their names in :class:`Screen`."""
+    words = gr.Textbox(
+        label="Words",
+        placeholder="Click on the photo, or write: the left ear of the cat",
+        max_lines=8,
+        buttons=["copy"],
+        elem_id="words",
+    )
+    with gr.Row(elem_id="buttons"):
+        find = gr.Button("Find point", variant="primary", size="md", min_width=60, elem_id="find")
+        round_trip = gr.Button("Round trip", size="md", min_width=60, elem_id="round-trip")
+        keep = gr.Button("Keep", size="md", min_width=60, elem_id="keep")
+        clear = gr.Button("Clear", size="md", min_width=60, elem_id="clear")
+    facts = gr.HTML(
+        handlers.facts(first, None, None),
+        elem_id="facts",
+        html_template='<div role="status" aria-live="polite">${value}</div>',
+    )
+    opacity = gr.Slider(0, 100, 60, step=5, label="Heat map, % opaque", elem_id="opacity")
+    window = gr.Checkbox(True, label="Show the window that the description looks through", elem_id="window")
+    with gr.Accordion("Give the point by numbers", open=False), gr.Row(equal_height=False):
+        x = gr.Number(label="x, pixels", min_width=80, elem_id="x")
+        y = gr.Number(label="y, pixels", min_width=80, elem_id="y")
+        describe = gr.Button("Describe", size="md", min_width=100, elem_id="describe")
+    buttons = {"find": find, "round_trip": round_trip, "keep": keep, "clear": clear}
+    numbers = {"x": x, "y": y, "describe": describe}
+    return {"words": words, **buttons, "facts": facts, "opacity": opacity, "window": window, **numbers}
+
+
+def _kept_side() -> dict[str, Any]:
+    """The table of kept points and its buttons, under their names in :class:`Screen`."""
+    with gr.Column(elem_id="kept"):
+        gr.HTML("<h2>Kept points</h2>")
+        kept_table = gr.HTML(
+            table.kept_table((), None),
+            elem_id="kept-table",
+            html_template=table.TEMPLATE,
+            js_on_load=table.ON_LOAD,
+            apply_default_css=False,
+        )
+        with gr.Row(elem_id="kept-buttons"):
+            export_csv = gr.Button("Export CSV", size="md", min_width=80, elem_id="export-csv")
+            export_jsonl = gr.Button("Export JSON", size="md", min_width=80, elem_id="export-json")
+            imported = gr.UploadButton("Import", file_types=list(SUFFIXES), size="md", min_width=80, elem_id="import")
+            remove_all = gr.Button("Remove all", size="md", min_width=80, elem_id="remove-all")
+        file = gr.JSON(visible="hidden")
+    exports = {"export_csv": export_csv, "export_jsonl": export_jsonl, "file": file}
+    return {"table": kept_table, **exports, "imported": imported, "remove_all": remove_all}
 
 
 def _wire(screen: Screen, events: Events) -> None:
     """Attach the events. What still runs for an old photo or an old click is cancelled by a new one."""
     show = [screen.photo, screen.facts]
     point = [screen.clicked, screen.found, *show, screen.words, screen.x, screen.y]
-    everything = [screen.chosen, *point]
-    marks = [screen.chosen, screen.clicked]
+    everything = [screen.chosen, screen.kept, screen.table, *point]
+    marks = [screen.chosen, screen.clicked, screen.kept, screen.opacity, screen.window]
     on_facts: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": screen.facts}
 
     describe = screen.asked.change(
-        events.describe, marks, screen.words, show_progress="hidden", trigger_mode="multiple", **_MODEL
+        events.describe,
+        [screen.chosen, screen.clicked],
+        screen.words,
+        show_progress="hidden",
+        trigger_mode="multiple",
+        **_MODEL,
     )
     find = gr.on(
         [screen.find.click, screen.words.submit],
         events.find,
-        [*marks, screen.opacity, screen.words],
+        [*marks, screen.words],
         [screen.found, *show],
         **on_facts,
         **_MODEL,
     )
     round_trip = screen.round_trip.click(
-        events.round_trip, [*marks, screen.opacity], [screen.found, *show, screen.words], **on_facts, **_MODEL
+        events.round_trip, marks, [screen.found, *show, screen.words], **on_facts, **_MODEL
     )
     running = [describe, find, round_trip]
 
@@ -154,16 +217,39 @@ def _wire(screen: Screen, events: Events) -> None:
     # or it would hit the description that this very click asks for.
     typed = [screen.describe.click, screen.x.submit, screen.y.submit]
     gr.on([screen.photo.select, *typed], None, cancels=running)
-    numbers = [screen.chosen, screen.x, screen.y]
-    screen.photo.select(events.click, screen.chosen, [screen.asked, *point], **_DIRECT)
-    gr.on(typed, events.type_point, numbers, [screen.asked, *point], **_DIRECT)
+    look = [screen.chosen, screen.kept, screen.window]
+    screen.photo.select(events.click, look, [screen.asked, *point], **_DIRECT)
+    gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **_DIRECT)
 
-    file = [screen.photo, screen.chosen]
-    screen.photo.upload(events.upload, file, everything, preprocess=False, cancels=running, **_DIRECT)
+    on_photo = [screen.chosen, screen.kept]
+    screen.photo.upload(
+        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=running, **_DIRECT
+    )
     screen.photo.clear(events.remove, None, everything, cancels=running, **_DIRECT)
     screen.examples.click(events.example, screen.examples, everything, cancels=running, **_DIRECT)
-    screen.clear.click(events.clear, screen.chosen, everything, cancels=running, **_DIRECT)
-    screen.opacity.release(events.redraw, [*marks, screen.found, screen.opacity], screen.photo, **_DIRECT)
+    screen.clear.click(events.clear, on_photo, everything, cancels=running, **_DIRECT)
+    keep = [screen.chosen, screen.clicked, screen.found, screen.kept, screen.words]
+    screen.keep.click(events.keep, keep, everything, cancels=running, **_KEPT)
+    redraw: dict[str, Any] = {"fn": events.redraw, "inputs": [*marks, screen.found], "outputs": screen.photo}
+    gr.on([screen.opacity.release, screen.window.change], **redraw, **_DIRECT)
+    _wire_kept(screen, events, redraw)
+
+
+def _wire_kept(screen: Screen, events: Events, redraw: dict[str, Any]) -> None:
+    """Attach the events of the table; where the number of points changes, the photo is drawn again."""
+    on_photo = [screen.chosen, screen.kept]
+    rows = [screen.kept, screen.table]
+    screen.table.edit(events.edit_kept, on_photo, rows, trigger_mode="multiple", **_KEPT)
+    for changed in (
+        screen.table.delete(events.remove_kept, on_photo, rows, trigger_mode="multiple", **_KEPT),
+        screen.remove_all.click(events.remove_all_kept, screen.chosen, rows, **_KEPT),
+        screen.imported.upload(events.import_kept, [screen.imported, *on_photo], rows, preprocess=False, **_KEPT),
+    ):
+        changed.success(**redraw, **_DIRECT)
+    for button, export in ((screen.export_csv, events.export_csv), (screen.export_jsonl, events.export_jsonl)):
+        button.click(export, on_photo, screen.file, **_KEPT).success(
+            None, screen.file, None, js=table.DOWNLOAD, api_visibility="private"
+        )
 
 
 def _endpoints(events: Events) -> None:

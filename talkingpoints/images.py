@@ -52,7 +52,9 @@ def _from_path(path: Path) -> Image.Image:
             with Image.open(path) as image:
                 _check_size(image.size)
                 return load_image(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"the image has too many pixels; at most {MAX_IMAGE_PIXELS:,} are read: {error}") from error
+    except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"cannot read {path.name!r} as an image: {error}") from error
 
 

@@ -14,9 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from transformers import AutoModel, AutoProcessor, PreTrainedModel, TextIteratorStreamer
+from transformers import (
+    AutoModel,
+    AutoProcessor,
+    PreTrainedModel,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TextIteratorStreamer,
+)
 
 from .images import ImageLike, load_image
+from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 from .points import check_points_px, to_unit, unit_distance
@@ -185,19 +193,27 @@ class TalkingPoints:
         return descriptions[0] if points_px.ndim == 1 else descriptions
 
     def stream(self, image: ImageLike, point_px: tuple[float, float]) -> Iterator[str]:
-        """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`."""
+        """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`.
+
+        Closing the iterator stops the writing after the token at hand.
+        """
         photo = load_image(image)
         points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
         inputs = self._descriptor_inputs(photo, to_unit(points_px, (photo.height, photo.width)))
         tokenizer = self.descriptor_processor.tokenizer
         streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         errors: list[BaseException] = []
+        stop = threading.Event()
 
         def write() -> None:
             try:
                 with self._lock:
                     self.descriptor.generate(
-                        **inputs, streamer=streamer, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
+                        **inputs,
+                        streamer=streamer,
+                        stopping_criteria=StoppingCriteriaList([_Stopped(stop)]),
+                        max_new_tokens=MAX_NEW_TOKENS,
+                        do_sample=False,
                     )
             except BaseException as error:  # handed over to the caller's thread below
                 errors.append(error)
@@ -205,7 +221,10 @@ class TalkingPoints:
 
         writer = threading.Thread(target=write, daemon=True)
         writer.start()
-        yield from streamer
+        try:
+            yield from streamer
+        finally:
+            stop.set()  # for a caller who stops reading; the writer is not waited for
         writer.join()
         if errors:
             raise RuntimeError(f"the descriptor failed: {errors[0]}") from errors[0]
@@ -249,6 +268,23 @@ class TalkingPoints:
         description = self.describe(photo, point_px)
         return self.measure(description, self.localize(photo, description.text))
 
+    def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray | None:
+        """Which part of a photo the descriptor reads around a point: the Gaussian window of its keypoint encoder.
+
+        Args:
+            point: (x, y) in [0, 1].
+            cells: side of the map; the model itself applies the window to its own, usually coarser grid.
+
+        Returns:
+            bool (cells, cells) over the whole photo, or None for a model that has no window.
+        """
+        config = self.descriptor.config
+        if config.attention_region != "gaussian":
+            return None
+        centers = cell_centers(cells, cells)[None]
+        inside = gaussian_window(torch.tensor([point]), centers, config.sigma, config.window_threshold)
+        return inside.view(cells, cells).numpy()
+
     @staticmethod
     def measure(description: Description, localization: Localization) -> RoundTrip:
         """The round trip of a description and its localization in the same photo, with both errors."""
@@ -262,6 +298,16 @@ class TalkingPoints:
 
     def _descriptor_inputs(self, photo: Image.Image, points: npt.ArrayLike) -> dict[str, torch.Tensor]:
         return _moved(self.descriptor_processor(images=[photo], points=[points]), self.descriptor)
+
+
+class _Stopped(StoppingCriteria):
+    """Ends all rows of a generation once an event is set."""
+
+    def __init__(self, event: threading.Event):
+        self.event = event
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
+        return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
 
 
 def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:

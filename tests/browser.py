@@ -51,6 +51,13 @@ def served(blocks: "gr.Blocks", **launch: Any) -> Iterator[str]:
 @contextlib.contextmanager
 def started_app(*flags: str) -> Iterator[str]:
     """Run ``python app.py`` as a visitor of the repository would; yields the address once it answers."""
+    with running_app(*flags) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def running_app(*flags: str) -> Iterator[tuple[str, int]]:
+    """The same, with the id of the process."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TALKINGPOINTS_")}
     command = [sys.executable, "app.py", "--port", str(port), *flags]
@@ -58,7 +65,7 @@ def started_app(*flags: str) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}/"
             _wait_until_up(url, app)
-            yield url
+            yield url, app.pid
         finally:
             app.terminate()
 
@@ -72,7 +79,7 @@ def _wait_until_up(url: str, app: "subprocess.Popen[bytes]") -> None:
             urllib.request.urlopen(url, timeout=2).close()
             return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.2)
+            time.sleep(0.05)
     raise RuntimeError(f"app.py did not answer at {url} within {START_SECONDS} s")
 
 
@@ -105,10 +112,15 @@ def opened(browser: "Browser", url: str, **context: Any) -> Iterator["Page"]:
 
 
 def click_pixel(page: "Page", point_px: tuple[float, float], size: tuple[int, int]) -> None:
-    """Click the photo where a pixel of the photo as uploaded is shown.
+    """Click the photo where a pixel of the photo as uploaded is shown; arguments as for :func:`place_of_pixel`."""
+    page.mouse.click(*place_of_pixel(page, point_px, size))
+
+
+def place_of_pixel(page: "Page", point_px: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:
+    """Where on the screen a pixel of the photo is shown.
 
     Args:
-        page: the app.
+        page: the app; the photo is scrolled into view.
         point_px: (x, y) in pixels of the photo as uploaded.
         size: (height, width) of the photo as uploaded.
     """
@@ -125,7 +137,7 @@ def click_pixel(page: "Page", point_px: tuple[float, float], size: tuple[int, in
     left = box["x"] + (box["width"] - shown_width) / 2
     top = box["y"] + (box["height"] - shown_height) / 2
     height, width = size
-    page.mouse.click(left + point_px[0] / width * shown_width, top + point_px[1] / height * shown_height)
+    return left + point_px[0] / width * shown_width, top + point_px[1] / height * shown_height
 
 
 def facts(page: "Page", contains: str) -> str:

@@ -2,7 +2,8 @@
 them back.
 
 A point becomes "column d row h": the letters count twentieths of the photo. Any other text leads to the
-middle, a text with "unicorn" is not in the image, and a text with "boom" makes the model fail.
+middle, a text with "unicorn" is not in the image, a text with "boom" makes the model fail, and one with "forever"
+keeps it busy for ``FOREVER`` seconds.
 """
 
 import re
@@ -11,13 +12,16 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from PIL import Image
 
 from talkingpoints.inference import Description, Localization, Point, RoundTrip
+from talkingpoints.keypoint_encoder import cell_centers, gaussian_window
 from talkingpoints.points import check_points_px, to_pixels, to_unit, unit_distance
 
 STEPS = 20
 GRID = 14
+FOREVER = 5.0
 
 
 class FakePair:
@@ -44,6 +48,8 @@ class FakePair:
     def localize(self, image: Image.Image, text: str) -> Localization:
         if "boom" in text:
             raise RuntimeError("out of <b>memory</b> in /secret/place")
+        if "forever" in text:
+            time.sleep(FOREVER)
         read = re.search(r"column (\w) row (\w)", text)
         letters = read.groups() if read else ("k", "k")
         column, row = ((string.ascii_lowercase.index(letter) + 0.5) / STEPS for letter in letters)
@@ -67,3 +73,7 @@ class FakePair:
         found = self.localize(image, description.text)
         pixels = float(np.hypot(found.x - point_px[0], found.y - point_px[1]))
         return RoundTrip(description, found, pixels, float(unit_distance(description.point.unit, found.unit)))
+
+    def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray:
+        inside = gaussian_window(torch.tensor([point]), cell_centers(cells, cells)[None], 0.1, 0.1)
+        return inside.view(cells, cells).numpy()

@@ -4,6 +4,7 @@ The first test runs ``python app.py`` on the bundled pair. The others, which are
 about the model, run it on a stand-in that answers at once.
 """
 
+import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.browser import (
     finished_words,
     message,
     opened,
+    place_of_pixel,
     served,
     started_app,
     words,
@@ -190,6 +192,131 @@ def test_round_trip_shows_both_points_and_the_error(page):
     assert words(page) == ""
 
 
+def test_the_window_is_outlined_and_can_be_left_out(page):
+    click_pixel(page, (225, 115), CAT)
+    finished_words(page)
+    with_window = page.get_attribute("#photo img", "src")
+    page.locator("#window input").uncheck()
+    page.wait_for_function("before => document.querySelector('#photo img').src != before", arg=with_window)
+
+
+# --- kept points --------------------------------------------------------------------------------------------
+
+
+def rows(page: "Page", count: int) -> list[list[str]]:
+    """Number, place, words and label of each kept point, once there are so many."""
+    page.wait_for_function("count => document.querySelectorAll('#kept-table tbody tr').length == count", arg=count)
+    return page.locator("#kept-table tbody tr").evaluate_all(
+        """rows => rows.map(row => [
+            row.querySelector('th').innerText.trim(), row.querySelector('td').innerText.trim(),
+            ...[...row.querySelectorAll('input')].map(field => field.value)])"""
+    )
+
+
+def keep(page: "Page", point_px: tuple[float, float], words_too: str | None = None) -> None:
+    """Click a point, wait for its words (or write others), and keep it."""
+    click_pixel(page, point_px, CAT)
+    finished_words(page)
+    if words_too is not None:
+        page.fill("#words textarea", words_too)
+    page.click("#keep")
+
+
+def test_points_are_kept_under_numbers_and_removed(page):
+    keep(page, (118, 213))
+    assert rows(page, 1) == [["1", "118, 213", "column f row o", ""]]
+    assert words(page) == "", "ready for the next point"
+    assert "Click a point" in page.inner_text("#facts")
+    keep(page, (30, 30), "the upper left corner")
+    assert [row[2] for row in rows(page, 2)] == ["column f row o", "the upper left corner"]
+    before = page.get_attribute("#photo img", "src")
+    page.get_by_role("button", name="Remove point 1").click()
+    assert rows(page, 1) == [["1", "30, 30", "the upper left corner", ""]]
+    page.wait_for_function("before => document.querySelector('#photo img').src != before", arg=before)
+    page.click("#remove-all")
+    page.wait_for_selector("#kept-table .none")
+
+
+def test_a_found_point_can_be_kept(page):
+    type_words(page, "column b row d")
+    facts(page, "Found")
+    page.click("#keep")
+    assert rows(page, 1)[0][2] == "column b row d"
+
+
+def test_kept_points_stay_with_clear_and_go_with_another_photo(page):
+    keep(page, (118, 213))
+    rows(page, 1)
+    page.click("#clear")
+    facts(page, "Click a point")
+    assert len(rows(page, 1)) == 1
+    page.locator("#examples button, #examples .gallery-item").nth(1).click()
+    page.wait_for_selector("#kept-table .none")
+
+
+def test_words_and_labels_are_edited_in_the_table_exported_and_imported_again(page, tmp_path):
+    keep(page, (118, 213))
+    keep(page, (30, 30))
+    rows(page, 2)
+    page.get_by_label("Words of point 2").fill('"sky", <point> שמאל 🐈')
+    page.get_by_label("Label of point 2").fill("sky")
+    page.keyboard.press("Tab")
+    saved = {}
+    for button, name in (("#export-csv", "metadata.csv"), ("#export-json", "metadata.jsonl")):
+        with page.expect_download() as download:
+            page.click(button)
+        assert download.value.suggested_filename == name
+        saved[name] = tmp_path / name
+        download.value.save_as(saved[name])
+    with saved["metadata.csv"].open(encoding="utf-8", newline="") as file:
+        exported = list(csv.DictReader(file))
+    assert [row["file_name"] for row in exported] == ["chelsea.png"] * 2
+    assert float(exported[0]["x"]) == pytest.approx(118, abs=1.5)
+    assert (exported[1]["text"], exported[1]["label"]) == ('"sky", <point> שמאל 🐈', "sky")
+    kept = rows(page, 2)
+    for path in saved.values():
+        page.click("#remove-all")
+        page.wait_for_selector("#kept-table .none")
+        page.set_input_files("[data-testid='Import-upload-button']", path)
+        assert rows(page, 2) == kept
+
+
+def test_a_wrong_file_of_points_is_refused_by_row(page, tmp_path):
+    keep(page, (118, 213))
+    kept = rows(page, 1)
+    path = tmp_path / "points.csv"
+    path.write_text("file_name,x,y\nchelsea.png,1,2\nchelsea.png,abc,2\n")
+    page.set_input_files("[data-testid='Import-upload-button']", path)
+    assert "Row 3: x is 'abc', not a number" in message(page)
+    assert rows(page, 1) == kept
+
+
+def test_keeping_or_exporting_nothing_gets_a_message(page):
+    page.click("#keep")
+    assert "before you keep it" in message(page)
+    page.click("#export-csv")
+    page.get_by_text("Keep a point first").wait_for()
+
+
+def test_a_point_is_described_kept_edited_and_removed_from_the_keyboard(page):
+    page.get_by_role("button", name="Give the point by numbers").press("Enter")
+    page.locator("#x input").press_sequentially("118")
+    page.locator("#y input").press_sequentially("213")
+    page.keyboard.press("Enter")
+    assert finished_words(page) == "column f row o"
+    page.locator("#keep").press("Enter")
+    rows(page, 1)
+    field = page.get_by_label("Words of point 1")
+    field.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.type("ear")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Remove point 1"
+    assert rows(page, 1)[0][3] == "ear"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#kept-table .none")
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------
 
 
@@ -268,16 +395,82 @@ def test_an_example_replaces_the_photo_and_its_marks(page):
 # --- other screens ------------------------------------------------------------------------------------------
 
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+
+CONTRASTS = """() => {
+  const numbers = colour => colour.match(/[0-9.]+/g).map(Number);
+  const over = (front, back) => {
+    const alpha = front[3] ?? 1;
+    return [0, 1, 2].map(i => front[i] * alpha + back[i] * (1 - alpha));
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = element => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.push(numbers(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((back, layer) => over(layer, back), [255, 255, 255]);
+  };
+  const low = [];
+  for (const element of document.querySelectorAll('h1, h2, p, b, span, label, button, input, textarea, th, td')) {
+    const text = element.value ?? [...element.childNodes].filter(n => n.nodeType == 3).map(n => n.data).join('');
+    if (!text.trim() || !element.offsetParent || element.type == 'range' || element.type == 'checkbox') continue;
+    const back = behind(element);
+    const [a, b] = [light(over(numbers(getComputedStyle(element).color), back)), light(back)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(2)} ${element.tagName}#${element.id}: ${text.trim().slice(0, 30)}`);
+  }
+  return low;
+}"""
+"""Texts on the page whose contrast is below what WCAG asks for (AA, 4.5)."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(browser, stand_in, scheme):
+    with opened(browser, stand_in, color_scheme=scheme, viewport={"width": 1280, "height": 860}) as page:
+        keep(page, (30, 30))
+        rows(page, 1)
+        click_pixel(page, (118, 213), CAT)
+        finished_words(page)
+        page.click("#round-trip")
+        facts(page, "% of the image")
+        page.wait_for_timeout(500)  # colours fade
+        assert page.evaluate(CONTRASTS) == []
+
+
+def test_every_picture_and_field_says_what_it_is(page):
+    keep(page, (30, 30))
+    rows(page, 1)
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('img')].filter(i => i.offsetParent && !i.alt).map(i => i.outerHTML)"""
+    )
+    assert unnamed == []
+    fields = page.locator("input:visible:not([type=file]), textarea:visible, button:visible")
+    for field in fields.all():
+        assert field.evaluate(
+            """f => (f.ariaLabel || f.title || f.placeholder || f.innerText || '').trim()
+                || [...(f.labels || [])].map(l => l.innerText).join('')"""
+        ), field.evaluate("f => f.outerHTML")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_everything_without_scrolling_sideways(browser, stand_in, scheme):
-    phone = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
-    with opened(browser, stand_in, color_scheme=scheme, **phone) as page:
-        click_pixel(page, (118, 213), CAT)
+    with opened(browser, stand_in, color_scheme=scheme, **PHONE) as page:
+        page.touchscreen.tap(*place_of_pixel(page, (118, 213), CAT))
         assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((118, 213), abs=2)
         assert finished_words(page) == "column f row o"
-        page.click("#find")
+        page.tap("#find")
         facts(page, "Found")
+        page.tap("#keep")
+        rows(page, 1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        small = page.locator("#buttons button, #kept button").evaluate_all(
+            "all => all.filter(b => b.offsetHeight < 36 || b.offsetWidth < 36).map(b => b.outerHTML)"
+        )
+        assert small == [], "too small for a finger"
+        page.get_by_role("button", name="Remove point 1").tap()
+        page.wait_for_selector("#kept-table .none")
         assert page.evaluate(
             "document.documentElement.classList.contains('dark') || document.body.classList.contains('dark')"
         ) == (scheme == "dark")

@@ -1,6 +1,7 @@
 """TalkingPoints on a tiny random pair: frames, lists, streaming, round trips, errors, threads, pipelines."""
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,44 @@ def test_the_answer_is_a_probability_map_and_a_decision(tp: TalkingPoints) -> No
 def test_the_stream_is_the_description(tp: TalkingPoints) -> None:
     pieces = list(tp.stream(photo(), (10, 20)))
     assert "".join(pieces).strip() == tp.describe(photo(), (10, 20)).text
+
+
+def test_who_closes_the_stream_stops_the_writing(tp: TalkingPoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    generate, forward = tp.descriptor.generate, tp.descriptor.vlm.forward
+
+    def counting(**inputs) -> torch.Tensor:
+        output = generate(**inputs)
+        written.append(output.shape[1] - inputs["input_ids"].shape[1])
+        return output
+
+    def slow(*args, **kwargs):
+        time.sleep(0.02)
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(tp.descriptor, "generate", counting)
+    monkeypatch.setattr(tp.descriptor.vlm, "forward", slow)
+    whole = list(tp.stream(photo(), (10, 20)))
+    pieces = tp.stream(photo(), (10, 20))
+    next(pieces)
+    pieces.close()
+    deadline = time.monotonic() + 10
+    while len(written) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(whole) > 1
+    assert written[1] < written[0]
+
+
+def test_the_window_is_the_one_of_the_keypoint_encoder(tp: TalkingPoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    window = tp.window((0.25, 0.5), cells=40)
+    assert window.shape == (40, 40) and window.dtype == bool
+    rows, columns = np.nonzero(window)
+    assert ((columns.mean() + 0.5) / 40, (rows.mean() + 0.5) / 40) == pytest.approx((0.25, 0.5), abs=0.02)
+    config = tp.descriptor.config
+    radius = config.sigma * np.sqrt(-2 * np.log(config.window_threshold))
+    assert window.mean() == pytest.approx(np.pi * radius**2, rel=0.1)
+    monkeypatch.setattr(config, "attention_region", "none")
+    assert tp.window((0.25, 0.5)) is None
 
 
 def test_a_failing_stream_raises_and_the_next_call_works(tp: TalkingPoints, monkeypatch: pytest.MonkeyPatch) -> None:

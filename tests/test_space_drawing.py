@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from space.drawing import CLICKED, FOUND, SHOWN_SIDE, draw, shown_size
+from space.drawing import CLICKED, FOUND, KEPT, SHOWN_SIDE, draw, shown_size
 
 GREY = (128, 128, 128)
 
@@ -123,3 +123,46 @@ def test_draw_leaves_its_arguments_alone():
     before = image.tobytes(), heat.tobytes()
     draw(image, (0.5, 0.5), (0.2, 0.2), heat, 0.9)
     assert (image.tobytes(), heat.tobytes()) == before
+
+
+def disc(radius: float = 0.2, side: int = 64) -> np.ndarray:
+    """Bool (side, side): a disc around (0.5, 0.5) in unit coordinates."""
+    places = (np.arange(side) + 0.5) / side - 0.5
+    return places[None, :] ** 2 + places[:, None] ** 2 <= radius**2
+
+
+def test_the_window_keeps_its_inside_and_darkens_the_rest():
+    shown = pixels(draw(photo(), window=disc()))
+    height, width = shown.shape[:2]
+    assert (shown[height // 2, width // 2] == GREY).all()
+    assert 85 < shown[5, 5, 0] < 115
+
+
+def test_the_window_has_its_white_outline_where_it_ends():
+    shown = draw(photo(), window=disc(0.2))
+    rows, columns = np.nonzero(close_to(shown, (255, 255, 255), 40))
+    radii = np.hypot(columns / shown.width - 0.5, rows / shown.height - 0.5)
+    assert len(radii) > 500
+    assert radii.min() > 0.18
+    assert radii.max() < 0.22
+
+
+def test_a_window_at_the_border_is_cut_off_by_it():
+    corner = np.zeros((64, 64), dtype=bool)
+    corner[:12, :12] = True
+    shown = pixels(draw(photo(), window=corner))
+    assert (shown[2, 2] == GREY).all(), "no outline along the border of the photo"
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 100])
+def test_kept_points_lie_on_their_places_with_a_number_each(count):
+    points = [(0.5, (number + 0.5) / count) for number in range(count)]
+    shown = draw(photo(), kept=points)
+    assert centre_of(close_to(shown, KEPT))[0] == pytest.approx(0.5, abs=0.01)
+    first, last = draw(photo(), kept=points[:1]), draw(photo(), kept=[points[-1]] * count)
+    if count > 1:
+        assert close_to(first, KEPT).sum() != close_to(last, KEPT).sum(), "another number"
+
+
+def test_a_kept_point_on_the_border_is_cut_off_not_refused():
+    assert close_to(draw(photo(), kept=[(0.0, 0.0), (1.0, 1.0)]), KEPT).any()

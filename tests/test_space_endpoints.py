@@ -1,5 +1,7 @@
 """The named endpoints through a real client over HTTP, on a stand-in for the model pair."""
 
+import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from space import ui
-from tests.browser import served
+from tests.browser import REPOSITORY, served
 from tests.fake_pair import FakePair
 
 
@@ -84,6 +86,43 @@ def test_files_of_the_server_cannot_be_read(client, photo):
         answer = answer_to(client.src, "/describe", [image, 104, 213])
         assert answer.startswith("event: error"), answer
         assert "column" not in answer
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{}/cat.png", "https://example.com/gradio_api/file=/etc/passwd"])
+def test_addresses_named_in_place_of_an_upload_are_not_opened(client, address):
+    """Gradio would download them; here nobody is asked, not even this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        address = address.format(listening.getsockname()[1])
+        answer = answer_to(client.src, "/describe", [{"path": address, "meta": {"_type": "gradio.FileData"}}, 1, 1])
+        assert answer.startswith("event: error"), answer
+        assert "has to be uploaded" in answer
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+@pytest.mark.parametrize("data", [[None, "a", []], ["x"], [], [{"path": 5}, 1, 1], [[], {}, {}]])
+def test_requests_of_the_wrong_shape_are_refused_and_the_app_lives_on(client, photo, data):
+    assert answer_to(client.src, "/describe", data).startswith("event: error")
+    assert client.predict(image=handle_file(photo), x=1, y=1, api_name="/describe")["text"]
+
+
+@pytest.mark.parametrize(
+    "text", ["אוזן שמאל של החתול", "🐈‍⬛👈🏽", "<point><loc_0001><image><locate>", "<b>a</b> {x} ${y}", "\x00 a \u200b"]
+)
+def test_unusual_texts_are_texts(client, photo, text):
+    assert client.predict(image=handle_file(photo), text=text, api_name="/localize")["found"]
+
+
+@pytest.mark.parametrize("file", ["README.md", "space/README.md"])
+def test_the_snippet_of_the_readme_runs(client, file, tmp_path, monkeypatch, capsys):
+    """Against the app at another address and on another photo, but otherwise as it stands."""
+    text = (REPOSITORY / file).read_text(encoding="utf-8")
+    (snippet,) = [code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "gradio_client" in code]
+    Image.new("RGB", (400, 300), "grey").save(tmp_path / "dog.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet.replace("http://127.0.0.1:7860", client.src), file, "exec"), {"__name__": "readme"})
+    assert "column" in capsys.readouterr().out
 
 
 def test_ten_callers_at_once_all_get_their_own_answer(client, photo):

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from space import handlers
+from space import handlers, photos
 from space.drawing import SHOWN_SIDE, draw, shown_size
+from space.kept import KeptPoint
 from tests.fake_pair import FakePair
 
 
-def photo_of(height: int = 300, width: int = 400, size: tuple[int, int] | None = None) -> handlers.Photo:
+def photo_of(height: int = 300, width: int = 400, size: tuple[int, int] | None = None) -> photos.Photo:
     """A grey photo; ``size`` is what it had when it was uploaded."""
-    return handlers.Photo(Image.new("RGB", (width, height), "grey"), size or (height, width))
+    return photos.Photo(Image.new("RGB", (width, height), "grey"), size or (height, width))
 
 
 def saved(tmp_path, image: Image.Image, name: str, **options) -> str:
@@ -35,7 +36,7 @@ def left_red(width: int = 60, height: int = 40) -> Image.Image:
 def test_a_rotated_upload_is_kept_as_a_person_sees_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise by a quarter
-    photo = handlers.open_photo(saved(tmp_path, left_red(), "turned.jpg", exif=exif, quality=95))
+    photo = photos.open_photo(saved(tmp_path, left_red(), "turned.jpg", exif=exif, quality=95))
     assert photo.size == (60, 40)
     red, _, blue = photo.image.getpixel((20, 10))
     assert (red > 200, blue > 60) == (True, False), "the left half of the file is the upper half of the photo"
@@ -46,7 +47,7 @@ def test_every_pixel_format_becomes_rgb(tmp_path, mode):
     deep = Image.fromarray(np.full((40, 60), 40_000, dtype=np.uint16))
     image = deep if mode == "I;16" else left_red().convert(mode)
     name = "photo.tif" if mode == "CMYK" else "photo.png"
-    photo = handlers.open_photo(saved(tmp_path, image, name))
+    photo = photos.open_photo(saved(tmp_path, image, name))
     assert photo.image.mode == "RGB"
     assert photo.size == (40, 60)
 
@@ -54,11 +55,11 @@ def test_every_pixel_format_becomes_rgb(tmp_path, mode):
 def test_an_animation_gives_its_first_frame(tmp_path):
     frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
     path = saved(tmp_path, frames[0], "two.gif", save_all=True, append_images=frames[1:])
-    assert handlers.open_photo(path).image.getpixel((5, 5)) == (255, 0, 0)
+    assert photos.open_photo(path).image.getpixel((5, 5)) == (255, 0, 0)
 
 
 def test_a_large_photo_is_kept_small_with_its_own_size_beside_it():
-    photo = handlers.open_photo(Image.new("RGB", (4000, 3000)))
+    photo = photos.open_photo(Image.new("RGB", (4000, 3000)))
     assert photo.size == (3000, 4000)
     assert (photo.image.height, photo.image.width) == (960, SHOWN_SIDE)
 
@@ -67,13 +68,29 @@ def test_an_unreadable_upload_gets_a_message_without_paths_of_the_server(tmp_pat
     path = tmp_path / "holiday.png"
     path.write_bytes(b"this is no image")
     with pytest.raises(ValueError, match="This photo cannot be used") as caught:
-        handlers.open_photo(str(path))
+        photos.open_photo(str(path))
     assert str(tmp_path) not in str(caught.value)
 
 
 def test_examples_come_with_an_installed_package():
-    sizes = [handlers.example_photo(index).size for index in range(len(handlers.EXAMPLES))]
+    sizes = [photos.example_photo(index).size for index in range(len(photos.EXAMPLES))]
     assert sizes == [(300, 451), (512, 512)]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("cat.jpg", "cat.jpg"),
+        ("C:\\photos\\cat.jpg", "cat.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("a\nb\x00.png", "ab.png"),
+        ("", photos.UNNAMED),
+        (None, photos.UNNAMED),
+        ("x" * 300 + ".jpg", "x" * 116 + ".jpg"),
+    ],
+)
+def test_a_photo_has_the_name_of_its_file_without_folders(given, kept):
+    assert photos.open_photo(Image.new("RGB", (4, 4)), given).name == kept
 
 
 # --- points -------------------------------------------------------------------------------------------------
@@ -82,7 +99,7 @@ def test_examples_come_with_an_installed_package():
 @pytest.mark.parametrize("size", [(300, 451), (451, 300), (3000, 4000), (1, 1)])
 @pytest.mark.parametrize("share", [(0.0, 0.0), (0.5, 0.25), (1.0, 1.0)])
 def test_a_click_comes_back_in_pixels_of_the_upload(size, share):
-    photo = handlers.open_photo(Image.new("RGB", (size[1], size[0])))
+    photo = photos.open_photo(Image.new("RGB", (size[1], size[0])))
     shown = shown_size(size)
     point = handlers.clicked_point(photo, (share[0] * shown[1], share[1] * shown[0]))
     assert photo.point_px(point) == pytest.approx((share[0] * size[1], share[1] * size[0]))
@@ -122,7 +139,7 @@ def test_a_description_grows():
 
 def test_the_model_gets_the_point_in_pixels_of_the_image_it_gets():
     pair = FakePair()
-    photo = handlers.open_photo(Image.new("RGB", (4000, 3000)))
+    photo = photos.open_photo(Image.new("RGB", (4000, 3000)))
     list(handlers.describe(pair, photo, (0.25, 0.5)))
     assert pair.asked == [((960, 1280), (320.0, 480.0))]
 
@@ -216,6 +233,24 @@ def test_facts_say_when_it_is_not_in_the_image():
 def test_facts_say_what_to_do_first():
     assert "Choose a photo" in handlers.facts(None, None, None)
     assert "Click a point" in handlers.facts(photo_of(), None, None)
+
+
+def test_the_clicked_point_is_kept_and_without_a_click_the_found_one():
+    pair, photo = FakePair(), photo_of()
+    found = handlers.find(pair, photo, "column f row o")
+    assert handlers.to_keep(photo, (0.1, 0.2), found) == (0.1, 0.2)
+    assert handlers.to_keep(photo, None, found) == pytest.approx((0.275, 0.725))
+    for absent in (None, handlers.find(pair, photo, "a unicorn")):
+        with pytest.raises(ValueError, match="before you keep it"):
+            handlers.to_keep(photo, None, absent)
+
+
+def test_kept_points_and_the_window_are_drawn():
+    photo = photo_of()
+    plain = handlers.picture(photo, (0.2, 0.2), None, 0.5).tobytes()
+    numbered = handlers.picture(photo, (0.2, 0.2), None, 0.5, kept=(KeptPoint((0.8, 0.8)),)).tobytes()
+    window = handlers.picture(photo, (0.2, 0.2), None, 0.5, window=FakePair().window((0.2, 0.2))).tobytes()
+    assert len({plain, numbered, window}) == 3
 
 
 # --- endpoints ----------------------------------------------------------------------------------------------

@@ -1,0 +1,247 @@
+"""Points that a visitor keeps on a photo, with their words, and the files that hold them.
+
+The files are ``metadata.csv`` and ``metadata.jsonl`` as fine-tuning reads them next to the photos: one row a point
+with ``file_name``, ``x``, ``y`` (pixels of the photo as a person sees it), ``text`` and ``label``. What is wrong with
+a file is said by row: in a CSV row 1 is the header, in JSON it is the first point. Nothing here knows about models.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from space.drawing import UnitPoint
+from space.limits import MAX_KEPT, MAX_LABEL, MAX_POINTS_FILE, MAX_TEXT
+from space.photos import Photo, file_name, pair
+from talkingpoints.points import check_points_px, to_unit
+
+COLUMNS = ("file_name", "x", "y", "text", "label")
+NEEDED = COLUMNS[:3]
+SUFFIXES = (".csv", ".jsonl", ".json")
+
+_SHOWN_PROBLEMS = 3
+
+
+@dataclass(frozen=True)
+class KeptPoint:
+    """A point of a photo as unit (x, y), the words for it, and a label, such as its kind."""
+
+    point: UnitPoint
+    text: str = ""
+    label: str = ""
+
+
+Kept = tuple[KeptPoint, ...]
+"""All points kept on one photo; the first is number 1."""
+
+Row = dict[str, Any]
+
+
+def add(kept: Kept, point: UnitPoint, text: str | None) -> Kept:
+    """One point more; ValueError where there are as many as may be."""
+    return _bounded((*kept, KeptPoint(point, _words("text", text or "", MAX_TEXT))))
+
+
+def edit(kept: Kept, number: int, column: str, value: str) -> Kept:
+    """Another text or label for the point of this number; ValueError for a point or column that is not there."""
+    if column == "text":
+        changed = replace(_at(kept, number), text=_words(column, value, MAX_TEXT))
+    elif column == "label":
+        changed = replace(_at(kept, number), label=_words(column, value, MAX_LABEL))
+    else:
+        raise ValueError(f"only text and label of a kept point can be edited, not {column!r}")
+    return (*kept[: number - 1], changed, *kept[number:])
+
+
+def remove(kept: Kept, number: int) -> Kept:
+    """All points but the one of this number; ValueError where it is not there."""
+    _at(kept, number)
+    return (*kept[: number - 1], *kept[number:])
+
+
+def to_rows(kept: Kept, photo: Photo) -> list[Row]:
+    """The points as rows of ``COLUMNS``, pixels to a hundredth."""
+    rows = []
+    for one in kept:
+        x, y = (round(value, 2) for value in photo.point_px(one.point))
+        rows.append(dict(zip(COLUMNS, (photo.name, x, y, one.text, one.label), strict=True)))
+    return rows
+
+
+def to_csv(kept: Kept, photo: Photo) -> str:
+    """The content of a ``metadata.csv``."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(to_rows(kept, photo))
+    return file.getvalue()
+
+
+def to_jsonl(kept: Kept, photo: Photo) -> str:
+    """The content of a ``metadata.jsonl``: one JSON object a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in to_rows(kept, photo))
+
+
+def read_file(path: str | Path, kept: Kept, photo: Photo) -> tuple[Kept, int]:
+    """Add the points of a file to those kept; points that are there already are not added again.
+
+    Args:
+        path: a .csv, .jsonl or .json file (a list of objects); UTF-8.
+        kept: the points so far.
+        photo: the photo they lie on; rows of other photos are counted and left out.
+
+    Returns:
+        All points, and the number of rows for other photos.
+
+    Raises:
+        ValueError: anything wrong with the file, with row numbers; then nothing is to be imported.
+    """
+    rows = list(_rows(Path(path)))
+    problems: list[str] = []
+    added: list[KeptPoint] = []
+    others = 0
+    for number, row in rows:
+        try:
+            if file_name(_string(row, "file_name")) == photo.name:
+                added.append(_read_row(row, photo))
+            else:
+                others += 1
+        except ValueError as error:
+            problems.append(f"row {number}: {error}")
+    if problems:
+        more = len(problems) - _SHOWN_PROBLEMS
+        shown = "; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {more} more rows" if more > 0 else "")
+        raise ValueError(f"nothing was imported. {shown[:1].upper()}{shown[1:]}.")
+    if not added:
+        named = f"it is for {_string(rows[0][1], 'file_name')!r}" if rows else "it has no rows"
+        raise ValueError(f"the file has no point for the open photo, {photo.name!r}: {named}.")
+    there = [tuple(row.values()) for row in to_rows(kept, photo)]
+    new = [one for one in added if tuple(to_rows((one,), photo)[0].values()) not in there]
+    return _bounded((*kept, *new)), others
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """The rows of a file with the numbers under which a person finds them."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"a file of points must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
+    size = path.stat().st_size
+    if size > MAX_POINTS_FILE:
+        raise ValueError(f"the file has {size:,} bytes; at most {MAX_POINTS_FILE:,} are read.")
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("the file is not UTF-8 text; save it as CSV UTF-8.") from error
+    if suffix == ".csv":
+        return _csv_rows(content)
+    return enumerate(_json_list(content), start=1) if suffix == ".json" else _json_lines(content)
+
+
+def _csv_rows(content: str) -> Iterator[tuple[int, Row]]:
+    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="too many", strict=True)
+    try:
+        _check_columns(reader.fieldnames or ())
+        for number, row in enumerate(reader, start=2):
+            if "too many" in row:
+                raise ValueError(f"row {number} has more cells than the header; put texts with commas in quotes.")
+            yield number, row
+    except csv.Error as error:
+        raise ValueError(f"the file is no valid CSV: {error} (near line {reader.line_num}).") from error
+
+
+def _json_list(content: str) -> list[Row]:
+    rows = _json(content, "the file")
+    if not isinstance(rows, list):
+        raise ValueError("a .json file of points must be a list of objects; use .jsonl for one object a line.")
+    for number, row in enumerate(rows, start=1):
+        _check_object(row, number)
+    return rows
+
+
+def _json_lines(content: str) -> Iterator[tuple[int, Row]]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip():
+            row = _json(line, f"row {number}")
+            _check_object(row, number)
+            yield number, row
+
+
+def _json(content: str, what: str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} is no valid JSON.") from error
+
+
+def _check_object(row: Any, number: int) -> None:
+    if not isinstance(row, dict):
+        raise ValueError(f"row {number} is no JSON object with {', '.join(NEEDED)}.")
+    _check_columns(row, f" in row {number}")
+
+
+def _check_columns(columns: Iterable[str], where: str = "") -> None:
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise ValueError(f"missing{where}: {', '.join(missing)}; the columns are {', '.join(COLUMNS)}.")
+
+
+def _read_row(row: Row, photo: Photo) -> KeptPoint:
+    point_px = _number(row, "x"), _number(row, "y")
+    point = pair(to_unit(check_points_px(point_px, photo.size), photo.size))
+    text = _words("text", _string(row, "text"), MAX_TEXT)
+    return KeptPoint(point, text, _words("label", _string(row, "label"), MAX_LABEL))
+
+
+def _number(row: Row, column: str) -> float:
+    value = row[column]
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"{column} is {_short(value)}, not a number") from None
+
+
+def _string(row: Row, column: str) -> str:
+    value = row.get(column)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"{column} is {_short(value)}, not a text")
+    return value
+
+
+def check_characters(column: str, words: str) -> None:
+    """ValueError where a text cannot be written to a file: halves of surrogate pairs, which JSON can hold."""
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the {column} holds broken characters; write it again.") from error
+
+
+def _words(column: str, words: str, longest: int) -> str:
+    words = words.strip()
+    check_characters(column, words)
+    if len(words) > longest:
+        raise ValueError(f"{column} has {len(words):,} characters; at most {longest:,} are kept")
+    return words
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 30 else f"{shown[:30]}..."
+
+
+def _at(kept: Kept, number: int) -> KeptPoint:
+    if not 1 <= number <= len(kept):
+        raise ValueError(f"there is no kept point {number}")
+    return kept[number - 1]
+
+
+def _bounded(kept: Kept) -> Kept:
+    if len(kept) > MAX_KEPT:
+        raise ValueError(f"at most {MAX_KEPT} points can be kept on a photo, these are {len(kept)}.")
+    return kept

@@ -1,0 +1,74 @@
+"""The table of kept points: its HTML, and the script that tells the server what is edited or removed in it.
+
+An HTML table with real inputs and buttons rather than Gradio's spreadsheet: every row can be used by touch, keyboard
+and screen reader, and becomes a small card on a phone.
+"""
+
+import html
+
+from space.kept import Kept
+from space.limits import MAX_LABEL, MAX_TEXT
+from space.photos import Photo
+
+TEMPLATE = "${value}"
+
+ON_LOAD = """
+const numberOf = target => Number(target.closest('tr').dataset.number);
+element.addEventListener('click', event => {
+  const button = event.target.closest('button');
+  if (button) trigger('delete', {number: numberOf(button)});
+});
+element.addEventListener('change', event => {
+  const field = event.target;
+  trigger('edit', {number: numberOf(field), column: field.name, words: field.value});
+});
+"""
+"""Runs once, on the element that stays while the rows in it come and go."""
+
+DOWNLOAD = """
+file => {
+  if (!file) return;
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([file.content], {type: file.type}));
+  link.download = file.name;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+"""
+"""Saves a file that the server has sent as text; nothing of it stays on the server."""
+
+_EMPTY = """<p class="none">No points kept yet. <b>Keep</b> puts the clicked point (without a click, the found one)
+with its words into this list, under a number on the photo.</p>"""
+
+_HEAD = """<thead><tr><th scope="col">No.</th><th scope="col">x, y</th><th scope="col">Words</th>
+<th scope="col">Label</th><th scope="col"><span class="unseen">Remove</span></th></tr></thead>"""
+
+
+def kept_table(kept: Kept, photo: Photo | None) -> str:
+    """The kept points as HTML; without any, what keeping is for."""
+    if photo is None or not kept:
+        return _EMPTY
+    rows = "".join(
+        _row(number, photo.point_px(one.point), one.text, one.label) for number, one in enumerate(kept, start=1)
+    )
+    return f'<table aria-label="Kept points">{_HEAD}<tbody>{rows}</tbody></table>'
+
+
+def _row(number: int, point_px: tuple[float, float], text: str, label: str) -> str:
+    x, y = point_px
+    return (
+        f'<tr data-number="{number}"><th scope="row"><span class="number">{number}</span></th>'
+        f"<td>{x:.0f}, {y:.0f}</td>"
+        f"<td>{_field('text', f'Words of point {number}', text, MAX_TEXT, 'no words')}</td>"
+        f"<td>{_field('label', f'Label of point {number}', label, MAX_LABEL, 'label')}</td>"
+        f'<td><button type="button" aria-label="Remove point {number}" title="Remove">&times;</button></td></tr>'
+    )
+
+
+def _field(name: str, title: str, value: str, longest: int, placeholder: str) -> str:
+    return (
+        f'<input name="{name}" aria-label="{title}" value="{html.escape(value)}" maxlength="{longest}" '
+        f'placeholder="{placeholder}" dir="auto" autocomplete="off">'
+    )
