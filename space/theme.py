@@ -69,6 +69,7 @@ CSS = (
 #photo img { cursor: crosshair; max-height: min(66vh, 600px); }
 #buttons { flex-wrap: nowrap; gap: 0.5rem; }
 #buttons button, #kept-buttons button { padding-inline: 0.4rem; white-space: nowrap; }
+#buttons button, #kept-buttons button { min-height: 2.6rem; }
 #words textarea { unicode-bidi: plaintext; }
 #facts { min-height: 6.4rem; }
 .fact { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.9em; padding: 0.42rem 0;

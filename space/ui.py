@@ -4,6 +4,7 @@ Every event writes its own piece of session state (photo, clicked point, found p
 visitor never overwrite each other, and a new photo cancels whatever still runs for the old one.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,15 @@ _DIRECT: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden",
 
 _KEPT: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "kept"}
 """One after the other: what was typed into the table is there before the table is exported."""
+
+
+_NAME_EXAMPLES = f"""() => {{
+  const names = {json.dumps(list(photos.EXAMPLES))};
+  const name = () => document.querySelectorAll('#examples img').forEach((picture, i) => {{ picture.alt = names[i]; }});
+  new MutationObserver(name).observe(document.querySelector('#examples'), {{childList: true, subtree: true}});
+  name();
+}}"""
+"""Gives the example photos the alt texts that Gradio leaves empty."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
         # Not the initial value of the state: a session that the server has dropped would then answer about this
         # photo while the browser still shows another.
         blocks.load(lambda: photos.example_photo(0), None, screen.chosen, **_DIRECT)
+        blocks.load(None, None, None, js=_NAME_EXAMPLES, api_visibility="private")
     return blocks.queue(max_size=QUEUE_SIZE, api_open=False)
 
 

@@ -110,8 +110,8 @@ class PointLocalizerProcessor(PromptProcessor):
                 LocatedPoint(
                     point_px=to_pixels(point, size),
                     point=point,
-                    confidence=float(output.confidence[i]),
-                    presence=float(output.presence_logits[i].sigmoid()),
+                    confidence=float(output.confidence[i].detach()),
+                    presence=float(output.presence_logits[i].detach().sigmoid()),
                     heatmap=None if scores is None else _heatmap(scores, output.grid),
                 )
             )

@@ -36,7 +36,7 @@ def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
                 continue  # "key:" with nothing behind it leaves the default
             flags += [f"--{key}", *_as_words(key, value)]
         del argv[at : at + 2]
-    return HfArgumentParser(types).parse_args_into_dataclasses(args=[*flags, *argv])
+    return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=[*flags, *argv])
 
 
 def _as_words(key: str, value: Any) -> list[str]:

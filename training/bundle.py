@@ -54,7 +54,8 @@ research: check their terms before you use these weights for anything else. The 
 
 ## Figures
 
-Measured once on the test splits by `python -m training.evaluate` (seed 0). mpck_img is the mean of PCK at 0.1 and 0.2
+Measured by `python -m training.evaluate` (seed 0) on the splits named above the tables; what stands on val was not
+measured on test yet. mpck_img is the mean of PCK at 0.1 and 0.2
 of the image; the interval is 95%, by bootstrap over photos. The rows below the first two did not look, or not at the
 right thing: a metric is worth what stands between them and the rest.
 
@@ -92,7 +93,7 @@ ROLES: dict[str, dict[str, Any]] = {
 
 
 def copy_model(source: Path, target: Path) -> None:
-    """Copy a saved model without its remote code, and without mention of that code in its configurations.
+    """Copy a saved model without its remote code, and without mention of that code or of folders.
 
     Raises:
         ValueError: the folder holds no saved model.
@@ -108,10 +109,17 @@ def copy_model(source: Path, target: Path) -> None:
             continue
         if name in ("config.json", "processor_config.json", "tokenizer_config.json"):
             values = json.loads((source / name).read_text(encoding="utf-8"))
-            values.pop("auto_map", None)
+            values = without_traces(values)
             (target / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         else:
             shutil.copyfile(source / name, target / name)
+
+
+def without_traces(values: Any) -> Any:
+    """A configuration without the remote code's map and the folders it was loaded from, at every level."""
+    if not isinstance(values, dict):
+        return values
+    return {k: without_traces(v) for k, v in values.items() if k not in ("auto_map", "_name_or_path", "name_or_path")}
 
 
 def figures_table(reports: list[dict[str, Any]]) -> str:
