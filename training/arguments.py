@@ -1,10 +1,28 @@
 """Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from transformers import HfArgumentParser
+
+from talkingpoints.data.augmentation import Augmentation
+
+
+@dataclass(kw_only=True)
+class AugmentationArguments:
+    """How much photos are changed; the arguments of every script that shows photos to a model inherit these."""
+
+    crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
+    smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
+    flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
+    colour: float = field(default=0.5, metadata={"help": "probability of changed colours"})
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The same, as the data take it."""
+        return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:

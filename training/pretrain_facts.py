@@ -21,10 +21,9 @@ from transformers import Trainer, TrainingArguments, set_seed
 from talkingpoints import PointLocalizer
 from talkingpoints.building import build_localizer
 from talkingpoints.data import Scene
-from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
-from training.arguments import parse_arguments
+from training.arguments import AugmentationArguments, parse_arguments
 from training.sft import build_optimizer, load_split
 from training.sft_localizer import LocalizerArguments, by_photo, localizer_metrics
 
@@ -34,17 +33,13 @@ UNSAID = 0
 FACTS = ("label", "part", "column", "row", "image_column", "image_row")
 
 
-@dataclass
-class FactsArguments:
+@dataclass(kw_only=True)
+class FactsArguments(AugmentationArguments):
     """Data of the pretraining."""
 
     base: str = field(metadata={"help": "folder of the base, its vision tower pretrained (pretrain_vision.py)"})
     datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
     points_per_photo: int = 12
-    crop: float = 0.8
-    smallest_crop: float = 0.5
-    flip: float = 0.5
-    colour: float = 0.5
     unplaced: float = field(default=0.25, metadata={"help": "share of points told without any place"})
     unsaid: float = field(default=0.15, metadata={"help": "probability that any other fact is left out"})
     vision_lr_scale: float = 0.3
@@ -146,8 +141,9 @@ def main(argv: list[str]) -> Trainer:
     )
     train, val = load_split(arguments.datasets, "train"), load_split(arguments.datasets, "val")
     photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
-    augmentation = Augmentation(arguments.crop, arguments.smallest_crop, arguments.flip, arguments.colour)
-    views = PointExamples(train, passes=1 + photos // len(train) + 1, augmentation=augmentation, seed=training.seed)
+    views = PointExamples(
+        train, passes=1 + photos // len(train) + 1, augmentation=arguments.augmentation, seed=training.seed
+    )
     val_views = PointExamples(val, seed=training.seed)
     vocabulary = FactVocabulary([*views.scenes, *val_views.scenes])
     model = FactLocalizer(localizer, vocabulary.sizes)

@@ -21,23 +21,18 @@ from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
 from talkingpoints.data import Scene, load_keypoints
-from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
-from training.arguments import parse_arguments
+from training.arguments import AugmentationArguments, parse_arguments
 
 
-@dataclass
-class VisionArguments:
+@dataclass(kw_only=True)
+class VisionArguments(AugmentationArguments):
     """Data of the pretraining."""
 
     base: str = field(metadata={"help": "folder of the untrained base (training/build_base.py)"})
     datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
-    crop: float = 0.8
-    smallest_crop: float = 0.5
-    flip: float = 0.5
-    colour: float = 0.5
     subcells: int = field(default=2, metadata={"help": "keypoint heat-map cells per side of a vision cell"})
     target_sigma: float = field(default=0.03, metadata={"help": "of the keypoint targets, in shares of the image"})
     threads: int = 0
@@ -170,7 +165,6 @@ def main(argv: list[str]) -> Trainer:
     tower = vlm.model.vision_tower
     model = VisionPretraining(tower, len(names), len(labels), vision.subcells, vision.target_sigma)
     passes = training.train_batch_size * training.world_size * training.max_steps // len(splits["train"]) + 2
-    augmentation = Augmentation(vision.crop, vision.smallest_crop, vision.flip, vision.colour)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]
@@ -181,7 +175,7 @@ def main(argv: list[str]) -> Trainer:
             processor.image_processor, SceneTargets(names, labels, tower.config.image_size // tower.config.patch_size)
         ),
         train_dataset=Views(
-            PointExamples(splits["train"], passes=passes, augmentation=augmentation, seed=training.seed)
+            PointExamples(splits["train"], passes=passes, augmentation=vision.augmentation, seed=training.seed)
         ),
         eval_dataset=Views(PointExamples(splits["val"], seed=training.seed)),
         compute_metrics=keypoint_metrics,

@@ -15,14 +15,14 @@ from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints.data import load_keypoints
-from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
+from training.arguments import AugmentationArguments
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass
-class SftArguments:
+@dataclass(kw_only=True)
+class SftArguments(AugmentationArguments):
     """Model and data of a supervised training."""
 
     base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
@@ -34,10 +34,6 @@ class SftArguments:
     points_per_photo: int = field(default=8, metadata={"help": "points (texts) per photo and step"})
     arbitrary: float = field(default=0.0, metadata={"help": "share of points that are no keypoints"})
     background: float = field(default=0.0, metadata={"help": "share of points on the background"})
-    crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
-    smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
-    flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
-    colour: float = field(default=0.5, metadata={"help": "probability of changed colours"})
     slow_modules: list[str] = field(
         default_factory=list, metadata={"help": "parts of module names that are pretrained, for example vision_tower"}
     )
@@ -81,7 +77,6 @@ def build_examples(
     """
     train, val = load_split(sft.datasets, "train"), load_split(sft.datasets, "val")
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
-    augmentation = Augmentation(sft.crop, sft.smallest_crop, sft.flip, sft.colour)
     photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
     if training.max_steps > 0:
         passes = 1 + photos // max(1, sum(any(o["keypoints"] for o in objects) for objects in train["objects"]))
@@ -89,7 +84,7 @@ def build_examples(
         passes, training.num_train_epochs = math.ceil(training.num_train_epochs), 1
     points, seed = sft.points_per_photo, training.seed
     return (
-        PointExamples(train, points, parse_weights(sft.styles), passes, augmentation, **shares, seed=seed),
+        PointExamples(train, points, parse_weights(sft.styles), passes, sft.augmentation, **shares, seed=seed),
         PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
     )
 
