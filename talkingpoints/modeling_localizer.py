@@ -36,6 +36,7 @@ class PointLocalizerOutput(ModelOutput):
             thing is there; NaN with the MLP head, which has no heat map.
         presence_logits: (R,) above 0: the thing is in the image.
         heatmap_logits: (R, N, s * s) scores of the sub-cells, None with the MLP head.
+        query: (R, D) hidden states of the query token: what the text says.
         grid: (height, width) of the first image's vision grid.
     """
 
@@ -44,6 +45,7 @@ class PointLocalizerOutput(ModelOutput):
     confidence: torch.FloatTensor | None = None
     presence_logits: torch.FloatTensor | None = None
     heatmap_logits: torch.FloatTensor | None = None
+    query: torch.FloatTensor | None = None
     grid: tuple[int, int] | None = None
 
 
@@ -167,6 +169,7 @@ class PointLocalizer(PreTrainedModel):
             confidence=confidence,
             presence_logits=presence_logits,
             heatmap_logits=scores,
+            query=query,
             grid=visual.grids[0],
         )
 

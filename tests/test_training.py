@@ -1,5 +1,6 @@
 """Two steps of each training script, resuming exactly, the blind control, and what the command line refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data import Scene, SceneObject, load_keypoints
 from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples, point_off
+from talkingpoints.data.writer import ALL_STYLES
 from tests.drawn import drawn_dataset
 from tests.tiny import tiny_localizer
 from training import build_base, bundle, pretrain_facts, pretrain_vision, sft_descriptor, sft_localizer
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
+from training.facts import FACTS, UNSAID, FactEmbeddings, FactVocabulary
 from training.sft import SftArguments, parse_weights
 
 SCRIPTS = {"descriptor": sft_descriptor, "localizer": sft_localizer}
@@ -125,23 +128,69 @@ def test_slow_modules_learn_slowly(base: Path, drawn: Path, tmp_path: Path) -> N
 def test_pretraining_hands_over_what_it_learned(base: Path, drawn: Path, tmp_path: Path) -> None:
     common = command(base, drawn, tmp_path / "vision", 2)
     skipped = ("--points_per_photo", "--arbitrary", "--background", "--share_image_prefix")
-    flags = [w for i in range(0, len(common), 2) if common[i] not in skipped for w in common[i : i + 2]]
-    pretrain_vision.main(flags)
+    pretrain_vision.main([w for i in range(0, len(common), 2) if common[i] not in skipped for w in common[i : i + 2]])
     tower = AutoModelForImageTextToText.from_pretrained(tmp_path / "vision").state_dict()
     start = AutoModelForImageTextToText.from_pretrained(base).state_dict()
     positions = "model.vision_tower.positions"
     assert not torch.equal(tower[positions], start[positions])
 
-    at = flags.index("--base") + 1
-    flags[at], flags[flags.index("--output_dir") + 1] = str(tmp_path / "vision"), str(tmp_path / "facts")
-    flags += ["--save_strategy", "no"]
-    trainer = pretrain_facts.main(flags)
+    trainer = pretrain_facts.main(command(tmp_path / "vision", drawn, tmp_path / "facts", 2))
     assert {"eval_mpck_img", "eval_presence_accuracy"} <= trainer.state.log_history[-1].keys()
     told = weights(tmp_path / "facts")
     sft_localizer.main(command(tmp_path / "facts", drawn, tmp_path / "run", 1, learning_rate=0.0))
     after = weights(tmp_path / "run")
     for name in ("head.cells.weight", "head.presence.weight", f"vlm.{positions}"):
         assert torch.equal(told[name], after[name])
+    assert not (tmp_path / "run" / "fact_values.json").exists()
+
+
+def test_a_resumed_pretraining_from_facts_equals_an_uninterrupted_one(base: Path, drawn: Path, tmp_path: Path) -> None:
+    constant = {"lr_scheduler_type": "constant"}
+    pretrain_facts.main(command(base, drawn, tmp_path / "whole", 4, **constant))
+    pretrain_facts.main(command(base, drawn, tmp_path / "cut", 2, **constant))
+    pretrain_facts.main([*command(base, drawn, tmp_path / "cut", 4, **constant), "--resume"])
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert [k for k in whole if not torch.equal(whole[k], resumed[k])] == []
+    whole, resumed = FactEmbeddings.load(tmp_path / "whole"), FactEmbeddings.load(tmp_path / "cut")
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_facts_in_numbers_hold_what_the_texts_tell(drawn: Path) -> None:
+    data = PointExamples(load_keypoints(drawn, "train"), 8, dict.fromkeys(ALL_STYLES, 1.0), arbitrary=0.2, seed=0)
+    examples = [data[i] for i in range(len(data))]
+    vocabulary = FactVocabulary.of(examples)
+    for example in examples:
+        rows = vocabulary.encode(example).tolist()
+        for row, facts, told in zip(rows, example["facts"], example["told"], strict=True):
+            said = {name: known[v - 1] for name, known, v in zip(FACTS, vocabulary.values, row, strict=True) if v}
+            assert said["label"] == facts.label
+            assert said.get("column") == (str(facts.column) if "column" in told else None)
+            assert said.get("part") == (facts.part if "part" in told else None)
+            assert ("near" in said) == ("near" in told and bool(facts.near))
+    strange = dict(examples[0], facts=[dataclasses.replace(f, label="unicorn") for f in examples[0]["facts"]])
+    assert vocabulary.encode(strange)[:, 0].tolist() == [UNSAID] * 8
+
+
+def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp_path: Path) -> None:
+    pretrain_facts.main(command(base, drawn, tmp_path / "facts", 1))
+    flags = command(tmp_path / "facts", drawn, tmp_path / "run", 12, learning_rate=3e-3, lr_scheduler_type="constant")
+    alone = [*flags, "--slow_modules", "head", "vision_tower", "--slow_lr_scale", "0"]
+    with_facts = [*alone, "--facts", str(tmp_path / "facts"), "--fact_weight"]
+
+    def distance(flags: list[str]) -> float:
+        """Of the trained model's reading from the facts, on one batch."""
+        trainer = sft_localizer.main(flags)
+        embeddings = FactEmbeddings.load(tmp_path / "facts")
+        collator = LocalizerCollator(trainer.processing_class, vocabulary=embeddings.vocabulary)
+        batch = collator([trainer.train_dataset[i] for i in range(4)])
+        reader = sft_localizer.FactReadingTrainer(embeddings, 1.0, model=trainer.model, args=trainer.args)
+        facts = batch.pop("facts")
+        with torch.no_grad():
+            return float(reader.fact_distance(trainer.model.eval()(**batch).query, facts.flatten(0, 1)))
+
+    assert distance([*with_facts, "1"]) < 0.9 * distance([*with_facts, "0"])
+    with pytest.raises(ValueError, match="pretrain_facts"):
+        sft_localizer.main([*flags, "--facts", str(base)])
 
 
 def test_the_base_is_built_from_the_writer_s_texts(drawn: Path, tmp_path: Path) -> None:

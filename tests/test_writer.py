@@ -26,6 +26,7 @@ from talkingpoints.data.look import COLOURS, TEXTURES, look_at
 from talkingpoints.data.phrases import has_position
 from talkingpoints.data.scenes import swap_sides
 from talkingpoints.data.wording import Wording
+from talkingpoints.data.writer import write_told
 
 ALL_STYLES = (*STYLES, CANONICAL)
 BROWN = np.full((80, 100, 3), (75, 45, 20), dtype=np.uint8)
@@ -304,6 +305,28 @@ def test_long_styles_always_say_the_fifth_and_the_third(style):
         ):
             changed = dataclasses.replace(facts, **{name: value})
             assert write(changed, style, random.Random(seed)) != text
+
+
+@pytest.mark.parametrize("style", ALL_STYLES)
+def test_what_is_told_changes_the_text_and_what_is_not_does_not(style):
+    others = {"image_column": 3, "image_row": 3, "column": 5, "row": 5, "third_column": 3, "third_row": 3}
+    seen = set()
+    for seed, facts in enumerate(random_facts(300, seed=3)):
+        text, told = write_told(facts, style, random.Random(seed))
+        changes = {n: (getattr(facts, n) + 1) % size for n, size in others.items() if getattr(facts, n) is not None}
+        changes["colours"] = ("white",) if facts.colours == ("black",) else ("black",)
+        changes["texture"] = "smooth" if facts.texture != "smooth" else "textured"
+        if "near" not in told:
+            changes["near"] = ()
+        if facts.part is not None and "part" not in told:
+            changes |= {"part": "left ear", "side": "left"}
+        for name, value in changes.items():
+            changed = write(dataclasses.replace(facts, **{name: value}), style, random.Random(seed))
+            if name in told or name not in ("colours", "texture"):  # another look changes what chance picks next
+                assert (changed != text) == (name in told), (name, text, changed)
+        seen |= told
+    assert {"label", "part", "colours"} <= seen or style in ("short", "colloquial")
+    assert ("image_row" in seen) == (style not in ("short", "semantic")) or style == "short"
 
 
 def test_all_places_have_different_words():

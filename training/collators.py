@@ -11,6 +11,7 @@ import torch
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples import PointExample, blind_image
+from training.facts import FactVocabulary
 
 
 class DescriptorCollator:
@@ -31,11 +32,15 @@ class LocalizerCollator:
     Args:
         processor: of the localizer.
         blind: show one constant grey image in place of all photos: a listener that can only read.
+        vocabulary: if given, the batch also holds ``facts``, what each text tells in numbers.
     """
 
-    def __init__(self, processor: PointLocalizerProcessor, blind: bool = False):
+    def __init__(
+        self, processor: PointLocalizerProcessor, blind: bool = False, vocabulary: FactVocabulary | None = None
+    ):
         self.processor = processor
         self.blind = blind
+        self.vocabulary = vocabulary
 
     def __call__(self, examples: Sequence[PointExample]) -> dict[str, torch.Tensor]:
         images = [example["image"] for example in examples]
@@ -45,5 +50,7 @@ class LocalizerCollator:
             texts = [[text for row in texts for text in row]]
         batch = dict(self.processor(images=images, texts=texts))
         batch["points"] = torch.from_numpy(np.stack([example["points"] for example in examples]))
+        if self.vocabulary is not None:
+            batch["facts"] = torch.stack([self.vocabulary.encode(example) for example in examples])
         batch["presence"] = torch.from_numpy(np.stack([example["presence"] for example in examples]))
         return batch

@@ -140,6 +140,7 @@ def run(
     sft: SftArguments,
     training: TrainingArguments,
     negatives: float = 0.0,
+    trainer_class: Callable[..., Trainer] = Trainer,
     **trainer_options,
 ) -> Trainer:
     """Train, evaluate, save model and processor to ``output_dir``, and push them if asked.
@@ -148,7 +149,8 @@ def run(
         model, processor, collator: of the descriptor or the localizer.
         sft, training: the command line.
         negatives: share of texts about other photos.
-        trainer_options: further arguments of ``Trainer``.
+        trainer_class: makes the trainer.
+        trainer_options: further arguments of it.
 
     Returns:
         The trainer, finished.
@@ -159,7 +161,7 @@ def run(
     training.train_sampling_strategy = "sequential"  # the examples are in random order already
     train, val = build_examples(sft, training, negatives)
     model.vlm.set_attn_implementation(sft.attn_implementation)
-    trainer = Trainer(
+    trainer = trainer_class(
         model=model,
         args=training,
         data_collator=collator,

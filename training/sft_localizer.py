@@ -9,17 +9,21 @@ file and a flag. ``--blind`` trains the control that never sees a photo. Hardwar
 
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 import torch
+from torch.nn import functional
 from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from talkingpoints.building import build_localizer
 from talkingpoints.points import unit_distance
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
+from training.facts import FactEmbeddings
 from training.sft import SftArguments, run
 
 
@@ -34,6 +38,47 @@ class LocalizerArguments:
     presence_weight: float = 0.2
     negatives: float = field(default=0.0, metadata={"help": "share of texts about other photos, to learn presence"})
     blind: bool = field(default=False, metadata={"help": "train on a constant grey image: the text-only control"})
+    facts: str | None = field(
+        default=None, metadata={"help": "folder of pretrain_facts.py: teach the language model to read its facts"}
+    )
+    fact_weight: float = field(default=1.0, metadata={"help": "weight of that loss"})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The part that :class:`PointLocalizerConfig` knows."""
+        return {
+            name: getattr(self, name) for name in ("head", "head_size", "subcells", "target_sigma", "presence_weight")
+        }
+
+
+class FactReadingTrainer(Trainer):
+    """A ``Trainer`` that also draws the query token's hidden state towards the sum of the facts that the text tells.
+
+    The loss is the mean squared distance of the two after layer normalisation, as the head sees them. With a head
+    that knows the facts already, this tells the language model what to make of a text long before the points do.
+
+    Args:
+        embeddings: of the facts, from ``pretrain_facts.py``; they stay as they are. None for none.
+        weight: of the loss.
+    """
+
+    def __init__(self, embeddings: FactEmbeddings | None, weight: float, **options):
+        super().__init__(**options)
+        self.embeddings = None if embeddings is None else embeddings.requires_grad_(False).to(self.args.device)
+        self.weight = weight
+
+    def compute_loss(self, model, inputs, return_outputs=False, **kwargs):
+        inputs = dict(inputs)
+        facts = inputs.pop("facts", None)
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
+        if facts is not None:
+            loss = loss + self.weight * self.fact_distance(outputs.query, facts.flatten(0, 1))
+        return (loss, outputs) if return_outputs else loss
+
+    def fact_distance(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        """Loss for hidden states (R, D) and integers (R, len(FACTS))."""
+        told, width = self.embeddings(facts), query.shape[-1:]
+        return functional.mse_loss(functional.layer_norm(query.float(), width), functional.layer_norm(told, width))
 
 
 def localizer_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -60,17 +105,10 @@ def main(argv: list[str]) -> Trainer:
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # new heads too
-    model, processor = build_localizer(
-        sft.base,
-        head=localizer.head,
-        head_size=localizer.head_size,
-        subcells=localizer.subcells,
-        target_sigma=localizer.target_sigma,
-        presence_weight=localizer.presence_weight,
-        share_image_prefix=sft.share_image_prefix,
-    )
+    model, processor = build_localizer(sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix)
+    embeddings = FactEmbeddings.load(localizer.facts) if localizer.facts else None
     training.label_names = ["points", "presence"]
-    collator = LocalizerCollator(processor, localizer.blind)
+    collator = LocalizerCollator(processor, localizer.blind, embeddings and embeddings.vocabulary)
     return run(
         model,
         processor,
@@ -78,6 +116,7 @@ def main(argv: list[str]) -> Trainer:
         sft,
         training,
         localizer.negatives,
+        trainer_class=partial(FactReadingTrainer, embeddings, localizer.fact_weight),
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,
     )

@@ -6,7 +6,7 @@ asks for it, which is what makes an interrupted training resume exactly.
 
 import random
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from PIL import Image
 
 from talkingpoints.data.augmentation import Augmentation, augment
 from talkingpoints.data.scenes import Scene, SceneObject, scene_of
-from talkingpoints.data.writer import point_facts, write
+from talkingpoints.data.writer import PointFacts, point_facts, write_told
 from talkingpoints.images import load_image
 
 BLIND_GREY = 127
@@ -29,12 +29,24 @@ def blind_image() -> Image.Image:
 
 class PointExample(TypedDict):
     """One photo and n of its points: ``image`` RGB, ``points`` float32 (n, 2) in the unit square, ``texts`` n,
-    ``presence`` float32 (n,): 0 where the text speaks of another photo (its point is then meaningless)."""
+    ``presence`` float32 (n,): 0 where the text speaks of another photo (its point is then meaningless). ``facts`` n:
+    what is true of each point, and ``told`` n: the names of the facts that its text tells."""
 
     image: Image.Image
     points: np.ndarray
     texts: list[str]
     presence: np.ndarray
+    facts: list[PointFacts]
+    told: list[frozenset[str]]
+
+
+class _Point(NamedTuple):
+    """A point of a photo, its text, and what that tells."""
+
+    point: tuple[float, float]
+    text: str
+    told: frozenset[str]
+    facts: PointFacts
 
 
 class PointExamples(torch.utils.data.Dataset):
@@ -105,18 +117,21 @@ class PointExamples(torch.utils.data.Dataset):
             p=[1 - arbitrary - background - negatives, arbitrary, background, negatives],
         )
         keypoints = self._keypoints(scene, rng)
-        points, texts = [], []
+        points = []
         for i, kind in enumerate(kinds):
-            if kind == "negative":
-                point, text = (0.5, 0.5), self._foreign_text(scene, known, rng)
-                if text is None:
-                    kinds[i] = kind = "keypoint"
-            if kind != "negative":
-                point, text = self._own(scene, pixels, kind, keypoints[i % len(keypoints)], rng)
+            point = self._foreign(scene, known, rng) if kind == "negative" else None
+            if point is None:
+                kinds[i] = "keypoint" if kind == "negative" else kind
+                point = self._own(scene, pixels, kinds[i], keypoints[i % len(keypoints)], rng)
             points.append(point)
-            texts.append(text)
-        presence = (kinds != "negative").astype(np.float32)
-        return PointExample(image=image, points=np.array(points, np.float32), texts=texts, presence=presence)
+        return PointExample(
+            image=image,
+            points=np.array([p.point for p in points], np.float32),
+            texts=[p.text for p in points],
+            presence=(kinds != "negative").astype(np.float32),
+            facts=[p.facts for p in points],
+            told=[p.told for p in points],
+        )
 
     def view(self, index: int) -> tuple[Image.Image, Scene]:
         """The augmented photo of example ``index`` and its scene, without points and texts."""
@@ -146,7 +161,7 @@ class PointExamples(torch.utils.data.Dataset):
 
     def _own(
         self, scene: Scene, pixels: np.ndarray, kind: str, pair: tuple[int, int], rng: np.random.Generator
-    ) -> tuple[tuple[float, float], str]:
+    ) -> _Point:
         """A point of this photo and a text for it."""
         index: int | None = pair[0]
         part: str | None = None
@@ -159,10 +174,10 @@ class PointExamples(torch.utils.data.Dataset):
         else:
             keypoint = item.keypoints[pair[1]]
             point, part = (keypoint.x, keypoint.y), keypoint.name
-        return point, self._write(scene, point, pixels, index, part, rng)
+        return self._write(scene, point, pixels, index, part, rng)
 
-    def _foreign_text(self, scene: Scene, known: frozenset[str] | None, rng: np.random.Generator) -> str | None:
-        """A text of another photo that shares no label with this one, None if a few draws find no such photo."""
+    def _foreign(self, scene: Scene, known: frozenset[str] | None, rng: np.random.Generator) -> _Point | None:
+        """A point of another photo that shares no label with this one, None if a few draws find no such photo."""
         labels = {item.label for item in scene.objects}
         for _ in range(8):
             photo = int(rng.integers(len(self.rows)))
@@ -182,10 +197,11 @@ class PointExamples(torch.utils.data.Dataset):
         index: int | None,
         part: str | None,
         rng: np.random.Generator,
-    ) -> str:
+    ) -> _Point:
         weights = np.array(list(self.styles.values()), dtype=np.float64)
         style = list(self.styles)[rng.choice(len(weights), p=weights / weights.sum())]
-        return write(point_facts(scene, point, pixels, index, part), style, random.Random(int(rng.integers(2**31))))
+        facts = point_facts(scene, point, pixels, index, part)
+        return _Point(point, *write_told(facts, style, random.Random(int(rng.integers(2**31)))), facts)
 
 
 def point_on(item: SceneObject, rng: np.random.Generator) -> tuple[float, float]:

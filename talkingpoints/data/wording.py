@@ -19,12 +19,16 @@ class Wording:
     Args:
         facts: What `point_facts` found.
         rng: Source of the variation; None always takes the first choice.
+
+    Attributes:
+        told: Names of the fields of `facts` that went into words so far.
     """
 
     def __init__(self, facts: PointFacts, rng: random.Random | None) -> None:
         self.facts = facts
         self.rng = rng
         self.label = facts.label or ""
+        self.told: set[str] = {"label"}  # no sentence leaves it out
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options."""
@@ -36,12 +40,14 @@ class Wording:
 
     def place(self) -> str:
         """Third of the photo."""
+        self.told |= {"image_column", "image_row"}
         options = phrases.PLACES[self.facts.image_row][self.facts.image_column]
         return self.pick(options).format(photo=self.pick(phrases.PHOTO))
 
     def object(self) -> str:
         """First mention: "a dog", "the left one of two dogs"."""
         facts, label = self.facts, self.label
+        self.told |= {"n_same", "which" if facts.which else "size"}
         if facts.n_same == 1:
             return self.pick((phrases.with_article(label), f"the {label}", f"one {label}"))
         known = facts.n_same < len(phrases.NUMBERS)
@@ -57,6 +63,7 @@ class Wording:
     def owner(self, label: str, place: bool = True) -> str:
         """The object in a phrase: "the dog", "the left dog"; `place` False leaves out its place."""
         which = (self.facts.which if place else None) or self.facts.size
+        self.told.add("which" if place and self.facts.which else "size")
         if which is None:
             return f"the {label}"
         order, _, end = which.partition(" ")
@@ -64,6 +71,7 @@ class Wording:
 
     def part(self, its: str, casual: bool = False, place: bool = True) -> str:
         """The part with its owner in front: "its left ear"; `place` False avoids names such as "top of"."""
+        self.told |= {"part", "side"}
         side, name = split_side(self.facts.part or "")
         templates = phrases.part_templates(name, self.label, casual)
         if not place:
@@ -80,6 +88,7 @@ class Wording:
 
     def position(self) -> str:
         """Fifth of the object's box."""
+        self.told |= {"column", "row"}
         column, row, label = self.facts.column or 0, self.facts.row or 0, self.label
         adjectives = f"{phrases.ROW_ADJECTIVES[row]}, {phrases.COLUMN_ADJECTIVES[column]}"
         plain = f"{phrases.COLUMNS[column]}, {phrases.ROWS[row]} of the {label}"
@@ -97,6 +106,7 @@ class Wording:
 
     def third(self) -> str:
         """Third of the object's box."""
+        self.told |= {"third_column", "third_row"}
         column, row = self.facts.third_column or 0, self.facts.third_row or 0
         if column == row == 1:
             return f"in the middle of the {self.label}"
@@ -104,6 +114,7 @@ class Wording:
 
     def near(self) -> str:
         """Direction from a neighbouring keypoint, or an empty text."""
+        self.told.add("near")
         near = self.facts.near
         if not near:
             return ""
@@ -122,11 +133,13 @@ class Wording:
 
     def colours(self) -> str:
         """One or two colours: "black and white"."""
+        self.told.add("colours")
         words = [self.pick(phrases.COLOUR_WORDS.get(colour, (colour,))) for colour in self.facts.colours]
         return " and ".join(words)
 
     def look(self) -> str:
         """Colours and texture: "dark brown, smooth"."""
+        self.told.add("texture")
         texture = self.pick(phrases.TEXTURE_WORDS[self.facts.texture])
         colours = self.colours()
         if texture.startswith("with"):

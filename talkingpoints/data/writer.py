@@ -7,16 +7,24 @@ the styles and their sentences; leaves out measuring (facts.py, look.py) and wor
 
 import random
 import re
+from typing import NamedTuple
 
 from talkingpoints.data import phrases
 from talkingpoints.data.facts import PointFacts, point_facts
 from talkingpoints.data.wording import Wording
 
-__all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "point_facts", "write"]
+__all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "point_facts", "write", "write_told"]
 
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
 ALL_STYLES = (*STYLES, CANONICAL)
+
+
+class PointText(NamedTuple):
+    """A description: ``text``, and ``told``, the names of the fields of `PointFacts` that it puts into words."""
+
+    text: str
+    told: frozenset[str]
 
 
 def write(facts: PointFacts, style: str, rng: random.Random) -> str:
@@ -40,6 +48,16 @@ def write(facts: PointFacts, style: str, rng: random.Random) -> str:
         'A dog in the centre of the photo. Its left ear, far right, top of the dog, just above the left eye.
         Dark brown, smooth.'
     """
+    return write_told(facts, style, rng).text
+
+
+def write_told(facts: PointFacts, style: str, rng: random.Random) -> PointText:
+    """Describe a point as `write` does, and keep account of what was said.
+
+    Example:
+        >>> sorted(write_told(facts, "semantic", random.Random(0)).told)
+        ['colours', 'label', 'part', 'side', 'texture']
+    """
     if style not in ALL_STYLES:
         raise ValueError(f"style: {style!r} is unknown; allowed: {ALL_STYLES}.")
     say = Wording(facts, None if style == CANONICAL else rng)
@@ -55,7 +73,9 @@ def write(facts: PointFacts, style: str, rng: random.Random) -> str:
         text = _reordered(say)
     else:
         text = _full(say)
-    return _finish(text)
+    if not any(word in text for word in phrases.TEXTURE_WORDS[facts.texture]):
+        say.told.discard("texture")  # some frames name the colour alone
+    return PointText(_finish(text), frozenset(say.told))
 
 
 def _full(say: Wording) -> str:
@@ -109,6 +129,7 @@ def _colloquial(say: Wording) -> str:
         part = f"{part}, {say.place()}"
     if say.chance(0.5):
         column, row = say.facts.column or 0, say.facts.row or 0
+        say.told |= {"column", "row"}
         spot = say.pick(
             (
                 f"{phrases.CASUAL_ROWS[row]}, {phrases.CASUAL_COLUMNS[column]} of the {label}",
@@ -138,15 +159,18 @@ def _semantic(say: Wording) -> str:
 
 def _background(say: Wording, style: str) -> str:
     """A point on no object: relative to the nearest object's box, and how it looks."""
-    look = say.look()
+    look = "" if style == "short" else say.look()
     if style == "semantic":
         return say.pick((f"background, {look}.", f"{look}: background.", f"not on any animal or person; {look}."))
-    place, relation = say.place(), _background_relation(say)
+    place = say.place()
+    if style == "colloquial" and say.chance(0.5):
+        return f"just background {place}, kind of {look}"
+    relation = _background_relation(say)
     tail = f", {relation}" if relation else ""
     if style == "short":
         return f"background {place}{tail}"
     if style == "colloquial":
-        return say.pick((f"just background {place}, kind of {look}", f"nothing much, {look}, {place}{tail}"))
+        return f"nothing much, {look}, {place}{tail}"
     if style == "reordered":
         return say.pick(
             (
@@ -168,14 +192,18 @@ def _background_relation(say: Wording) -> str:
     if not facts.near or facts.column is None or facts.row is None:
         return ""
     near = facts.near[0]
+    say.told.add("near")
     column, row = phrases.COLUMNS[facts.column], phrases.ROWS[facts.row]
     if near.direction == "around":
+        say.told |= {"column", "row"}
         return f"right beside the {near.name}, by its {column}, {row}"
     direction = say.pick(phrases.DIRECTION_PHRASES[near.direction])
     words = f"{'just ' if near.close else ''}{direction} the {near.name}"
     if near.direction in ("left", "right"):
+        say.told.add("row")
         return f"{words}, level with its {row}"
     if near.direction in ("above", "below"):
+        say.told.add("column")
         return f"{words}, in line with its {column}"
     return words
 

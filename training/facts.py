@@ -1,0 +1,112 @@
+"""Facts about points as numbers: what a text tells -> one vector, the sum of an embedding for each fact.
+
+``pretrain_facts.py`` learns the embeddings, together with a localizer's head; ``sft_localizer.py`` then teaches the
+language model to turn words into such vectors.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from talkingpoints.data.examples import PointExample
+from talkingpoints.data.writer import PointFacts
+
+UNSAID = 0
+"""Value of a fact that a text does not tell; known values start at 1."""
+
+_FIELDS = ("label", "image_column", "image_row", "which", "size", "part")
+_PLACES = ("column", "row", "third_column", "third_row", "colours")
+FACTS = (*_FIELDS, *_PLACES, "near", "near_too", "direction")
+"""The facts, in order: fields of ``PointFacts``, then what is near (one or two names) and in which direction."""
+
+_WEIGHTS = "fact_embeddings.safetensors"
+_VALUES = "fact_values.json"
+
+
+class FactVocabulary:
+    """Facts -> integers, one for each of ``FACTS``.
+
+    Args:
+        values: the known values of each fact.
+    """
+
+    def __init__(self, values: Sequence[Sequence[str]]):
+        self.values = [list(known) for known in values]
+        self._index = [{value: i + 1 for i, value in enumerate(known)} for known in self.values]
+
+    @classmethod
+    def of(cls, examples: Sequence[PointExample]) -> "FactVocabulary":
+        """All values that occur in some examples."""
+        rows = [_values(facts, told) for example in examples for facts, told in _pairs(example)]
+        return cls([sorted({v for v in column if v is not None}) for column in zip(*rows, strict=True)])
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many integers each fact can be."""
+        return [len(known) + 1 for known in self.values]
+
+    def encode(self, example: PointExample) -> torch.Tensor:
+        """(n, len(FACTS)) for the n texts of an example: what each tells, ``UNSAID`` elsewhere.
+
+        A value that the vocabulary does not know counts as unsaid.
+        """
+        rows = [_values(facts, told) for facts, told in _pairs(example)]
+        return torch.tensor([[index.get(v, UNSAID) for index, v in zip(self._index, row, strict=True)] for row in rows])
+
+
+class FactEmbeddings(nn.Module):
+    """Integers (..., len(FACTS)) -> (..., width), the sum of what is told.
+
+    Args:
+        vocabulary: of the integers.
+        width: of the vectors; the localizer's hidden size.
+    """
+
+    def __init__(self, vocabulary: FactVocabulary, width: int):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.tables = nn.ModuleList(nn.Embedding(size, width) for size in vocabulary.sizes)
+
+    def forward(self, facts: torch.Tensor) -> torch.Tensor:
+        return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights and vocabulary into a folder."""
+        save_file(self.state_dict(), Path(folder) / _WEIGHTS)
+        (Path(folder) / _VALUES).write_text(json.dumps(self.vocabulary.values, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "FactEmbeddings":
+        """What :meth:`save` wrote.
+
+        Raises:
+            ValueError: the folder holds none.
+        """
+        folder = Path(folder)
+        if not (folder / _WEIGHTS).is_file():
+            raise ValueError(f"{folder} holds no {_WEIGHTS}; pretrain_facts.py writes it")
+        vocabulary = FactVocabulary(json.loads((folder / _VALUES).read_text(encoding="utf-8")))
+        weights = load_file(folder / _WEIGHTS)
+        embeddings = cls(vocabulary, weights["tables.0.weight"].shape[1])
+        embeddings.load_state_dict(weights)
+        return embeddings
+
+
+def _pairs(example: PointExample) -> list[tuple[PointFacts, frozenset[str]]]:
+    return list(zip(example["facts"], example["told"], strict=True))
+
+
+def _values(facts: PointFacts, told: frozenset[str]) -> list[str | None]:
+    """The value of each of ``FACTS``, None where it is not told or there is none."""
+    fields = {name: getattr(facts, name) if name in told else None for name in (*_FIELDS, *_PLACES)}
+    fields["label"] = facts.label or "background"
+    fields["colours"] = None if fields["colours"] is None else fields["colours"][0]
+    near = facts.near if "near" in told else ()
+    fields["near"] = near[0].name if near else None
+    fields["near_too"] = near[1].name if len(near) > 1 else None
+    fields["direction"] = f"{near[0].direction}{', close' if near[0].close else ''}" if near else None
+    return [None if fields[name] is None else str(fields[name]) for name in FACTS]
