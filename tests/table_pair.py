@@ -64,14 +64,14 @@ class TablePair:
         self.table = {}
         self.described, self.localized, self.seen = [], [], []
         points = list(points)
-        for texts in protocol.written_texts(dataset, points, ("full", "semantic"), 0).values():
+        for texts in protocol.written_texts(dataset, points, ("full", "short", "colloquial", "semantic"), 0).values():
             for point, text in zip(points, texts, strict=True):
                 self.table[(10 * point.row, text)] = point.point
 
     def describe(self, image, points_px):
         self.described.append(points_px)
         key = image.getpixel((0, 0))[0]
-        texts = [f"point {x:.3f} {y:.3f}" for x, y in points_px]
+        texts = [f"photo {key}, point {x:.3f} {y:.3f}" for x, y in points_px]
         for text, (x, y) in zip(texts, points_px, strict=True):
             self.table[(key, text)] = (x / image.width, y / image.height)
         return [Text(text) for text in texts]

@@ -1,6 +1,7 @@
-"""The command line: arguments, files and the table."""
+"""The command line: arguments, files, the table and the page."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -48,6 +49,12 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
         "ours",
         "--blind_localizer",
         "blind",
+        "--listeners",
+        "other=theirs",
+        "--report",
+        str(tmp_path / "page"),
+        "--work_dir",
+        str(tmp_path / "work"),
         "--predictions",
         str(saved),
         "--threads",
@@ -55,7 +62,7 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
     ]
     report = script.main([*arguments, "--quiet"])
 
-    assert stand_in.asked == [(None, "ours", None), (None, "blind", None)]
+    assert stand_in.asked == [(None, "ours", None), (None, "blind", None), (None, "theirs", None)]
     assert json.loads(output.read_text()) == report
     assert (report["n_images"], report["n_points"], report["seed"]) == (3, 9, 0)
     assert report["command"][:4] == ["python", "-m", "training.evaluate", "--dataset"]
@@ -72,6 +79,13 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
     assert "animals test: 9 points in 3 photos" in table
     assert "reference minus blind: +100.00 mpck_img" in table
     assert all(name in table for name in protocol.ROW_ORDER)
+    assert "through listener other: reference 100.00, descriptor 100.00 mpck_img" in table
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert page.count("<figure>") == 3 + 8 + 3  # one a photo of the best and the worst, eight of the median
+    assert page.count("data:image/jpeg") == 14 and page.count("data:image/svg+xml") == 2
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    for name, row in report["rows"].items():
+        assert f"<td>{name}</td><td>{row['mpck_img']:.1f}</td>" in page
 
     with np.load(saved) as arrays:
         errors = np.linalg.norm(arrays["prediction_reference"] - arrays["truth"], axis=1)
@@ -112,7 +126,7 @@ def test_command_line_with_models(tmp_path):
     arguments += ["--limit", "2", "--threads", "1", "--device", "cpu", "--quiet"]
     report = script.main(arguments)
     assert list(report["rows"]) == list(protocol.ROW_ORDER)
-    assert report["n_images"] == 2
+    assert report["n_images"] == 2 and report["mask_points"] is None
     again = script.main(arguments)
     for part in ("rows", "differences", "by_label", "calibration", "presence"):
         assert report[part] == again[part]
@@ -126,6 +140,7 @@ def test_command_line_with_models(tmp_path):
         (["--limit", "some"], "--limit: expected a whole number of at least 1, got 'some'"),
         (["--threads", "-2"], "--threads: expected a whole number of at least 1, got '-2'"),
         (["--predictions", "all.json"], "ends in .npz, got 'all.json'"),
+        (["--listeners", "folder"], "expected NAME=DIR, the name without '@', got 'folder'"),
     ],
 )
 def test_wrong_arguments(capsys, arguments, message):

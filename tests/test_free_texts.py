@@ -7,7 +7,7 @@ import pytest
 
 from talkingpoints.data import load_keypoints
 from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, match_points, read_free_texts
-from talkingpoints.evaluation.protocol import labelled_points
+from talkingpoints.evaluation.protocol import Systems, labelled_points
 from tests.table_pair import TablePair, write_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,8 +22,9 @@ def test_a_known_and_an_unknown_text(dataset):
     pair = TablePair(dataset, labelled_points(dataset))
     pair.table[(0, "its left eye")] = (12 / 120, 20 / 80)
     texts = [FreeText("animals", "0.png", "its left eye", 12, 20), FreeText("animals", "1.png", "what?", 13, 20)]
-    figures = evaluate_free_texts(pair, dataset, texts)
+    figures = evaluate_free_texts(Systems(pair, listeners={"deaf": TablePair(dataset)}), dataset, texts)
     assert figures["n_points"] == 2
+    assert figures["rows"]["free_text@deaf"]["mpck_img"] == figures["rows"]["reference@deaf"]["mpck_img"] == 0.0
     assert figures["rows"]["free_text"]["mpck_img"] == 50.0
     assert figures["rows"]["reference"]["mpck_img"] == 100.0
 

@@ -67,6 +67,10 @@ def test_expected_calibration_error_by_hand():
     confidences, correct = [0.95, 0.95, 0.25, 0.25], [True, False, False, False]
     assert pck.expected_calibration_error(confidences, correct) == pytest.approx(0.5 * 0.45 + 0.5 * 0.25)
     assert pck.expected_calibration_error([1.0, 0.0], [True, False]) == 0.0
+    assert pck.reliability_curve([0.95, 0.05, 0.99], [True, False, False], bins=2) == [
+        {"n": 1, "confidence": pytest.approx(0.05), "accuracy": 0.0},
+        {"n": 2, "confidence": pytest.approx(0.97), "accuracy": 0.5},
+    ]
     assert pck.expected_calibration_error([1.0, 0.0], [False, True]) == 1.0
 
 

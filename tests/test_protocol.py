@@ -1,9 +1,13 @@
+import re
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
+from talkingpoints.evaluation.store import PhotoStore
 from tests.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, write_dataset
 
 
@@ -64,24 +68,36 @@ def test_written_texts_do_not_depend_on_what_else_is_measured(dataset):
 def test_a_perfect_pair(dataset):
     pair = TablePair(dataset, protocol.labelled_points(dataset))
     blind = TablePair(dataset)
-    report = protocol.evaluate(pair, dataset, blind=blind, progress=False).report
+    systems = protocol.Systems(pair, blind, {"same": pair, "deaf": blind})
+    report = protocol.evaluate(systems, dataset, progress=False).report
     assert (report["n_images"], report["n_points"]) == (4, 12)
-    assert list(report["rows"]) == list(protocol.ROW_ORDER)
-    for name in ("descriptor", "reference", "semantic"):
+    listened = ["descriptor@same", "reference@same", "descriptor@deaf", "reference@deaf"]
+    assert list(report["rows"]) == [*protocol.ROW_ORDER, *listened]
+    for name in ("descriptor", "reference", "semantic", "short", "colloquial", "reference@same"):
         row = report["rows"][name]
         assert (row["mpck_img"], row["mpck_bbox"], row["ci95"]) == (100.0, 100.0, [100.0, 100.0])
         assert (row["auc"], row["median_error_px"]) == pytest.approx((100.0, 0.0))
-    for name in ("shuffled", "blanked", "blind"):
+    for name in ("shuffled", "blanked", "blind", "wrong_photo", "mirrored_photo", "reference@deaf"):
         assert report["rows"][name]["mpck_img"] == 0.0
+    assert report["listeners"]["same"] == {"reference": 100.0, "descriptor": 100.0, "ratio": 1.0}
+    assert report["listeners"]["deaf"] == {"reference": 0.0, "descriptor": 0.0, "ratio": None}
     assert report["differences"]["reference_minus_blind"] == {"mpck_img": 100.0, "ci95": [100.0, 100.0]}
     assert report["differences"]["descriptor_minus_reference"] == {"mpck_img": 0.0, "ci95": [0.0, 0.0]}
-    assert report["calibration"] == {"reference": 0.0, "descriptor": 0.0}
+    assert {name: figures["ece"] for name, figures in report["calibration"].items()} == {
+        "reference": 0.0,
+        "descriptor": 0.0,
+    }
     assert report["n_empty"]["descriptor"] == 0
 
 
-def test_centre_rows(dataset):
+def test_rows_without_a_listener(dataset):
     points = protocol.labelled_points(dataset)
-    rows = protocol.centre_rows(points)
+    rows = protocol.point_rows(points)
+    # photo 0 has points (12, 20), (30, 24), (18, 40) of 120 x 80: in unit coordinates the second is the first's nearest
+    assert rows["nearest_keypoint"].predictions[:3] * (WIDTH, HEIGHT) == pytest.approx(
+        np.array([(30, 24), (12, 20), (30, 24)])
+    )
+    assert np.isnan(protocol.point_rows(points[:1])["nearest_keypoint"].predictions).all()
     assert rows["image_centre"].predictions.tolist() == [[0.5, 0.5]] * 12
     assert rows["box_centre"].predictions[0] == pytest.approx((36 / WIDTH, 20 / HEIGHT))
     assert rows["box_centre"].texts is None
@@ -89,17 +105,97 @@ def test_centre_rows(dataset):
 
 def test_one_call_a_photo_and_what_the_controls_see(dataset):
     pair, blind = TablePair(dataset), TablePair(dataset)
-    evaluation = protocol.evaluate(pair, dataset, blind=blind, progress=False)
-    assert [len(points_px) for points_px in pair.described] == [3, 3, 3, 3]
+    evaluation = protocol.evaluate(protocol.Systems(pair, blind), dataset, progress=False)
+    assert [len(points_px) for points_px in pair.described] == [3] * 8  # each photo, and another one in its place
     assert np.array(pair.described[0]) == pytest.approx(np.array([(12, 20), (30, 24), (18, 40)]))
-    assert [len(texts) for texts in pair.localized] == [12] * 4 + [3] * 4  # four texts a point, then the blanked ones
+    n_texts = 3 * (len(protocol.WRITTEN) + 3)  # every style, and those of the descriptor, another point and photo
+    assert [len(texts) for texts in pair.localized] == [n_texts, 3, 6] * 4  # the photo, blanked, mirrored
     assert [len(texts) for texts in blind.localized] == [3] * 4
     assert evaluation.rows["blanked"].texts == evaluation.rows["blind"].texts == evaluation.rows["reference"].texts
-    photos = [np.asarray(dataset[row]["image"]) for row in range(4)]
-    for photo, image, blanked, grey in zip(photos, pair.seen[:4], pair.seen[4:], blind.seen, strict=True):
-        assert np.array_equal(np.asarray(image), photo)
-        assert np.array_equal(np.asarray(blanked), np.broadcast_to(np.round(photo.mean(axis=(0, 1))), photo.shape))
-        assert np.array_equal(np.asarray(grey), np.full((64, 64, 3), 127))
+    for row in range(4):
+        photo = np.asarray(dataset[row]["image"])
+        image, blanked, mirrored = (np.asarray(seen) for seen in pair.seen[3 * row : 3 * row + 3])
+        assert np.array_equal(image, photo)
+        assert np.array_equal(blanked, np.broadcast_to(np.round(photo.mean(axis=(0, 1))), photo.shape))
+        assert np.array_equal(mirrored, photo[:, ::-1])
+        assert np.array_equal(np.asarray(blind.seen[row]), np.full((64, 64, 3), 127))
+
+
+def test_barest_texts_and_mirrored_ones(dataset):
+    points = protocol.labelled_points(dataset)
+    texts = protocol.written_texts(dataset, points, ("part_only", "object_only", "full"), seed=0)
+    assert texts["part_only"][:3] == ["the dog's left eye", "the dog's right eye", "the dog's nose"]
+    assert set(texts["object_only"]) == {"the dog", "the cat"}
+    mirrored = protocol.mirrored_texts(dataset, points, seed=0)
+    assert "right eye" in mirrored[0] and "left eye" in texts["full"][0]
+    swapped = {"left": "right", "right": "left"}
+    for own, other in zip(texts["full"][::3], mirrored[::3], strict=True):  # the others lie between two fifths
+        assert [swapped.get(w, w) for w in re.findall("[a-z]+", own)] == re.findall("[a-z]+", other)
+
+
+def test_a_listener_that_looks_follows_the_mirrored_photo(dataset):
+    """It finds the true place of whatever is written about, in a photo or a mirrored one."""
+
+    class Looking(TablePair):
+        def localize(self, image, texts):
+            plain, turned = image.getpixel((0, 0))[0], image.getpixel((image.width - 1, 0))[0]
+            mirrored = plain == 250
+            here = [self.table.get((turned if mirrored else plain, text), (1.0, 1.0)) for text in texts]
+            return [Answer((1 - x, y) if mirrored else (x, y)) for x, y in here]
+
+    points = protocol.labelled_points(dataset)
+    pair = Looking(dataset, points)
+    for point, text in zip(points, protocol.mirrored_texts(dataset, points, 0), strict=True):
+        pair.table[(10 * point.row, text)] = point.point
+    report = protocol.evaluate(protocol.Systems(pair), dataset, progress=False).report
+    assert report["mirroring"] == {"same_place": 1.0, "follows_photo": 1.0}
+    assert report["rows"]["mirrored"]["mpck_img"] == report["rows"]["mirrored_photo"]["mpck_img"] == 100.0
+
+
+def test_a_cut_run_goes_on_where_it_was(dataset, tmp_path):
+    class Cut(Exception):
+        pass
+
+    class Breaking(TablePair):
+        def describe(self, image, points_px):
+            if len(self.described) == 5:  # two photos are done, each described twice
+                raise Cut
+            return super().describe(image, points_px)
+
+    points = protocol.labelled_points(dataset)
+    whole = protocol.evaluate(protocol.Systems(TablePair(dataset, points)), dataset, progress=False)
+    with pytest.raises(Cut):
+        systems = protocol.Systems(Breaking(dataset, points))
+        protocol.evaluate(systems, dataset, progress=False, store=PhotoStore(tmp_path / "work", {"seed": 0}))
+    with (tmp_path / "work" / "part_0.jsonl").open("a") as file:
+        file.write('{"photo": 2, "ro')  # what a crash leaves
+    pair = TablePair(dataset, points)
+    store = PhotoStore(tmp_path / "work", {"seed": 0})
+    again = protocol.evaluate(protocol.Systems(pair), dataset, progress=False, store=store)
+    assert len(pair.described) == 4  # photos 2 and 3
+    assert again.report == whole.report
+    for name, row in whole.rows.items():
+        assert np.array_equal(row.predictions, again.rows[name].predictions, equal_nan=True)
+        assert row.texts == again.rows[name].texts
+    with pytest.raises(ValueError, match="answers to another question"):
+        PhotoStore(tmp_path / "work", {"seed": 1})
+
+
+def test_processes_share_the_photos(dataset, tmp_path):
+    points = protocol.labelled_points(dataset)
+    pairs = [TablePair(dataset, points) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        stores = [PhotoStore(tmp_path, {}, process, 2) for process in range(2)]
+        both = [
+            pool.submit(protocol.evaluate, protocol.Systems(pair), dataset, progress=False, store=store)
+            for pair, store in zip(pairs, stores, strict=True)
+        ]
+        reports = [each.result(timeout=60).report for each in both]
+    assert [len(pair.described) for pair in pairs] == [4, 4]
+    alone = protocol.evaluate(protocol.Systems(TablePair(dataset, points)), dataset, progress=False).report
+    assert reports == [alone, alone]
+    with pytest.raises(ValueError, match="need a folder"):
+        PhotoStore(processes=2)
 
 
 def test_an_empty_description_is_a_miss_and_is_counted(dataset):
@@ -111,7 +207,7 @@ def test_an_empty_description_is_a_miss_and_is_counted(dataset):
             assert all(text.strip() for text in texts)
             return super().localize(image, texts)
 
-    evaluation = protocol.evaluate(Silent(dataset), dataset, progress=False)
+    evaluation = protocol.evaluate(protocol.Systems(Silent(dataset)), dataset, progress=False)
     assert evaluation.report["n_empty"]["descriptor"] == 4
     assert evaluation.report["rows"]["descriptor"]["mpck_img"] == pytest.approx(100 * 2 / 3)
     assert np.isnan(evaluation.rows["descriptor"].predictions[0]).all()
@@ -131,15 +227,15 @@ def test_an_answer_that_is_no_point(dataset, answer):
         protocol.localized(Broken(dataset), dataset, points, {"row": ["some text"] * len(points)})
 
 
-@pytest.mark.parametrize(("given", "kept"), [(float("nan"), float("nan")), (1.0 + 1e-6, 1.0), (0.25, 0.25)])
-def test_confidence_that_is_missing_or_rounded(dataset, given, kept):
+@pytest.mark.parametrize("given", [float("nan"), 0.25])
+def test_confidence_may_be_missing(dataset, given):
     class Listener(TablePair):
         def localize(self, image, texts):
             return [Answer((0.5, 0.5), confidence=given) for _ in texts]
 
     points = protocol.labelled_points(dataset)
     row = protocol.localized(Listener(dataset), dataset, points, {"row": ["some text"] * len(points)})["row"]
-    assert row.confidence == pytest.approx(np.full(12, kept), nan_ok=True)
+    assert row.confidence == pytest.approx(np.full(12, given), nan_ok=True)
 
 
 def test_a_row_needs_one_text_a_point(dataset):

@@ -8,6 +8,8 @@ from talkingpoints.evaluation.report import (
     LabelledPoint,
     RowPredictions,
     image_scores,
+    joined,
+    mirror_figures,
     presence_summary,
     row_figures,
     summarise,
@@ -86,9 +88,42 @@ def test_summary_by_hand():
     assert report["differences"]["descriptor_minus_reference"] == expected
     # Confidence 0.5 throughout; correct (error at most 0.1): 2 of 4, and 1 of the 3 that were answered.
     assert report["calibration"] == {
-        "reference": pytest.approx(0.0),
-        "descriptor": pytest.approx(0.5 - 1 / 3),
+        "reference": {"ece": pytest.approx(0.0), "curve": [{"n": 4, "confidence": 0.5, "accuracy": 0.5}]},
+        "descriptor": {
+            "ece": pytest.approx(0.5 - 1 / 3),
+            "curve": [{"n": 3, "confidence": 0.5, "accuracy": pytest.approx(1 / 3)}],
+        },
     }
+    assert report["by_keypoint"] == {
+        "eye": {"n_points": 2, "reference": 50.0, "descriptor": 25.0},
+        "nose": {"n_points": 2, "reference": 75.0, "descriptor": 75.0},
+    }
+    assert report["listeners"] == {} and report["mirroring"] is None
+
+
+def test_mirroring_by_hand():
+    """Points at 0.5 have one place only; of two at 0.25 one answer follows the photo, the other the words."""
+    points = [DOG, CAT, replace(DOG, point=(0.25, 0.5)), replace(CAT, point=(0.25, 0.5))]
+    rows = {
+        "reference": answers([(0, 0), (0, 0), (-0.25, 0), (-0.25, 0)]),
+        "mirrored": answers([(0, 0), (0.3, 0), (-0.25, 0), None]),
+        "mirrored_photo": answers([(0, 0), (0, 0), (-0.25, 0), (0.25, 0)]),
+    }
+    assert mirror_figures(points, rows) == {"same_place": 0.5, "follows_photo": 0.5}
+    assert mirror_figures(points[:2], {n: r.of([0, 1]) for n, r in rows.items()})["follows_photo"] is None
+
+
+def test_listeners_by_hand():
+    rows = {"reference@one": BY_HAND, "descriptor@one": answers([(0, 0), None, (0.15, 0), (0.15, 0)])}
+    assert summarise(POINTS, rows)["listeners"] == {"one": {"reference": 62.5, "descriptor": 50.0, "ratio": 0.8}}
+
+
+def test_rows_are_joined_and_taken_apart():
+    whole = answers([(0, 0), None, (0.1, 0)], confidence=[0.1, 0.2, 0.3])
+    again = joined([whole.of([0]), whole.of([1, 2])])
+    for name in ("predictions", "confidence", "presence", "found"):
+        assert np.array_equal(getattr(whole, name), getattr(again, name), equal_nan=True)
+    assert again.texts == whole.texts
 
 
 def test_no_calibration_without_a_confidence():
@@ -117,6 +152,7 @@ def test_presence_counts_only_categories_that_the_photo_lacks():
         "mean_absent": pytest.approx(0.35),
         "found_present": 1.0,
         "found_absent": 0.5,
+        "accuracy": 0.75,
     }
 
 

@@ -4,10 +4,12 @@ them.
     python -m training.evaluate --dataset animalpose --split test --output report.json
 
 Without --descriptor and --localizer the bundled pair is measured. --blind_localizer takes a localizer trained
-by `training/sft_localizer.py --blind`; without it the most telling control row is missing. For the metrics
-see talkingpoints/evaluation/pck.py, for the rows talkingpoints/evaluation/protocol.py.
+by `training/sft_localizer.py --blind`; without it the most telling control row is missing. --listeners lets
+localizers that took no part in the pair's training read the same texts. With --work_dir a run that was cut goes on, and
+`accelerate launch -m training.evaluate` shares the photos among processes. For the metrics see
+talkingpoints/evaluation/pck.py, for the rows talkingpoints/evaluation/protocol.py.
 
-Leaves out: the protocol itself; here are arguments, files and the printed table only.
+Leaves out: the protocol itself and the page (report_page.py); here are arguments, files and the printed table.
 """
 
 import argparse
@@ -24,12 +26,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from PIL import Image
 
 from talkingpoints import TalkingPoints, __version__
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, match_points, read_free_texts
-from talkingpoints.evaluation.protocol import Evaluation, evaluate
+from talkingpoints.evaluation.mask_points import evaluate_mask_points
+from talkingpoints.evaluation.protocol import Evaluation, Systems, evaluate
+from talkingpoints.evaluation.store import PhotoStore
+from training.report_page import write_page
 
 VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
 
@@ -54,28 +60,34 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     for file in filter(None, (arguments.output, arguments.predictions)):
         file.parent.mkdir(parents=True, exist_ok=True)  # now: a path that cannot be written must not cost the run
     dataset = load_keypoints(arguments.dataset, arguments.split)
-    pair = TalkingPoints.from_pretrained(
-        descriptor=arguments.descriptor, localizer=arguments.localizer, device=arguments.device
-    )
-    blind = None
-    if arguments.blind_localizer is not None:
-        blind = TalkingPoints.from_pretrained(
-            descriptor=arguments.descriptor, localizer=arguments.blind_localizer, device=arguments.device
-        )
+    systems = load_systems(arguments)
     name = Path(arguments.dataset).resolve().name
     free = [] if arguments.free_texts is None else read_free_texts(arguments.free_texts)
     free = [text for text in free if text.dataset == name]
     if free:
         match_points(dataset, free)  # now: texts of another split must not cost the run
+    state = PartialState()
     evaluation = evaluate(
-        pair, dataset, blind=blind, limit=arguments.limit, seed=arguments.seed, progress=not arguments.quiet
+        systems,
+        dataset,
+        limit=arguments.limit,
+        seed=arguments.seed,
+        progress=not arguments.quiet and state.is_main_process,
+        store=PhotoStore(arguments.work_dir, question(arguments), state.process_index, state.num_processes),
     )
+    if not state.is_main_process:
+        return {}
     report = {
         "dataset": name,
         "split": arguments.split,
         **evaluation.report,
-        "latency_s": latency(pair, dataset[0]["image"]),
-        "free_texts": evaluate_free_texts(pair, dataset, free, seed=arguments.seed) if free else None,
+        "latency_s": latency(systems.pair, dataset[0]["image"]),
+        "free_texts": evaluate_free_texts(systems, dataset, free, seed=arguments.seed) if free else None,
+        "mask_points": None
+        if arguments.masks is None
+        else evaluate_mask_points(
+            systems.pair, dataset, arguments.masks, seed=arguments.seed, progress=not arguments.quiet
+        ),
         "seed": arguments.seed,
         "command": ["python", "-m", "training.evaluate", *(sys.argv[1:] if argv is None else argv)],
         "versions": _versions(),
@@ -86,8 +98,36 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     arguments.output.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if arguments.predictions is not None:
         np.savez_compressed(arguments.predictions, **prediction_arrays(evaluation))
+    if arguments.report is not None:
+        write_page(arguments.report, report, evaluation, dataset)
     print(format_table(report))
     return report
+
+
+def load_systems(arguments: argparse.Namespace) -> Systems:
+    """The models that the command line names.
+
+    Raises:
+        ValueError: a folder cannot be read, or two listeners have one name.
+    """
+
+    def listener(folder: str) -> TalkingPoints:
+        return TalkingPoints.from_pretrained(descriptor=arguments.descriptor, localizer=folder, device=arguments.device)
+
+    named = dict(arguments.listeners)
+    if len(named) < len(arguments.listeners):
+        raise ValueError(f"--listeners: two have one name in {arguments.listeners}")
+    return Systems(
+        listener(arguments.localizer),
+        blind=None if arguments.blind_localizer is None else listener(arguments.blind_localizer),
+        listeners={name: listener(folder) for name, folder in named.items()},
+    )
+
+
+def question(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the stored answers depend on: files of models that changed in between cannot be told."""
+    names = ("dataset", "split", "descriptor", "localizer", "blind_localizer", "listeners", "limit", "seed")
+    return {name: getattr(arguments, name) for name in names}
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -102,6 +142,23 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)")
     parser.add_argument("--localizer", metavar="DIR", help="localizer checkpoint (default: the bundled one)")
     parser.add_argument("--blind_localizer", metavar="DIR", help="localizer trained with --blind; adds the row 'blind'")
+    parser.add_argument(
+        "--listeners",
+        nargs="+",
+        type=_listener,
+        default=[],
+        metavar="NAME=DIR",
+        help="further localizers that read the same texts, each trained apart from the pair",
+    )
+    parser.add_argument(
+        "--masks", type=Path, metavar="DIR", help="class masks of the photos (PNG): also measure points drawn from them"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="also write a page with tables, curves and examples there"
+    )
+    parser.add_argument(
+        "--work_dir", type=Path, metavar="DIR", help="keep each photo's answers there; the same command goes on"
+    )
     parser.add_argument(
         "--free_texts",
         type=Path,
@@ -168,14 +225,14 @@ def format_table(report: Mapping[str, Any]) -> str:
     lines = [
         f"{report['dataset']} {report['split']}: {report['n_points']} points in {report['n_images']} photos",
         "",
-        f"{'':<13}{'mpck_img':>9}  {'ci95':<14}{'PCK@.02':>8}{'@.05':>7}{'@.1':>7}{'@.2':>7}"
+        f"{'':<24}{'mpck_img':>9}  {'ci95':<14}{'PCK@.02':>8}{'@.05':>7}{'@.1':>7}{'@.2':>7}"
         f"{'mpck_bbox':>11}{'median px':>11}{'auc':>7}",
     ]
     for name, row in report["rows"].items():
         hits = row["pck_img"]
         median = "-" if row["median_error_px"] is None else f"{row['median_error_px']:.1f}"
         lines.append(
-            f"{name:<13}{row['mpck_img']:>9.2f}  {_interval(row['ci95']):<14}{hits['0.02']:>8.2f}"
+            f"{name:<24}{row['mpck_img']:>9.2f}  {_interval(row['ci95']):<14}{hits['0.02']:>8.2f}"
             f"{hits['0.05']:>7.2f}{hits['0.1']:>7.2f}{hits['0.2']:>7.2f}{row['mpck_bbox']:>11.2f}{median:>11}{row['auc']:>7.2f}"
         )
     lines.append("")
@@ -187,8 +244,19 @@ def format_table(report: Mapping[str, Any]) -> str:
             f"{label}: reference {figures['reference']:.2f}, descriptor {figures['descriptor']:.2f} mpck_img "
             f"({figures['n_points']} points)"
         )
-    for name, error in report["calibration"].items():
-        lines.append(f"calibration error of the confidence on {name} texts: {error:.3f}")
+    for name, calibration in report["calibration"].items():
+        lines.append(f"calibration error of the confidence on {name} texts: {calibration['ece']:.3f}")
+    for name, heard in report["listeners"].items():
+        both = f"reference {heard['reference']:.2f}, descriptor {heard['descriptor']:.2f}"
+        lines.append(f"through listener {name}: {both} mpck_img")
+    for kind, figures in (report["mask_points"] or {}).items():
+        both = ", ".join(f"{name} {row['mpck_img']:.2f}" for name, row in figures["rows"].items())
+        lines.append(f"points from masks, {kind}: {both} mpck_img ({figures['n_points']} points)")
+    mirroring = report["mirroring"]
+    lines.append(
+        f"mirrored: {mirroring['same_place']:.1%} of the points come back; of those that should move "
+        f"{mirroring['follows_photo'] or 0:.1%} follow the photo against the words"
+    )
     seconds = report["latency_s"]
     lines.append(f"warm, median: describe {seconds['describe']:.3f} s, localize {seconds['localize']:.3f} s")
     if report["free_texts"] is not None:
@@ -215,6 +283,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _listener(text: str) -> tuple[str, str]:
+    name, _, folder = text.partition("=")
+    if not name or not folder or "@" in name:
+        raise argparse.ArgumentTypeError(f"expected NAME=DIR, the name without '@', got {text!r}")
+    return name, folder
 
 
 def _npz(text: str) -> Path:

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from talkingpoints.evaluation.protocol import LabelledPoint, Listener, labelled_points, localized, written_texts
+from talkingpoints.evaluation.protocol import (
+    REFERENCE,
+    LabelledPoint,
+    Systems,
+    labelled_points,
+    localized,
+    written_texts,
+)
 from talkingpoints.evaluation.report import row_figures
 from talkingpoints.points import to_unit
 
@@ -77,18 +84,22 @@ def match_points(dataset: Dataset, texts: Sequence[FreeText]) -> list[LabelledPo
 
 
 def evaluate_free_texts(
-    listener: Listener, dataset: Dataset, texts: Sequence[FreeText], *, seed: int = 0, resamples: int = 1000
+    systems: Systems, dataset: Dataset, texts: Sequence[FreeText], *, seed: int = 0, resamples: int = 1000
 ) -> dict[str, Any]:
     """Measure free texts and the writer's on the same points.
 
     Returns:
-        ``n_points``, and the figures of the rows ``free_text`` and ``reference``, as in the report.
+        ``n_points``, and the figures of the rows ``free_text`` and ``reference``, as in the report; with
+        ``@NAME`` behind them through each further listener.
     """
     points = match_points(dataset, texts)
     rows = {
         "free_text": [text.text for text in texts],
-        "reference": written_texts(dataset, points, ("full",), seed)["full"],
+        "reference": written_texts(dataset, points, (REFERENCE,), seed)[REFERENCE],
     }
-    predictions = localized(listener, dataset, points, rows)
+    predictions = localized(systems.pair, dataset, points, rows)
+    for listener, model in systems.listeners.items():
+        heard = {f"{name}@{listener}": row for name, row in rows.items()}
+        predictions |= localized(model, dataset, points, heard)
     figures = {name: row_figures(points, row, seed=seed, resamples=resamples) for name, row in predictions.items()}
     return {"n_points": len(points), "rows": figures}

@@ -130,14 +130,36 @@ def expected_calibration_error(confidences: ArrayLike, correct: ArrayLike, bins:
     Raises:
         ValueError: if the lengths differ, there are no points, or a confidence lies outside [0, 1].
     """
+    curve = reliability_curve(confidences, correct, bins)
+    total = sum(point["n"] for point in curve)
+    return sum(point["n"] * abs(point["accuracy"] - point["confidence"]) for point in curve) / total
+
+
+def reliability_curve(confidences: ArrayLike, correct: ArrayLike, bins: int = 10) -> list[dict[str, float]]:
+    """How often points of like confidence are correct: on the diagonal, a confidence can be taken at its word.
+
+    Args:
+        confidences, correct, bins: as for `expected_calibration_error`.
+
+    Returns:
+        For each bin that holds a point: how many `n`, their mean `confidence`, and the share that is correct,
+        `accuracy`.
+
+    Raises:
+        ValueError: likewise.
+    """
     confidence, hit = _nonempty(confidences), np.asarray(correct, dtype=bool)
     if hit.shape != confidence.shape:
         raise ValueError(f"confidences and correct must have one length; got {confidence.shape} and {hit.shape}")
     if not (np.all(confidence >= 0.0) and np.all(confidence <= 1.0)):
         raise ValueError("confidences must lie in [0, 1] and must not be NaN")
     index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(index, weights=hit - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    inside = [index == i for i in range(bins)]
+    return [
+        {"n": int(own.sum()), "confidence": float(confidence[own].mean()), "accuracy": float(hit[own].mean())}
+        for own in inside
+        if own.any()
+    ]
 
 
 def roc_auc(positives: ArrayLike, negatives: ArrayLike) -> float:

@@ -4,8 +4,9 @@ A text is worth what a listener makes of it: it goes through a localizer, and th
 comes back is the text's error. Words alone buy most of mpck_img, so every figure stands beside rows that did
 not look: the centres, the text of another point, the blanked photo, a listener trained without images.
 
-A *row* is one text source through one listener with one view of the photo. More listeners, texts or views are
-more calls of `localized`; the report takes any set of rows.
+A *row* is one text source through one listener with one view of the photo. Photos are measured one by one, and
+what came out for a photo can be stored at once (store.py): a run that was cut goes on, and several processes share
+the photos.
 
 Leaves out: the figures (report.py) and loading, files and printing (training/evaluate.py).
 """
@@ -13,32 +14,53 @@ Leaves out: the figures (report.py) and loading, files and printing (training/ev
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from datasets import Dataset
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from talkingpoints.data.examples import blind_image
-from talkingpoints.data.scenes import scene_of
-from talkingpoints.data.writer import point_facts, write
-from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, presence_summary, summarise
+from talkingpoints.data.phrases import possessive
+from talkingpoints.data.scenes import scene_of, swap_sides
+from talkingpoints.data.wording import Wording
+from talkingpoints.data.writer import PointFacts, point_facts, write
+from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, joined, presence_summary, summarise
+from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.images import load_image
 from talkingpoints.points import to_pixels
 
 MIN_BOX_SIDE_PX = 24.0
+WRITTEN = ("full", "short", "colloquial", "semantic", "part_only", "object_only")
+"""What is written for each point: the writer's styles, and the barest names of part and object."""
+REFERENCE = "full"
 ROW_ORDER = (
     "descriptor",
     "reference",
+    "short",
+    "colloquial",
+    "semantic",
+    "part_only",
+    "object_only",
+    "blind",
+    "shuffled",
+    "wrong_photo",
+    "blanked",
+    "mirrored",
+    "mirrored_photo",
     "image_centre",
     "box_centre",
-    "shuffled",
-    "semantic",
-    "blanked",
-    "blind",
+    "nearest_keypoint",
 )
+"""Rows of a report. Texts on the photo: `descriptor`, `reference` (the writer's full style), `short`, `colloquial`,
+`semantic`, `part_only` ("the dog's left ear"), `object_only` ("the dog"). Controls: `blind` (reference text, a listener
+trained without photos), `shuffled` (reference text of another point), `wrong_photo` (what the descriptor says about
+the same place of another photo), `blanked` (reference text, photo of one colour), `mirrored` (photo and text
+mirrored: should equal reference), `mirrored_photo` (photo mirrored, text not: what is read off the words alone),
+`image_centre`, `box_centre`, and `nearest_keypoint`: always the nearest other keypoint of the photo, that is, a
+perfect aim at the wrong part."""
 
 
 class Describer(Protocol):
@@ -64,26 +86,43 @@ class Evaluation:
     report: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Systems:
+    """What is measured.
+
+    Attributes:
+        pair: describes and localizes (a `TalkingPoints`).
+        blind: a listener trained without images, or None; adds the row `blind`.
+        listeners: further listeners by name, which took no part in the pair's training; each reads the descriptor's
+            and the reference texts, for the rows `descriptor@NAME` and `reference@NAME`.
+    """
+
+    pair: Any
+    blind: Listener | None = None
+    listeners: Mapping[str, Listener] = field(default_factory=dict)
+
+
 def evaluate(
-    pair: Any,
+    systems: Systems,
     dataset: Dataset,
     *,
-    blind: Listener | None = None,
     limit: int | None = None,
     seed: int = 0,
     resamples: int = 1000,
     progress: bool = True,
+    store: PhotoStore | None = None,
 ) -> Evaluation:
     """Run the whole protocol on one split.
 
     Args:
-        pair: describes and localizes (a `TalkingPoints`).
+        systems: the pair, and who else listens.
         dataset: rows as `load_keypoints` gives them.
-        blind: a listener trained without images; adds the row `blind`.
         limit: measure on this many photos, evenly spaced over those that have points; None for all.
         seed: of the written texts, the shuffling and the bootstrap.
         resamples: bootstrap resamples.
         progress: show progress bars.
+        store: keeps each photo's answers as they come; photos that it already holds are not measured again, and
+            of several processes each measures its share. None for none.
 
     Returns:
         Points, predictions and report.
@@ -94,25 +133,62 @@ def evaluate(
     """
     points = labelled_points(dataset, limit=limit)
     donors = shuffled_donors(points, seed)
-    written = written_texts(dataset, points, ("full", "semantic"), seed, progress=progress)
-    reference = written["full"]
-    texts = {
-        "descriptor": described_texts(pair, dataset, points, progress=progress),
-        "reference": reference,
-        "shuffled": [reference[donor] for donor in donors],
-        "semantic": written["semantic"],
-    }
-    rows = localized(pair, dataset, points, texts, title="localize", progress=progress)
-    rows |= centre_rows(points)
-    blanked = {"blanked": reference}
-    rows |= localized(pair, dataset, points, blanked, view=mean_colour, title="blanked", progress=progress)
-    if blind is not None:
-        unseen = {"blind": reference}
-        rows |= localized(blind, dataset, points, unseen, view=constant_grey, title="blind", progress=progress)
-    rows = {name: rows[name] for name in ROW_ORDER if name in rows}
+    written = written_texts(dataset, points, WRITTEN, seed, progress=progress)
+    written["mirrored"] = mirrored_texts(dataset, points, seed)
+    photos = list(_by_photo(points).values())
+    store = PhotoStore() if store is None else store
+    for index in tqdm(store.missing(len(photos)), desc="measure", unit="photo", disable=not progress):
+        indices = photos[index]
+        own = {style: [texts[i] for i in indices] for style, texts in written.items()}
+        own["shuffled"] = [written[REFERENCE][donors[i]] for i in indices]
+        other = points[photos[(index + 1) % len(photos)][0]].row
+        store.add(index, measured(systems, dataset, [points[i] for i in indices], own, other))
+    parts = store.collect(len(photos))
+    rows = {name: joined([part[name] for part in parts]) for name in parts[0]} | point_rows(points)
+    listened = {name: row for name, row in rows.items() if "@" in name}
+    rows = {name: rows[name] for name in ROW_ORDER if name in rows} | listened
     report = summarise(points, rows, seed=seed, resamples=resamples)
     report |= presence_summary(points, rows["reference"], rows["shuffled"], donors)
     return Evaluation(points, rows, report)
+
+
+def measured(
+    systems: Systems,
+    dataset: Dataset,
+    points: Sequence[LabelledPoint],
+    written: Mapping[str, Sequence[str]],
+    other: int,
+) -> dict[str, RowPredictions]:
+    """All rows of one photo's points that a model answers.
+
+    Args:
+        systems: who describes and who listens.
+        dataset: the photos.
+        points: those of one photo.
+        written: texts for them: every style of `WRITTEN`, "shuffled" and "mirrored".
+        other: row of another photo, for `wrong_photo`.
+
+    Returns:
+        Predictions by row name.
+    """
+    pair, reference = systems.pair, written[REFERENCE]
+    texts = {
+        "descriptor": described_texts(pair, dataset, points),
+        "reference": reference,
+        **{name: written[name] for name in (*WRITTEN, "shuffled") if name != REFERENCE},
+        "wrong_photo": described_texts(pair, dataset, points, photo=other),
+    }
+    rows = localized(pair, dataset, points, texts)
+    rows |= localized(pair, dataset, points, {"blanked": reference}, view=mean_colour)
+    turned = {"mirrored": written["mirrored"], "mirrored_photo": reference}
+    for name, row in localized(pair, dataset, points, turned, view=ImageOps.mirror).items():
+        rows[name] = replace(row, predictions=row.predictions * (-1, 1) + (1, 0))
+    if systems.blind is not None:
+        rows |= localized(systems.blind, dataset, points, {"blind": reference}, view=constant_grey)
+    for name, listener in systems.listeners.items():
+        heard = {f"{source}@{name}": texts[source] for source in ("descriptor", "reference")}
+        rows |= localized(listener, dataset, points, heard)
+    return rows
 
 
 def labelled_points(
@@ -182,9 +258,12 @@ def written_texts(
     styles: Sequence[str],
     seed: int,
     *,
+    named: bool = True,
     progress: bool = False,
 ) -> dict[str, list[str]]:
     """The writer's text for each point, by style.
+
+    The points are keypoints, or with `named` False just points on their objects.
 
     Each text has its own generator, seeded by the seed, the style, the photo, the object and the keypoint: it
     does not depend on what else is measured.
@@ -196,21 +275,51 @@ def written_texts(
         pixels = np.asarray(_photo(record))
         for index in indices:
             point = points[index]
-            facts = point_facts(scene, point.point, pixels, point.object_index, point.name)
+            part = point.name if named else None
+            facts = point_facts(scene, point.point, pixels, point.object_index, part)
             for style in styles:
-                rng = random.Random(f"{seed} {style} {point.image_id} {point.object_index} {point.name}")
-                texts[style][index] = write(facts, style, rng)
+                texts[style][index] = _write(facts, style, point, seed)
     return texts
 
 
-def described_texts(
-    describer: Describer, dataset: Dataset, points: Sequence[LabelledPoint], *, progress: bool = False
-) -> list[str]:
-    """The descriptor's text for each point; all points of a photo in one call."""
+def mirrored_texts(dataset: Dataset, points: Sequence[LabelledPoint], seed: int) -> list[str]:
+    """The reference text for each point of the mirrored photos: the same words, but for left and right."""
     texts = [""] * len(points)
-    for row, indices in tqdm(_by_photo(points).items(), desc="describe", unit="photo", disable=not progress):
-        image = _photo(dataset[row])
-        points_px = to_pixels([points[index].point for index in indices], points[indices[0]].size)
+    for row, indices in _by_photo(points).items():
+        record = dataset[row]
+        scene = scene_of(record).flipped()
+        pixels = np.asarray(ImageOps.mirror(_photo(record)))
+        for index in indices:
+            point = points[index]
+            (x, y), name = point.point, swap_sides(point.name)
+            facts = point_facts(scene, (1 - x, y), pixels, point.object_index, name)
+            texts[index] = _write(facts, REFERENCE, point, seed)
+    return texts
+
+
+def _write(facts: PointFacts, style: str, point: LabelledPoint, seed: int) -> str:
+    if style == "object_only":
+        return f"the {facts.label}"
+    if style == "part_only":
+        return Wording(facts, None).part(possessive(f"the {facts.label}"))
+    return write(facts, style, random.Random(f"{seed} {style} {point.image_id} {point.object_index} {point.name}"))
+
+
+def described_texts(
+    describer: Describer, dataset: Dataset, points: Sequence[LabelledPoint], *, photo: int | None = None
+) -> list[str]:
+    """The descriptor's text for each point; all points of a photo in one call.
+
+    Args:
+        describer: describes lists of points.
+        dataset: the photos that the points lie in.
+        points: n points.
+        photo: describe the same unit points of this row's photo instead of those of their own.
+    """
+    texts = [""] * len(points)
+    for row, indices in _by_photo(points).items():
+        image = _photo(dataset[row if photo is None else photo])
+        points_px = to_pixels([points[index].point for index in indices], (image.height, image.width))
         descriptions = describer.describe(image, [(float(x), float(y)) for x, y in points_px])
         for index, description in zip(indices, descriptions, strict=True):
             texts[index] = description.text
@@ -241,8 +350,6 @@ def localized(
     texts: Mapping[str, Sequence[str]],
     *,
     view: Callable[[Image.Image], Image.Image] = as_is,
-    title: str = "localize",
-    progress: bool = False,
 ) -> dict[str, RowPredictions]:
     """Send texts through a listener; all texts of a photo, of all rows, in one call.
 
@@ -252,8 +359,6 @@ def localized(
         points: n points.
         texts: by row name, n texts each. An empty text is no answer: the listener is not asked.
         view: what the listener gets to see of a photo.
-        title: name of the progress bar.
-        progress: show it.
 
     Returns:
         Predictions by row name.
@@ -270,7 +375,7 @@ def localized(
     shape = (len(names), len(points))
     predictions = np.full((*shape, 2), np.nan)
     confidence, presence, found = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=bool)
-    for row, indices in tqdm(_by_photo(points).items(), desc=title, unit="photo", disable=not progress):
+    for row, indices in _by_photo(points).items():
         cells = [(n, i) for n, name in enumerate(names) for i in indices if texts[name][i].strip()]
         if not cells:
             continue
@@ -279,23 +384,33 @@ def localized(
         for (n, i), answer in zip(cells, answers, strict=True):
             _check_answer(answer, texts[names[n]][i], points[i])
             predictions[n, i] = answer.unit
-            confidence[n, i] = np.minimum(answer.confidence, 1.0)  # a mass summed in float32 may round to above 1
-            presence[n, i], found[n, i] = answer.presence, answer.found
+            confidence[n, i], presence[n, i], found[n, i] = answer.confidence, answer.presence, answer.found
     return {
         name: RowPredictions(predictions[n], confidence[n], presence[n], found[n], tuple(texts[name]))
         for n, name in enumerate(names)
     }
 
 
-def centre_rows(points: Sequence[LabelledPoint]) -> dict[str, RowPredictions]:
-    """The rows that need no listener: centre of the image, centre of the object's box."""
-    boxes = np.array([point.box for point in points])
+def point_rows(points: Sequence[LabelledPoint]) -> dict[str, RowPredictions]:
+    """The rows that need no listener: centre of the image, centre of the object's box, nearest other keypoint.
+
+    A point without any other in its photo has no nearest keypoint: a miss.
+    """
+    boxes, unit = np.array([point.box for point in points]), np.array([point.point for point in points])
     nothing, no = np.full(len(points), np.nan), np.zeros(len(points), dtype=bool)
-    centres = {
+    nearest = np.full((len(points), 2), np.nan)
+    for indices in _by_photo(points).values():
+        if len(indices) > 1:
+            own = unit[indices]
+            distances = np.linalg.norm(own[:, None] - own[None], axis=-1)
+            np.fill_diagonal(distances, np.inf)
+            nearest[indices] = own[distances.argmin(axis=1)]
+    predictions = {
         "image_centre": np.full((len(points), 2), 0.5),
         "box_centre": (boxes[:, :2] + boxes[:, 2:]) / 2.0,
+        "nearest_keypoint": nearest,
     }
-    return {name: RowPredictions(centre, nothing, nothing, no, None) for name, centre in centres.items()}
+    return {name: RowPredictions(found, nothing, nothing, no, None) for name, found in predictions.items()}
 
 
 def _by_photo(points: Sequence[LabelledPoint]) -> dict[int, list[int]]:
@@ -319,7 +434,7 @@ def _photo(record: Mapping[str, Any]) -> Image.Image:
 
 def _check_answer(answer: Any, text: str, point: LabelledPoint) -> None:
     """A broken model must not pass for a bad one."""
-    calibrated = math.isnan(answer.confidence) or 0.0 <= answer.confidence <= 1.0 + 1e-3
+    calibrated = math.isnan(answer.confidence) or 0.0 <= answer.confidence <= 1.0
     if not (np.isfinite(answer.unit).all() and calibrated and 0.0 <= answer.presence <= 1.0):
         raise RuntimeError(
             f"the listener answered {answer.unit}, confidence {answer.confidence}, "

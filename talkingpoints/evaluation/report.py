@@ -13,10 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from talkingpoints.data.facts import split_side
 from talkingpoints.evaluation import bootstrap, pck
 
 CORRECT_WITHIN = 0.1  # a confidence is read as the chance that the unit error is at most this
-DIFFERENCES = (("reference", "blind"), ("descriptor", "reference"))
+DIFFERENCES = (
+    ("reference", "blind"),
+    ("descriptor", "reference"),
+    ("descriptor", "wrong_photo"),
+    ("reference", "mirrored_photo"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,19 @@ class RowPredictions:
     found: NDArray[np.bool_]
     texts: tuple[str, ...] | None
 
+    def of(self, chosen: Sequence[int]) -> "RowPredictions":
+        """The same for some of the points, by their indices."""
+        arrays = (self.predictions, self.confidence, self.presence, self.found)
+        texts = None if self.texts is None else tuple(self.texts[i] for i in chosen)
+        return RowPredictions(*(array[list(chosen)] for array in arrays), texts)
+
+
+def joined(parts: Sequence[RowPredictions]) -> RowPredictions:
+    """One row out of the rows of several photos, one after the other; all of them with texts."""
+    arrays = ("predictions", "confidence", "presence", "found")
+    texts = tuple(text for part in parts for text in part.texts or ())
+    return RowPredictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in arrays), texts)
+
 
 def summarise(
     points: Sequence[LabelledPoint],
@@ -83,12 +102,13 @@ def summarise(
     Returns:
         `n_images`, `n_points`; `rows`: by name, as `row_figures`; `differences`: for the pairs of
         `DIFFERENCES` that were both measured, {"mpck_img", "ci95"} of the first minus the second, paired over
-        images; `by_label`: by category, `n_points` and the mpck_img of reference and descriptor;
-        `calibration`: by row that has one, the expected calibration error of the confidence; `n_empty`: by
-        row, how many texts were empty and count as misses.
+        images; `by_label` and `by_keypoint`: by category and by keypoint without its side, `n_points` and the
+        mpck_img of reference and descriptor; `calibration`: by row that has a confidence, its expected
+        calibration error `ece` and the reliability `curve`; `listeners`: by name, the mpck_img of both texts
+        through a further listener and their `ratio`; `mirroring`: see `mirror_figures`; `n_empty`: by row, how
+        many texts were empty and count as misses.
     """
     images = np.array([point.row for point in points])
-    labels = np.array([point.label for point in points])
     scores = {name: image_scores(points, row) for name, row in rows.items()}
     options = {"seed": seed, "resamples": resamples}
     report: dict[str, Any] = {
@@ -96,8 +116,11 @@ def summarise(
         "n_points": len(points),
         "rows": {name: row_figures(points, row, **options) for name, row in rows.items()},
         "differences": {},
-        "by_label": {},
+        "by_label": _by_group(scores, np.array([point.label for point in points])),
+        "by_keypoint": _by_group(scores, np.array([split_side(point.name)[1] for point in points])),
         "calibration": {},
+        "listeners": _by_listener(scores),
+        "mirroring": mirror_figures(points, rows),
         "n_empty": {name: len(row.texts) - _answered(row).sum().item() for name, row in rows.items() if row.texts},
     }
     for first, second in DIFFERENCES:
@@ -105,17 +128,61 @@ def summarise(
             interval = bootstrap.bootstrap_difference(scores[first], scores[second], images, **options)
             difference = {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]}
             report["differences"][f"{first}_minus_{second}"] = difference
-    for label in np.unique(labels).tolist():
-        of_label = labels == label
-        figures = {name: scores[name][of_label].mean().item() for name in ("reference", "descriptor") if name in rows}
-        report["by_label"][label] = {"n_points": int(of_label.sum()), **figures}
     for name in ("reference", "descriptor"):
         if name in rows and np.isfinite(rows[name].confidence).any():
             given = np.isfinite(rows[name].confidence)
             correct = _unit_errors(points, rows[name])[given] <= CORRECT_WITHIN
-            error = pck.expected_calibration_error(rows[name].confidence[given], correct)
-            report["calibration"][name] = error
+            confidence = rows[name].confidence[given]
+            report["calibration"][name] = {
+                "ece": pck.expected_calibration_error(confidence, correct),
+                "curve": pck.reliability_curve(confidence, correct),
+            }
     return report
+
+
+def mirror_figures(points: Sequence[LabelledPoint], rows: Mapping[str, RowPredictions]) -> dict[str, float] | None:
+    """What becomes of the point when the photo is mirrored, None where this was not measured.
+
+    Returns:
+        `same_place`: share (0..1) of the points that photo and text, both mirrored, bring back within 0.1 of the
+        point of the unmirrored ones; `follows_photo`: where only the photo was mirrored, the share of the answers
+        that lie nearer to the mirrored place than to the one that the words still speak of, of those points whose
+        two places are at least 0.2 apart (None if there are none).
+    """
+    if not {"reference", "mirrored", "mirrored_photo"} <= rows.keys():
+        return None
+    moved = pck.unit_errors(rows["mirrored"].predictions, rows["reference"].predictions)
+    truths = _truths(points)
+    photo_only = rows["mirrored_photo"].predictions  # mirrored back: the photo's place is the truth again
+    to_photo = pck.unit_errors(photo_only, truths)
+    to_words = pck.unit_errors(photo_only, truths * (-1, 1) + (1, 0))
+    apart = np.abs(2 * truths[:, 0] - 1) >= 2 * CORRECT_WITHIN
+    return {
+        "same_place": float((moved <= CORRECT_WITHIN).mean()),
+        "follows_photo": _mean((to_photo < to_words)[apart]),
+    }
+
+
+def _by_group(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -> dict[str, dict[str, float]]:
+    """Points and mpck_img of reference and descriptor by group."""
+    figures = {}
+    for group in np.unique(groups).tolist():
+        inside = groups == group
+        own = {name: float(scores[name][inside].mean()) for name in ("reference", "descriptor") if name in scores}
+        figures[group] = {"n_points": int(inside.sum()), **own}
+    return figures
+
+
+def _by_listener(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, float | None]]:
+    """mpck_img of descriptor and reference texts through each further listener, and the first by the second."""
+    figures = {}
+    for name in scores:
+        source, _, listener = name.partition("@")
+        if listener and source == "reference":
+            reference, descriptor = float(scores[name].mean()), float(scores[f"descriptor@{listener}"].mean())
+            ratio = descriptor / reference if reference else None
+            figures[listener] = {"reference": reference, "descriptor": descriptor, "ratio": ratio}
+    return figures
 
 
 def row_figures(
@@ -163,15 +230,17 @@ def presence_summary(
 
     Returns:
         `presence_roc_auc` in 0..1 and `presence`: `n_present`, `n_absent`, mean presence and share found on
-        both; the area and the absent figures are None where the split has one category only.
+        both, and the `accuracy`, mean of the shares told right; the area, the accuracy and the absent figures are
+        None where the split has one category only.
     """
     absent = np.array(
         [points[donor].label not in point.photo_labels for donor, point in zip(donors, points, strict=True)]
     )
     absent &= _answered(shuffled)
     present = _answered(reference)
-    area = None
+    area = accuracy = None
     if present.any() and absent.any():
+        accuracy = float(reference.found[present].mean() + 1 - shuffled.found[absent].mean()) / 2
         area = pck.roc_auc(reference.presence[present], shuffled.presence[absent])
     return {
         "presence_roc_auc": area,
@@ -182,6 +251,7 @@ def presence_summary(
             "mean_absent": _mean(shuffled.presence[absent]),
             "found_present": _mean(reference.found[present]),
             "found_absent": _mean(shuffled.found[absent]),
+            "accuracy": accuracy,
         },
     }
 
