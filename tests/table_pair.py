@@ -64,7 +64,9 @@ class TablePair:
         self.table = {}
         self.described, self.localized, self.seen = [], [], []
         points = list(points)
-        for texts in protocol.written_texts(dataset, points, ("full", "short", "colloquial", "semantic"), 0).values():
+        for texts in protocol.written_texts(
+            dataset, points, ("full", "short", "colloquial", "semantic", "guiding"), 0
+        ).values():
             for point, text in zip(points, texts, strict=True):
                 self.table[(10 * point.row, text)] = point.point
 

@@ -73,7 +73,7 @@ def test_a_perfect_pair(dataset):
     assert (report["n_images"], report["n_points"]) == (4, 12)
     listened = ["descriptor@same", "reference@same", "descriptor@deaf", "reference@deaf"]
     assert list(report["rows"]) == [*protocol.ROW_ORDER, *listened]
-    for name in ("descriptor", "reference", "semantic", "short", "colloquial", "reference@same"):
+    for name in ("descriptor", "reference", "semantic", "short", "colloquial", "guiding", "reference@same"):
         row = report["rows"][name]
         assert (row["mpck_img"], row["mpck_bbox"], row["ci95"]) == (100.0, 100.0, [100.0, 100.0])
         assert (row["auc"], row["median_error_px"]) == pytest.approx((100.0, 0.0))

@@ -82,6 +82,24 @@ CASUAL_COLUMNS = (
     "way over on the right",
 )
 CASUAL_ROWS = ("right at the top", "fairly high", "halfway down", "fairly low", "right at the bottom")
+# Words of the held-back styles: thirds of the photo, and fifths of the object's box.
+HELD_FRAMES = ("of the frame", "of the shot")
+HELD_PHOTO_COLUMNS = ("towards the left edge", "midway across", "towards the right edge")
+HELD_PHOTO_ROWS = ("near the upper rim", "about midheight", "near the lower rim")
+HELD_COLUMNS = (
+    "at its left-hand end",
+    "left of its middle",
+    "at half its width",
+    "right of its middle",
+    "at its right-hand end",
+)
+HELD_ROWS = (
+    "as high up as it goes",
+    "above its middle",
+    "at half its height",
+    "beneath its middle",
+    "as far down as it goes",
+)
 # Third of the object's box.
 THIRD_COLUMNS = ("left", "centre", "right")
 THIRD_ROWS = ("upper", "middle", "lower")

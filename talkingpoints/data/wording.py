@@ -112,6 +112,19 @@ class Wording:
             return f"in the middle of the {self.label}"
         return f"in the {phrases.THIRD_ROWS[row]} {phrases.THIRD_COLUMNS[column]} of the {self.label}"
 
+    def held_place(self) -> str:
+        """Third of the photo, in words that only the held-back styles use."""
+        self.told |= {"image_column", "image_row"}
+        column, row = phrases.HELD_PHOTO_COLUMNS[self.facts.image_column], phrases.HELD_PHOTO_ROWS[self.facts.image_row]
+        frame = self.pick(phrases.HELD_FRAMES)
+        return self.pick((f"{row} and {column} {frame}", f"{column} and {row} {frame}"))
+
+    def held_position(self) -> str:
+        """Fifth of the object's box, likewise."""
+        self.told |= {"column", "row"}
+        column, row = phrases.HELD_COLUMNS[self.facts.column or 0], phrases.HELD_ROWS[self.facts.row or 0]
+        return self.pick((f"{row}, {column}", f"{column}, {row}"))
+
     def near(self) -> str:
         """Direction from a neighbouring keypoint, or an empty text."""
         self.told.add("near")

@@ -17,7 +17,10 @@ __all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "poin
 
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
-ALL_STYLES = (*STYLES, CANONICAL)
+HELD_STYLES = ("terse", "guiding")
+"""Styles with words for places of their own, which the bundled pair is never trained on: for listeners of another
+dialect, and to see what is left when somebody speaks otherwise."""
+ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES)
 
 
 class PointText(NamedTuple):
@@ -34,7 +37,8 @@ def write(facts: PointFacts, style: str, rng: random.Random) -> str:
         facts: What `point_facts` found.
         style: "full" (varied, every level), "short" (part, object, one place in the object), "colloquial"
             (casual, often without a place), "reordered" (every level, other order), "semantic" (part, object
-            and look, no place at all) or "canonical" ("full" with the first wording of every choice).
+            and look, no place at all), "canonical" ("full" with the first wording of every choice), or one of
+            `HELD_STYLES`: "terse" (notes) and "guiding" (directions), with other words for places.
         rng: Source of the variation; "canonical" does not draw from it.
 
     Returns:
@@ -69,6 +73,10 @@ def write_told(facts: PointFacts, style: str, rng: random.Random) -> PointText:
         text = _colloquial(say)
     elif style == "semantic":
         text = _semantic(say)
+    elif style == "terse":
+        text = _terse(say)
+    elif style == "guiding":
+        text = _guiding(say)
     elif style == "reordered":
         text = _reordered(say)
     else:
@@ -157,11 +165,34 @@ def _semantic(say: Wording) -> str:
     )
 
 
+def _terse(say: Wording) -> str:
+    owner, where = say.owner(say.label), say.held_position()
+    part = say.part("the") if say.facts.part else "anywhere"
+    frame = say.pick((f"{owner}, {say.held_place()}", f"{say.held_place()}: {owner}"))
+    spot = say.pick((f"{part}, {where}", f"{where}, {part}"))
+    return f"{frame}; {spot}; {say.colours()}" if say.chance(0.5) else f"{frame}; {spot}"
+
+
+def _guiding(say: Wording) -> str:
+    its, owner = phrases.pronoun(say.label), say.owner(say.label)
+    part = say.part(its) if say.facts.part else say.pick(("the fur", "the body", "the surface"))
+    first = say.pick(("find", "start from", "go to")) + f" {owner} {say.held_place()}"
+    second = say.pick(("then move to", "and head for", "and on it pick")) + f" {part}"
+    near = say.near() if say.chance(0.3) else ""
+    tail = f", {near}" if near else ""
+    text = f"{first}, {second}, {say.held_position()}{tail}."
+    if say.chance(0.3):
+        return f"{text} You will see {say.colours()} there."
+    return f"{text} Expect {say.look()}." if say.chance(0.5) else text
+
+
 def _background(say: Wording, style: str) -> str:
     """A point on no object: relative to the nearest object's box, and how it looks."""
     look = "" if style == "short" else say.look()
     if style == "semantic":
         return say.pick((f"background, {look}.", f"{look}: background.", f"not on any animal or person; {look}."))
+    if style in HELD_STYLES:
+        return say.pick((f"nothing but background {say.held_place()}", f"{say.held_place()}: backdrop")) + f", {look}"
     place = say.place()
     if style == "colloquial" and say.chance(0.5):
         return f"just background {place}, kind of {look}"

@@ -33,7 +33,7 @@ from talkingpoints.images import load_image
 from talkingpoints.points import to_pixels
 
 MIN_BOX_SIDE_PX = 24.0
-WRITTEN = ("full", "short", "colloquial", "semantic", "part_only", "object_only")
+WRITTEN = ("full", "short", "colloquial", "semantic", "guiding", "part_only", "object_only")
 """What is written for each point: the writer's styles, and the barest names of part and object."""
 REFERENCE = "full"
 ROW_ORDER = (
@@ -42,6 +42,7 @@ ROW_ORDER = (
     "short",
     "colloquial",
     "semantic",
+    "guiding",
     "part_only",
     "object_only",
     "blind",
@@ -55,12 +56,12 @@ ROW_ORDER = (
     "nearest_keypoint",
 )
 """Rows of a report. Texts on the photo: `descriptor`, `reference` (the writer's full style), `short`, `colloquial`,
-`semantic`, `part_only` ("the dog's left ear"), `object_only` ("the dog"). Controls: `blind` (reference text, a listener
-trained without photos), `shuffled` (reference text of another point), `wrong_photo` (what the descriptor says about
-the same place of another photo), `blanked` (reference text, photo of one colour), `mirrored` (photo and text
-mirrored: should equal reference), `mirrored_photo` (photo mirrored, text not: what is read off the words alone),
-`image_centre`, `box_centre`, and `nearest_keypoint`: always the nearest other keypoint of the photo, that is, a
-perfect aim at the wrong part."""
+`semantic`, `guiding` (a style that the bundled pair was never trained on), `part_only` ("the dog's left ear"),
+`object_only` ("the dog"). Controls: `blind` (reference text, a listener trained without photos), `shuffled` (reference
+text of another point), `wrong_photo` (what the descriptor says about the same place of another photo), `blanked`
+(reference text, photo of one colour), `mirrored` (photo and text mirrored: should equal reference), `mirrored_photo`
+(photo mirrored, text not: what is read off the words alone), `image_centre`, `box_centre`, and `nearest_keypoint`:
+always the nearest other keypoint of the photo, that is, a perfect aim at the wrong part."""
 
 
 class Describer(Protocol):
