@@ -183,14 +183,15 @@ def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp
         embeddings = FactEmbeddings.load(tmp_path / "facts")
         collator = LocalizerCollator(trainer.processing_class, vocabulary=embeddings.vocabulary)
         batch = collator([trainer.train_dataset[i] for i in range(4)])
-        reader = sft_localizer.FactReadingTrainer(embeddings, 1.0, model=trainer.model, args=trainer.args)
         facts = batch.pop("facts")
         with torch.no_grad():
-            return float(reader.fact_distance(trainer.model.eval()(**batch).query, facts.flatten(0, 1)))
+            return float(embeddings.reading_loss(trainer.model.eval()(**batch).query, facts.flatten(0, 1)))
 
     assert distance([*with_facts, "1"]) < 0.9 * distance([*with_facts, "0"])
     with pytest.raises(ValueError, match="pretrain_facts"):
         sft_localizer.main([*flags, "--facts", str(base)])
+    with pytest.raises(ValueError, match="needs --facts"):
+        sft_localizer.main([*flags, "--point_weight", "0"])
 
 
 def test_the_base_is_built_from_the_writer_s_texts(drawn: Path, tmp_path: Path) -> None:

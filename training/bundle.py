@@ -54,17 +54,17 @@ research: check their terms before you use these weights for anything else. The 
 
 ## Figures
 
-Measured by `python -m training.evaluate` (seed 0) on the splits named above the tables; what stands on val was not
-measured on test yet. mpck_img is the mean of PCK at 0.1 and 0.2
-of the image; the interval is 95%, by bootstrap over photos. The rows below the first two did not look, or not at the
-right thing: a metric is worth what stands between them and the rest.
+Measured by `python -m training.evaluate` (seed 0) on the splits named above the tables. mpck_img is the mean of PCK at
+0.1 and 0.2 of the image; the interval is 95%, by bootstrap over photos. The rows from `blind` on did not look, or not
+at the right thing: the metric is worth what stands between them and the rest. The project's README says what each
+row is.
 
 {figures}
 
 ## Limits
 
 Left and right legs are often confused, as are animals of one kind that stand side by side. Other objects, drawings and
-close-ups are out of its reach; `presence` says "not in this image" for objects of another kind, not for wrong details.
+close-ups are out of its reach; `presence` says "not in this image" for the wrong animal, not for wrong details.
 Descriptions are short, follow one pattern, and can be wrong. Not for surveillance, medical or safety use.
 """
 
@@ -87,7 +87,7 @@ ROLES: dict[str, dict[str, Any]] = {
         "use": 'print(tp.localize("dog.jpg", "the dog\'s left ear"))',
         "script": "sft_localizer.py",
         "config": "localizer.yaml",
-        "start": "random weights (`training/build_base.py`) and `training/pretrain_vision.py`",
+        "start": "random weights, by way of `build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`",
     },
 }
 
@@ -137,7 +137,7 @@ def figures_table(reports: list[dict[str, Any]]) -> str:
             shares = " | ".join(f"{row['pck_img'][t]:.1f}" for t in ("0.02", "0.05", "0.1", "0.2"))
             lines.append(
                 f"| {name} | {row['mpck_img']:.1f} | {low:.1f} to {high:.1f} | {shares} | {row['mpck_bbox']:.1f} "
-                f"| {row['median_error_px']:.1f} |"
+                f"| {'-' if row['median_error_px'] is None else format(row['median_error_px'], '.1f')} |"
             )
         lines.append("")
     return "\n".join(lines).strip()

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn import functional
 
 from talkingpoints.data.examples import PointExample
 from talkingpoints.data.writer import PointFacts
@@ -23,6 +24,7 @@ _PLACES = ("column", "row", "third_column", "third_row", "colours")
 FACTS = (*_FIELDS, *_PLACES, "near", "near_too", "direction")
 """The facts, in order: fields of ``PointFacts``, then what is near (one or two names) and in which direction."""
 
+_DISTANCE_WEIGHT = 10.0
 _WEIGHTS = "fact_embeddings.safetensors"
 _VALUES = "fact_values.json"
 
@@ -73,6 +75,21 @@ class FactEmbeddings(nn.Module):
 
     def forward(self, facts: torch.Tensor) -> torch.Tensor:
         return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
+
+    def reading_loss(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        """How far hidden states of the query token (R, width) are from the facts (R, len(FACTS)) that were told.
+
+        The squared distance to the sum, both after layer normalisation, as the head sees them, and the cross-entropy
+        of each fact's value among all values that it can have. The first alone learns the rarer facts slowly; the
+        second alone does not make the sum that the head knows.
+        """
+        width = query.shape[-1:]
+        query = functional.layer_norm(query.float(), width)
+        loss = _DISTANCE_WEIGHT * functional.mse_loss(query, functional.layer_norm(self(facts), width))
+        for i, table in enumerate(self.tables):
+            logits = query @ functional.normalize(table.weight, dim=-1).T
+            loss = loss + functional.cross_entropy(logits, facts[:, i])
+        return loss
 
     def save(self, folder: str | Path) -> None:
         """Write weights and vocabulary into a folder."""

@@ -16,7 +16,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 import torch
-from torch.nn import functional
 from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from talkingpoints.building import build_localizer
@@ -42,6 +41,7 @@ class LocalizerArguments:
         default=None, metadata={"help": "folder of pretrain_facts.py: teach the language model to read its facts"}
     )
     fact_weight: float = field(default=1.0, metadata={"help": "weight of that loss"})
+    point_weight: float = field(default=1.0, metadata={"help": "weight of finding the point; 0 to read only"})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -52,33 +52,29 @@ class LocalizerArguments:
 
 
 class FactReadingTrainer(Trainer):
-    """A ``Trainer`` that also draws the query token's hidden state towards the sum of the facts that the text tells.
+    """A ``Trainer`` that also draws the query token's hidden state towards the facts that the text tells.
 
-    The loss is the mean squared distance of the two after layer normalisation, as the head sees them. With a head
-    that knows the facts already, this tells the language model what to make of a text long before the points do.
+    With a head that knows the facts already, this tells the language model what to make of a text long before the
+    points do: where a point lies says little about which word was misread.
 
     Args:
         embeddings: of the facts, from ``pretrain_facts.py``; they stay as they are. None for none.
-        weight: of the loss.
+        point_weight, fact_weight: of the model's own loss and of reading.
     """
 
-    def __init__(self, embeddings: FactEmbeddings | None, weight: float, **options):
+    def __init__(self, embeddings: FactEmbeddings | None, point_weight: float, fact_weight: float, **options):
         super().__init__(**options)
         self.embeddings = None if embeddings is None else embeddings.requires_grad_(False).to(self.args.device)
-        self.weight = weight
+        self.point_weight, self.fact_weight = point_weight, fact_weight
 
     def compute_loss(self, model, inputs, return_outputs=False, **kwargs):
         inputs = dict(inputs)
         facts = inputs.pop("facts", None)
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, **kwargs)
         if facts is not None:
-            loss = loss + self.weight * self.fact_distance(outputs.query, facts.flatten(0, 1))
+            reading = self.embeddings.reading_loss(outputs.query, facts.flatten(0, 1))
+            loss = self.point_weight * loss + self.fact_weight * reading
         return (loss, outputs) if return_outputs else loss
-
-    def fact_distance(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
-        """Loss for hidden states (R, D) and integers (R, len(FACTS))."""
-        told, width = self.embeddings(facts), query.shape[-1:]
-        return functional.mse_loss(functional.layer_norm(query.float(), width), functional.layer_norm(told, width))
 
 
 def localizer_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -107,6 +103,8 @@ def main(argv: list[str]) -> Trainer:
     set_seed(training.seed)  # new heads too
     model, processor = build_localizer(sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix)
     embeddings = FactEmbeddings.load(localizer.facts) if localizer.facts else None
+    if embeddings is None and localizer.point_weight != 1:
+        raise ValueError("point_weight weighs points against facts; it needs --facts")
     training.label_names = ["points", "presence"]
     collator = LocalizerCollator(processor, localizer.blind, embeddings and embeddings.vocabulary)
     return run(
@@ -116,7 +114,7 @@ def main(argv: list[str]) -> Trainer:
         sft,
         training,
         localizer.negatives,
-        trainer_class=partial(FactReadingTrainer, embeddings, localizer.fact_weight),
+        trainer_class=partial(FactReadingTrainer, embeddings, localizer.point_weight, localizer.fact_weight),
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,
     )
