@@ -87,7 +87,7 @@ ROLES: dict[str, dict[str, Any]] = {
         "use": 'print(tp.localize("dog.jpg", "the dog\'s left ear"))',
         "script": "sft_localizer.py",
         "config": "localizer.yaml",
-        "start": "random weights, by way of `build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`",
+        "start": "random weights, through `build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`",
     },
 }
 
