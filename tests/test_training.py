@@ -111,6 +111,17 @@ def test_a_descriptor_starts_from_a_trained_localizer(base: Path, drawn: Path, t
     assert len(shared) > 20 and all(torch.equal(start[k], taken[k]) for k in shared)
 
 
+def test_halves_of_the_training_photos_are_disjoint(drawn: Path) -> None:
+    def names(half: str | None, split: str = "train") -> list[str]:
+        return list(SftArguments(base="", datasets=[str(drawn)], half=half).load(split)["file_name"])
+
+    even, odd = names("even"), names("odd")
+    assert sorted(even + odd) == sorted(names(None)) and set(even).isdisjoint(odd)
+    assert names("even", "val") == names(None, "val")
+    with pytest.raises(ValueError, match="half must be one of"):
+        names("third")
+
+
 def test_slow_modules_learn_slowly(base: Path, drawn: Path, tmp_path: Path) -> None:
     options = {"learning_rate": 1e-3, "weight_decay": 0.0, "lr_scheduler_type": "constant"}
     flags = command(base, drawn, tmp_path / "run", 2, **options)

@@ -1,19 +1,31 @@
-"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first."""
+"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first; and what they all
+say, which photos a model is trained on and how these are changed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from transformers import HfArgumentParser
+from datasets import Dataset, concatenate_datasets
+from transformers import HfArgumentParser, TrainingArguments
 
+from talkingpoints.data import load_keypoints
 from talkingpoints.data.augmentation import Augmentation
+
+HALVES = ("even", "odd")
 
 
 @dataclass(kw_only=True)
-class AugmentationArguments:
-    """How much photos are changed; the arguments of every script that shows photos to a model inherit these."""
+class DataArguments:
+    """Photos to train on; the arguments of every script that shows photos to a model inherit these."""
 
+    base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
+    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
+    half: str | None = field(
+        default=None, metadata={"help": "train on every other photo only, even or odd: for independent listeners"}
+    )
+    threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
     crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
     smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
     flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
@@ -23,6 +35,32 @@ class AugmentationArguments:
     def augmentation(self) -> Augmentation:
         """The same, as the data take it."""
         return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
+
+    def load(self, split: str) -> Dataset:
+        """One split of all datasets together, with the labels that each one's annotators looked for.
+
+        Raises:
+            ValueError: ``half`` is neither even nor odd.
+        """
+        if self.half not in (None, *HALVES):
+            raise ValueError(f"half must be one of {HALVES}, got {self.half!r}")
+        parts = []
+        for folder in self.datasets:
+            part = load_keypoints(folder, split)
+            labels = sorted({item["label"] for objects in part["objects"] for item in objects})
+            part = part.add_column("known_labels", [labels] * len(part))
+            if self.half is not None and split == "train":
+                part = part.select(range(HALVES.index(self.half), len(part), 2))
+            parts.append(part)
+        return concatenate_datasets(parts)
+
+
+def passes_over(train: Dataset, training: TrainingArguments) -> int:
+    """How often a run shows each photo that has a keypoint, rounded up, by ``max_steps`` or ``num_train_epochs``."""
+    if training.max_steps <= 0:
+        return math.ceil(training.num_train_epochs)
+    photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
+    return 1 + photos // max(1, sum(any(item["keypoints"] for item in objects) for objects in train["objects"]))
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:

@@ -14,28 +14,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from datasets import concatenate_datasets
 from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments, set_seed
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
-from talkingpoints.data import Scene, load_keypoints
+from talkingpoints.data import Scene
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
-from training.arguments import AugmentationArguments, parse_arguments
+from training.arguments import DataArguments, parse_arguments, passes_over
 
 
 @dataclass(kw_only=True)
-class VisionArguments(AugmentationArguments):
-    """Data of the pretraining."""
+class VisionArguments(DataArguments):
+    """Data and targets of the pretraining."""
 
-    base: str = field(metadata={"help": "folder of the untrained base (training/build_base.py)"})
-    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
     subcells: int = field(default=2, metadata={"help": "keypoint heat-map cells per side of a vision cell"})
     target_sigma: float = field(default=0.03, metadata={"help": "of the keypoint targets, in shares of the image"})
-    threads: int = 0
 
 
 @dataclass
@@ -158,13 +154,14 @@ def main(argv: list[str]) -> Trainer:
         AutoModelForImageTextToText.from_pretrained(vision.base),
         AutoProcessor.from_pretrained(vision.base),
     )
-    splits = {s: concatenate_datasets([load_keypoints(d, s) for d in vision.datasets]) for s in ("train", "val")}
+    splits = {split: vision.load(split) for split in ("train", "val")}
     objects = [item for split in splits.values() for row in split["objects"] for item in row]
     names = sorted({k["name"] for item in objects for k in item["keypoints"]})
     labels = sorted({item["label"] for item in objects})
     tower = vlm.model.vision_tower
     model = VisionPretraining(tower, len(names), len(labels), vision.subcells, vision.target_sigma)
-    passes = training.train_batch_size * training.world_size * training.max_steps // len(splits["train"]) + 2
+    passes = passes_over(splits["train"], training)
+    training.num_train_epochs = 1
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]

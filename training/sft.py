@@ -4,29 +4,24 @@ Resuming is exact: example ``i`` of the data is always the same (talkingpoints/d
 and the ``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from datasets import Dataset, concatenate_datasets
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples import PointExamples
-from training.arguments import AugmentationArguments
+from training.arguments import DataArguments, passes_over
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(kw_only=True)
-class SftArguments(AugmentationArguments):
+class SftArguments(DataArguments):
     """Model and data of a supervised training."""
 
-    base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
-    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
     styles: list[str] = field(
         default_factory=lambda: ["full=1"], metadata={"help": "style=weight pairs of the writer for training"}
     )
@@ -40,7 +35,6 @@ class SftArguments(AugmentationArguments):
     slow_lr_scale: float = field(default=0.1, metadata={"help": "their share of the learning rate"})
     share_image_prefix: bool = field(default=False, metadata={"help": "run image tokens once for all texts of a photo"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
-    threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
     save_dtype: str = field(default="float32", metadata={"help": "dtype of the final weights: float32 or bfloat16"})
 
@@ -57,16 +51,6 @@ def parse_weights(pairs: list[str]) -> dict[str, float]:
         raise ValueError(f"styles must be name=weight pairs, got {pairs}") from error
 
 
-def load_split(folders: list[str], split: str) -> Dataset:
-    """One split of several COCO-keypoints folders, with the labels that each one's annotators looked for."""
-    parts = []
-    for folder in folders:
-        part = load_keypoints(folder, split)
-        labels = sorted({item["label"] for objects in part["objects"] for item in objects})
-        parts.append(part.add_column("known_labels", [labels] * len(part)))
-    return concatenate_datasets(parts)
-
-
 def build_examples(
     sft: SftArguments, training: TrainingArguments, negatives: float = 0.0
 ) -> tuple[PointExamples, PointExamples]:
@@ -75,13 +59,10 @@ def build_examples(
     The training examples are as many as ``max_steps`` or ``num_train_epochs`` ask for, all different, so that the
     ``Trainer`` runs through them once.
     """
-    train, val = load_split(sft.datasets, "train"), load_split(sft.datasets, "val")
+    train, val = sft.load("train"), sft.load("val")
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
-    photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
-    if training.max_steps > 0:
-        passes = 1 + photos // max(1, sum(any(o["keypoints"] for o in objects) for objects in train["objects"]))
-    else:
-        passes, training.num_train_epochs = math.ceil(training.num_train_epochs), 1
+    passes = passes_over(train, training)
+    training.num_train_epochs = 1
     points, seed = sft.points_per_photo, training.seed
     return (
         PointExamples(train, points, parse_weights(sft.styles), passes, sft.augmentation, **shares, seed=seed),
