@@ -48,7 +48,7 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
 def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
     """A new localizer over a base; arguments and result as for :func:`build_descriptor`.
 
-    Over one of our localizers it takes over the head as well, if that is of the same kind and size.
+    Over one of our localizers it takes over the query token, and the head as well if that is of the same kind and size.
     """
     vlm, parts = _load_base(base)
     tokenizer = parts["tokenizer"]
@@ -63,6 +63,8 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
         same = {key: getattr(model_config, key) for key in ("head", "head_size", "subcells")}
         if same == {key: getattr(trained.config, key) for key in same}:
             model.head.load_state_dict(trained.head.state_dict())
+        if trained.query.shape == model.query.shape:
+            model.query.data.copy_(trained.query.data)
     return model, PointLocalizerProcessor(**parts)
 
 

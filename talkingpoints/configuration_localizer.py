@@ -49,10 +49,10 @@ class PointLocalizerConfig(PreTrainedConfig):
         self.target_sigma = target_sigma
         self.presence_weight = presence_weight
         self.share_image_prefix = share_image_prefix
-        self.keys_to_ignore_at_inference = ["heatmap_logits", "query", "grid"]
         super().__init__(
             **{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs}
         )
+        self.keys_to_ignore_at_inference = ["heatmap_logits", "query", "grid"]  # whatever a saved one says
 
     @property
     def image_token_id(self) -> int:

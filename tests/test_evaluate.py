@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from accelerate import PartialState
 
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
@@ -26,7 +27,8 @@ class FromPretrained:
         self.pair, self.asked = pair, []
 
     def from_pretrained(self, *, descriptor=None, localizer=None, device=None):
-        self.asked.append((descriptor, localizer, device))
+        assert device == str(PartialState().device)
+        self.asked.append((descriptor, localizer))
         return self.pair
 
 
@@ -62,7 +64,7 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
     ]
     report = script.main([*arguments, "--quiet"])
 
-    assert stand_in.asked == [(None, "ours", None), (None, "blind", None), (None, "theirs", None)]
+    assert stand_in.asked == [(None, "ours"), (None, "blind"), (None, "theirs")]
     assert json.loads(output.read_text()) == report
     assert (report["n_images"], report["n_points"], report["seed"]) == (3, 9, 0)
     assert report["command"][:4] == ["python", "-m", "training.evaluate", "--dataset"]
@@ -79,7 +81,7 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
     assert "animals test: 9 points in 3 photos" in table
     assert "reference minus blind: +100.00 mpck_img" in table
     assert all(name in table for name in protocol.ROW_ORDER)
-    assert "through listener other: reference 100.00, descriptor 100.00 mpck_img" in table
+    assert "through listener other: reference 100.00, descriptor 100.00, shuffled 0.00 mpck_img" in table
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<figure>") == 3 + 8 + 3  # one a photo of the best and the worst, eight of the median
     assert page.count("data:image/jpeg") == 14 and page.count("data:image/svg+xml") == 2
@@ -100,6 +102,27 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
         assert np.isnan(arrays["confidence_image_centre"]).all()
 
 
+def test_stored_answers_of_another_model_are_not_taken(tmp_path, dataset):
+    del dataset
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"one")
+    arguments = ["--dataset", str(tmp_path / "animals"), "--split", "test", "--output", "r.json"]
+    arguments = script.parse_arguments([*arguments, "--localizer", str(model)])
+    before = script.question(arguments)
+    assert before == script.question(arguments)
+    (model / "model.safetensors").write_bytes(b"other")
+    assert script.question(arguments) != before
+
+
+def test_free_texts_for_another_dataset(tmp_path, dataset):
+    del dataset
+    (tmp_path / "free.json").write_text('[{"dataset": "people", "image": "0.png", "text": "an ear", "x": 1, "y": 2}]')
+    arguments = ["--dataset", str(tmp_path / "animals"), "--split", "test", "--output", str(tmp_path / "r.json")]
+    with pytest.raises(ValueError, match=r"free\.json holds no text for a dataset called 'animals'"):
+        script.main([*arguments, "--free_texts", str(tmp_path / "free.json"), "--threads", "1"])
+
+
 def test_command_line_without_blind_listener(tmp_path, monkeypatch, dataset):
     stand_in = FromPretrained(TablePair(dataset))
     monkeypatch.setattr(script, "TalkingPoints", stand_in)
@@ -114,7 +137,7 @@ def test_command_line_without_blind_listener(tmp_path, monkeypatch, dataset):
     report = script.main([*arguments, "--quiet", "--threads", "1"])
     assert "blind" not in report["rows"]
     assert "reference_minus_blind" not in report["differences"]
-    assert stand_in.asked == [(None, None, None)]
+    assert stand_in.asked == [(None, None)]
 
 
 def test_command_line_with_models(tmp_path):

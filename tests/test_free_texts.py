@@ -21,9 +21,10 @@ def dataset(tmp_path):
 def test_a_known_and_an_unknown_text(dataset):
     pair = TablePair(dataset, labelled_points(dataset))
     pair.table[(0, "its left eye")] = (12 / 120, 20 / 80)
-    texts = [FreeText("animals", "0.png", "its left eye", 12, 20), FreeText("animals", "1.png", "what?", 13, 20)]
+    texts = [FreeText("0.png", "its left eye", 12, 20), FreeText("1.png", "what?", 13, 20)]
     figures = evaluate_free_texts(Systems(pair, listeners={"deaf": TablePair(dataset)}), dataset, texts)
     assert figures["n_points"] == 2
+    assert figures["difference"]["mpck_img"] == -50.0
     assert figures["rows"]["free_text@deaf"]["mpck_img"] == figures["rows"]["reference@deaf"]["mpck_img"] == 0.0
     assert figures["rows"]["free_text"]["mpck_img"] == 50.0
     assert figures["rows"]["reference"]["mpck_img"] == 100.0
@@ -31,9 +32,9 @@ def test_a_known_and_an_unknown_text(dataset):
 
 def test_points_that_are_not_there(dataset):
     with pytest.raises(ValueError, match=r"no labelled keypoint at \(99, 20\) of '0.png'"):
-        match_points(dataset, [FreeText("animals", "0.png", "ear", 99, 20)])
+        match_points(dataset, [FreeText("0.png", "ear", 99, 20)])
     with pytest.raises(ValueError, match=r"of 'other.png'"):
-        match_points(dataset, [FreeText("animals", "other.png", "ear", 12, 20)])
+        match_points(dataset, [FreeText("other.png", "ear", 12, 20)])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,8 @@ def test_points_that_are_not_there(dataset):
     [
         ({}, "must hold a list"),
         ([{"image": "a.png"}], "entry 0"),
-        ([{"dataset": "d", "image": "a.png", "text": " ", "x": 1, "y": 2}], "entry 0: the text is empty"),
+        ([{"dataset": "d", "image": "a.png", "text": " ", "x": 1, "y": 2}], "entry 0: the text is empty or no text"),
+        ([{"image": "a.png", "text": 7, "x": 1, "y": 2}], "entry 0: the text is empty or no text"),
     ],
 )
 def test_wrong_files(tmp_path, content, message):

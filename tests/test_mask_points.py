@@ -71,7 +71,9 @@ def test_figures_by_kind(dataset, tmp_path, dog):
     second[40:60, 80:100] = True
     Image.fromarray(np.where(second, 12, 0).astype(np.uint8)).save(masks / "2.png")
     dataset = load_keypoints(tmp_path / "animals", "test")
-    figures = mask_points.evaluate_mask_points(TablePair(dataset), dataset, masks, resamples=10)
+    points = mask_points.mask_points(dataset, masks)
+    assert {p.row for p in mask_points.mask_points(dataset, masks, limit=1)} == {0}
+    figures = mask_points.evaluate_mask_points(TablePair(dataset), dataset, points, resamples=10)
     assert list(figures) == list(mask_points.KINDS)
     assert figures["smooth"]["n_points"] == 0 and figures["textured"]["n_points"] == 2
     assert figures["textured"]["rows"]["descriptor"]["mpck_img"] == 100.0

@@ -102,20 +102,24 @@ def test_summary_by_hand():
 
 
 def test_mirroring_by_hand():
-    """Points at 0.5 have one place only; of two at 0.25 one answer follows the photo, the other the words."""
-    points = [DOG, CAT, replace(DOG, point=(0.25, 0.5)), replace(CAT, point=(0.25, 0.5))]
-    rows = {
-        "reference": answers([(0, 0), (0, 0), (-0.25, 0), (-0.25, 0)]),
-        "mirrored": answers([(0, 0), (0.3, 0), (-0.25, 0), None]),
-        "mirrored_photo": answers([(0, 0), (0, 0), (-0.25, 0), (0.25, 0)]),
-    }
-    assert mirror_figures(points, rows) == {"same_place": 0.5, "follows_photo": 0.5}
-    assert mirror_figures(points[:2], {n: r.of([0, 1]) for n, r in rows.items()})["follows_photo"] is None
+    """Answers in the middle cannot flip; of three at 0.25 one flips, one stays, one is not answered."""
+    plain = answers([(0, 0), (-0.25, 0), (-0.25, 0), (-0.25, 0)])
+    back = answers([(0.05, 0), (-0.25, 0), (0.25, 0), None])  # mirrored back, so what stayed is on the other side
+    figures = mirror_figures({"semantic": plain, "mirrored_semantic": back})
+    assert figures == {"same_place": pytest.approx(2 / 3), "flips": 0.5}
+    middle = {"semantic": plain.of([0]), "mirrored_semantic": back.of([0])}
+    assert mirror_figures(middle) == {"same_place": 1.0, "flips": None}
 
 
 def test_listeners_by_hand():
-    rows = {"reference@one": BY_HAND, "descriptor@one": answers([(0, 0), None, (0.15, 0), (0.15, 0)])}
-    assert summarise(POINTS, rows)["listeners"] == {"one": {"reference": 62.5, "descriptor": 50.0, "ratio": 0.8}}
+    rows = {
+        "reference@one": BY_HAND,
+        "descriptor@one": answers([(0, 0), None, (0.15, 0), (0.15, 0)]),
+        "shuffled@one": answers([(0.5, 0)] * 4),
+    }
+    paired = bootstrap_difference([100, 0, 50, 50], [100, 100, 50, 0], [0, 0, 3, 3])
+    figures = {"reference": 62.5, "descriptor": 50.0, "shuffled": 0.0, "ratio": 0.8, "difference": -12.5}
+    assert summarise(POINTS, rows)["listeners"] == {"one": {**figures, "ci95": [paired.low, paired.high]}}
 
 
 def test_rows_are_joined_and_taken_apart():
@@ -152,7 +156,7 @@ def test_presence_counts_only_categories_that_the_photo_lacks():
         "mean_absent": pytest.approx(0.35),
         "found_present": 1.0,
         "found_absent": 0.5,
-        "accuracy": 0.75,
+        "balanced_accuracy": 0.75,
     }
 
 

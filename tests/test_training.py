@@ -129,6 +129,8 @@ def test_slow_modules_learn_slowly(base: Path, drawn: Path, tmp_path: Path) -> N
     before, after = AutoModelForImageTextToText.from_pretrained(base).state_dict(), weights(tmp_path / "run")
     name = "model.vision_tower.blocks.0.conv1.weight"
     assert torch.equal(before[name], after[f"vlm.{name}"])
+    statistics = [name for name in before if "vision_tower" in name and "running" in name]
+    assert statistics and all(torch.equal(before[name], after[f"vlm.{name}"]) for name in statistics)
     name = "model.language_model.layers.0.mlp.up_proj.weight"
     assert not torch.equal(before[name], after[f"vlm.{name}"])
     assert trainer.state.global_step == 2
@@ -152,6 +154,7 @@ def test_pretraining_hands_over_what_it_learned(base: Path, drawn: Path, tmp_pat
     after = weights(tmp_path / "run")
     for name in ("head.cells.weight", "head.presence.weight", f"vlm.{positions}"):
         assert torch.equal(told[name], after[name])
+    assert torch.equal(told["query"], after["query"])
     assert not (tmp_path / "run" / "fact_values.json").exists()
 
 
@@ -201,7 +204,7 @@ def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp
     assert distance([*with_facts, "1"]) < 0.9 * distance([*with_facts, "0"])
     with pytest.raises(ValueError, match="pretrain_facts"):
         sft_localizer.main([*flags, "--facts", str(base)])
-    with pytest.raises(ValueError, match="needs --facts"):
+    with pytest.raises(ValueError, match="need --facts"):
         sft_localizer.main([*flags, "--point_weight", "0"])
 
 

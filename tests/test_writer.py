@@ -315,8 +315,11 @@ def test_what_is_told_changes_the_text_and_what_is_not_does_not(style):
         changes = {n: (getattr(facts, n) + 1) % size for n, size in others.items() if getattr(facts, n) is not None}
         changes["colours"] = ("white",) if facts.colours == ("black",) else ("black",)
         changes["texture"] = "smooth" if facts.texture != "smooth" else "textured"
-        if "near" not in told:
-            changes["near"] = ()
+        changes["near"] = (Neighbour("throat", "left", True),) if facts.near == () else ()
+        if facts.n_same in (2, 3) and facts.which in ("left", "right"):
+            changes["which"] = "right" if facts.which == "left" else "left"
+        if facts.n_same == 2 and facts.size is not None:
+            changes["size"] = "larger" if facts.size == "smaller" else "smaller"
         if facts.part is not None and "part" not in told:
             changes |= {"part": "left ear", "side": "left"}
         for name, value in changes.items():

@@ -54,10 +54,10 @@ research: check their terms before you use these weights for anything else. The 
 
 ## Figures
 
-Measured by `python -m training.evaluate` (seed 0) on the splits named above the tables. mpck_img is the mean of PCK at
-0.1 and 0.2 of the image; the interval is 95%, by bootstrap over photos. The rows from `blind` on did not look, or not
-at the right thing: the metric is worth what stands between them and the rest. The project's README says what each
-row is.
+Measured by `python -m training.evaluate` on the splits named above the tables. mpck_img is the mean of PCK at 0.1 and
+0.2 of the image; the interval is 95%, by bootstrap over photos. From `blind` to `nearest_keypoint` the rows did not
+look, or not at the right thing: the metric is worth what stands between them and the texts above. The mirrored rows are
+checks, which should equal theirs. The project's README says what each row is.
 
 {figures}
 
@@ -127,7 +127,8 @@ def figures_table(reports: list[dict[str, Any]]) -> str:
     lines: list[str] = []
     for report in reports:
         lines += [
-            f"{report['dataset']} {report['split']}: {report['n_points']:,} points in {report['n_images']} photos",
+            f"{report['dataset']} {report['split']}: {report['n_points']:,} points in {report['n_images']} photos, "
+            f"seed {report['seed']}",
             "",
             "| row | mpck_img | 95% interval | PCK_img@0.02 | @0.05 | @0.1 | @0.2 | mpck_bbox | median error, px |",
             "|---|---|---|---|---|---|---|---|---|",

@@ -32,9 +32,10 @@ from PIL import Image
 from talkingpoints import TalkingPoints, __version__
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, match_points, read_free_texts
-from talkingpoints.evaluation.mask_points import evaluate_mask_points
-from talkingpoints.evaluation.protocol import Evaluation, Systems, evaluate
+from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_points
+from talkingpoints.evaluation.protocol import ROW_ORDER, Evaluation, Systems, evaluate
 from talkingpoints.evaluation.store import PhotoStore
+from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
 from training.report_page import write_page
 
 VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
@@ -55,18 +56,22 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         SystemExit: if an argument is missing or out of range.
     """
     arguments = parse_arguments(argv)
-    torch.set_num_threads(arguments.threads)
+    state = PartialState()  # first: it gives each process its device
+    torch.set_num_threads(max(1, arguments.threads // state.num_processes))
     started = time.perf_counter()
-    for file in filter(None, (arguments.output, arguments.predictions)):
-        file.parent.mkdir(parents=True, exist_ok=True)  # now: a path that cannot be written must not cost the run
+    folders = [file.parent for file in (arguments.output, arguments.predictions) if file is not None]
+    for folder in filter(None, (*folders, arguments.report)):
+        folder.mkdir(parents=True, exist_ok=True)  # now: what cannot be written or read must not cost the run
     dataset = load_keypoints(arguments.dataset, arguments.split)
-    systems = load_systems(arguments)
+    inside = arguments.masks and mask_points(dataset, arguments.masks, seed=arguments.seed, limit=arguments.limit)
     name = Path(arguments.dataset).resolve().name
     free = [] if arguments.free_texts is None else read_free_texts(arguments.free_texts)
-    free = [text for text in free if text.dataset == name]
-    if free:
-        match_points(dataset, free)  # now: texts of another split must not cost the run
-    state = PartialState()
+    free = [text for text in free if text.dataset in (None, name)]
+    if arguments.free_texts is not None:
+        if not free:
+            raise ValueError(f"{arguments.free_texts.name} holds no text for a dataset called {name!r}")
+        match_points(dataset, free)
+    systems = load_systems(arguments, str(state.device))
     evaluation = evaluate(
         systems,
         dataset,
@@ -75,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         progress=not arguments.quiet and state.is_main_process,
         store=PhotoStore(arguments.work_dir, question(arguments), state.process_index, state.num_processes),
     )
-    if not state.is_main_process:
+    if evaluation is None:
         return {}
     report = {
         "dataset": name,
@@ -83,17 +88,15 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         **evaluation.report,
         "latency_s": latency(systems.pair, dataset[0]["image"]),
         "free_texts": evaluate_free_texts(systems, dataset, free, seed=arguments.seed) if free else None,
-        "mask_points": None
-        if arguments.masks is None
-        else evaluate_mask_points(
-            systems.pair, dataset, arguments.masks, seed=arguments.seed, progress=not arguments.quiet
-        ),
+        "mask_points": inside
+        and evaluate_mask_points(systems.pair, dataset, inside, seed=arguments.seed, progress=not arguments.quiet),
         "seed": arguments.seed,
         "command": ["python", "-m", "training.evaluate", *(sys.argv[1:] if argv is None else argv)],
         "versions": _versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 1),
-        "threads": arguments.threads,
+        "threads": torch.get_num_threads(),
+        "processes": state.num_processes,
     }
     arguments.output.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if arguments.predictions is not None:
@@ -104,15 +107,17 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     return report
 
 
-def load_systems(arguments: argparse.Namespace) -> Systems:
-    """The models that the command line names.
+def load_systems(arguments: argparse.Namespace, device: str) -> Systems:
+    """The models that the command line names, on its device or else on `device`.
 
     Raises:
         ValueError: a folder cannot be read, or two listeners have one name.
     """
 
     def listener(folder: str) -> TalkingPoints:
-        return TalkingPoints.from_pretrained(descriptor=arguments.descriptor, localizer=folder, device=arguments.device)
+        return TalkingPoints.from_pretrained(
+            descriptor=arguments.descriptor, localizer=folder, device=arguments.device or device
+        )
 
     named = dict(arguments.listeners)
     if len(named) < len(arguments.listeners):
@@ -125,9 +130,19 @@ def load_systems(arguments: argparse.Namespace) -> Systems:
 
 
 def question(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the stored answers depend on: files of models that changed in between cannot be told."""
+    """What the stored answers depend on: the options, the rows, and size and time of the files of data and models."""
     names = ("dataset", "split", "descriptor", "localizer", "blind_localizer", "listeners", "limit", "seed")
-    return {name: getattr(arguments, name) for name in names}
+    options = {name: getattr(arguments, name) for name in names}
+    models = [
+        arguments.descriptor or BUNDLED_DESCRIPTOR,
+        arguments.localizer or BUNDLED_LOCALIZER,
+        arguments.blind_localizer,
+        *(folder for _, folder in arguments.listeners),
+    ]
+    files = [Path(arguments.dataset) / "annotations" / f"{arguments.split}.json"]
+    files += [file for model in models if model for file in sorted(Path(model).glob("*.safetensors"))]
+    stamps = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
+    return {**options, "rows": ROW_ORDER, "files": stamps, "version": __version__}
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -247,16 +262,15 @@ def format_table(report: Mapping[str, Any]) -> str:
     for name, calibration in report["calibration"].items():
         lines.append(f"calibration error of the confidence on {name} texts: {calibration['ece']:.3f}")
     for name, heard in report["listeners"].items():
-        both = f"reference {heard['reference']:.2f}, descriptor {heard['descriptor']:.2f}"
-        lines.append(f"through listener {name}: {both} mpck_img")
+        texts = ", ".join(f"{source} {heard[source]:.2f}" for source in ("reference", "descriptor", "shuffled"))
+        ratio = "-" if heard["ratio"] is None else f"{heard['ratio']:.3f}"
+        lines.append(f"through listener {name}: {texts} mpck_img; descriptor by reference {ratio}")
     for kind, figures in (report["mask_points"] or {}).items():
         both = ", ".join(f"{name} {row['mpck_img']:.2f}" for name, row in figures["rows"].items())
         lines.append(f"points from masks, {kind}: {both} mpck_img ({figures['n_points']} points)")
-    mirroring = report["mirroring"]
-    lines.append(
-        f"mirrored: {mirroring['same_place']:.1%} of the points come back; of those that should move "
-        f"{mirroring['follows_photo'] or 0:.1%} follow the photo against the words"
-    )
+    if report["mirroring"] is not None:
+        shares = {name: "-" if share is None else f"{share:.1%}" for name, share in report["mirroring"].items()}
+        lines.append(f"mirrored photo, text without place: {shares['flips']} flip, {shares['same_place']} come back")
     seconds = report["latency_s"]
     lines.append(f"warm, median: describe {seconds['describe']:.3f} s, localize {seconds['localize']:.3f} s")
     if report["free_texts"] is not None:
@@ -266,7 +280,10 @@ def format_table(report: Mapping[str, Any]) -> str:
             f"the writer's on the same points: {both['reference']:.2f}"
         )
     if report["presence_roc_auc"] is not None:
-        lines.append(f"presence, ROC AUC against texts of an absent category: {report['presence_roc_auc']:.3f}")
+        lines.append(
+            f"presence against texts of an absent category: ROC AUC {report['presence_roc_auc']:.3f}, "
+            f"balanced accuracy {report['presence']['balanced_accuracy']:.3f}"
+        )
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.arguments import parse_arguments
 from training.facts import FactEmbeddings, FactVocabulary
 from training.sft import SftArguments, build_examples, build_optimizer
-from training.sft_localizer import LocalizerArguments, by_photo, localizer_metrics
+from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
 """So many examples show nearly every value of every fact; one that they miss counts as unsaid."""
@@ -49,7 +49,7 @@ class FactLocalizer(PointLocalizer):
 
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
-    sft, head, training = parse_arguments((SftArguments, LocalizerArguments, TrainingArguments), argv)
+    sft, head, training = parse_arguments((SftArguments, HeadArguments, TrainingArguments), argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)
@@ -82,9 +82,10 @@ def main(argv: list[str]) -> Trainer:
         preprocess_logits_for_metrics=by_photo,
     )
     trainer.train(resume_from_checkpoint=get_last_checkpoint(training.output_dir) if sft.resume else None)
-    localizer.save_pretrained(training.output_dir)
-    processor.save_pretrained(training.output_dir)
-    model.embeddings.save(training.output_dir)
+    if trainer.is_world_process_zero():
+        localizer.save_pretrained(training.output_dir)
+        processor.save_pretrained(training.output_dir)
+        model.embeddings.save(training.output_dir)
     trainer.log_metrics("eval", trainer.evaluate())
     return trainer
 

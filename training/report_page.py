@@ -42,10 +42,9 @@ def write_page(folder: Path, report: Mapping[str, Any], evaluation: Evaluation, 
         The file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template(
-        "report_page.html"
-    )
-    page = template.render(
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    templates.filters["share"] = lambda share: "-" if share is None else f"{share:.1%}"
+    page = templates.get_template("report_page.html").render(
         report=report,
         command=" ".join(report["command"]),
         curves=pck_curves(evaluation),

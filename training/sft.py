@@ -83,7 +83,7 @@ def build_optimizer(
         training: learning rate, weight decay and optimiser.
         slow_modules: parts of the names of the pretrained modules' parameters; if empty, the ``Trainer`` is left to
             make its own optimiser (None).
-        slow_lr_scale: their share of the learning rate.
+        slow_lr_scale: their share of the learning rate; 0 freezes them.
 
     Raises:
         ValueError: a name that no parameter has.
@@ -97,6 +97,10 @@ def build_optimizer(
     optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(training, model)
     decayed = set(Trainer.get_decay_parameter_names(None, model))
     parameters = dict(model.named_parameters())
+    if slow_lr_scale == 0:
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and any(slow in name for slow in slow_modules):
+                module.momentum = 0.0  # what does not learn keeps its running statistics too
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name in names:
         is_slow = any(slow in name for slow in slow_modules)

@@ -27,8 +27,8 @@ from training.sft import SftArguments, run
 
 
 @dataclass
-class LocalizerArguments:
-    """Head of the localizer."""
+class HeadArguments:
+    """Head of the localizer, and who is absent."""
 
     head: str = field(default="heatmap", metadata={"help": "heatmap, or mlp (the paper's)"})
     head_size: int = 128
@@ -36,12 +36,6 @@ class LocalizerArguments:
     target_sigma: float = field(default=0.02, metadata={"help": "of the Gaussian target, in shares of the image"})
     presence_weight: float = 0.2
     negatives: float = field(default=0.0, metadata={"help": "share of texts about other photos, to learn presence"})
-    blind: bool = field(default=False, metadata={"help": "train on a constant grey image: the text-only control"})
-    facts: str | None = field(
-        default=None, metadata={"help": "folder of pretrain_facts.py: teach the language model to read its facts"}
-    )
-    fact_weight: float = field(default=1.0, metadata={"help": "weight of that loss"})
-    point_weight: float = field(default=1.0, metadata={"help": "weight of finding the point; 0 to read only"})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -49,6 +43,18 @@ class LocalizerArguments:
         return {
             name: getattr(self, name) for name in ("head", "head_size", "subcells", "target_sigma", "presence_weight")
         }
+
+
+@dataclass
+class LocalizerArguments(HeadArguments):
+    """Head of the localizer, and what it learns from."""
+
+    blind: bool = field(default=False, metadata={"help": "train on a constant grey image: the text-only control"})
+    facts: str | None = field(
+        default=None, metadata={"help": "folder of pretrain_facts.py: teach the language model to read its facts"}
+    )
+    fact_weight: float = field(default=1.0, metadata={"help": "weight of that loss"})
+    point_weight: float = field(default=1.0, metadata={"help": "weight of finding the point; 0 to read only"})
 
 
 class FactReadingTrainer(Trainer):
@@ -103,8 +109,8 @@ def main(argv: list[str]) -> Trainer:
     set_seed(training.seed)  # new heads too
     model, processor = build_localizer(sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix)
     embeddings = FactEmbeddings.load(localizer.facts) if localizer.facts else None
-    if embeddings is None and localizer.point_weight != 1:
-        raise ValueError("point_weight weighs points against facts; it needs --facts")
+    if embeddings is None and (localizer.point_weight, localizer.fact_weight) != (1, 1):
+        raise ValueError("point_weight and fact_weight weigh points against facts; they need --facts")
     training.label_names = ["points", "presence"]
     collator = LocalizerCollator(processor, localizer.blind, embeddings and embeddings.vocabulary)
     return run(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from talkingpoints.evaluation.bootstrap import bootstrap_difference
 from talkingpoints.evaluation.protocol import (
     REFERENCE,
     LabelledPoint,
@@ -21,7 +22,7 @@ from talkingpoints.evaluation.protocol import (
     localized,
     written_texts,
 )
-from talkingpoints.evaluation.report import row_figures
+from talkingpoints.evaluation.report import image_scores, row_figures
 from talkingpoints.points import to_unit
 
 _SAME_PX = 0.5  # a point of the file is the labelled keypoint that lies this near
@@ -29,17 +30,18 @@ _SAME_PX = 0.5  # a point of the file is the labelled keypoint that lies this ne
 
 @dataclass(frozen=True)
 class FreeText:
-    """A free text: ``image`` is the photo's file name in its dataset, ``x``, ``y`` its pixels."""
+    """A free text: ``image`` is the photo's file name, ``x``, ``y`` its pixels; ``dataset`` is the name of its folder,
+    None if the file is for one dataset only."""
 
-    dataset: str
     image: str
     text: str
     x: float
     y: float
+    dataset: str | None = None
 
 
 def read_free_texts(path: Path) -> list[FreeText]:
-    """Read a JSON list of {"dataset", "image", "text", "x", "y"}.
+    """Read a JSON list of {"image", "text", "x", "y"} and, in a file for several datasets, "dataset".
 
     Raises:
         ValueError: another layout, with the entry's number.
@@ -53,8 +55,8 @@ def read_free_texts(path: Path) -> list[FreeText]:
             texts.append(FreeText(**entry))
         except TypeError as error:
             raise ValueError(f"{path.name}, entry {number}: {error}") from error
-        if not texts[-1].text.strip():
-            raise ValueError(f"{path.name}, entry {number}: the text is empty")
+        if not isinstance(texts[-1].text, str) or not texts[-1].text.strip():
+            raise ValueError(f"{path.name}, entry {number}: the text is empty or no text")
     return texts
 
 
@@ -89,8 +91,8 @@ def evaluate_free_texts(
     """Measure free texts and the writer's on the same points.
 
     Returns:
-        ``n_points``, and the figures of the rows ``free_text`` and ``reference``, as in the report; with
-        ``@NAME`` behind them through each further listener.
+        ``n_points``, the figures of the rows ``free_text`` and ``reference``, as in the report, with ``@NAME``
+        behind them through each further listener, and the ``difference`` of the first two, paired over photos.
     """
     points = match_points(dataset, texts)
     rows = {
@@ -102,4 +104,8 @@ def evaluate_free_texts(
         heard = {f"{name}@{listener}": row for name, row in rows.items()}
         predictions |= localized(model, dataset, points, heard)
     figures = {name: row_figures(points, row, seed=seed, resamples=resamples) for name, row in predictions.items()}
-    return {"n_points": len(points), "rows": figures}
+    images = np.array([point.row for point in points])
+    scores = [image_scores(points, predictions[name]) for name in ("free_text", "reference")]
+    interval = bootstrap_difference(*scores, images, seed=seed, resamples=resamples)
+    difference = {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]}
+    return {"n_points": len(points), "rows": figures, "difference": difference}

@@ -16,7 +16,14 @@ from tqdm.auto import tqdm
 
 from talkingpoints.data.look import look_at
 from talkingpoints.data.scenes import Scene, SceneObject, scene_of
-from talkingpoints.evaluation.protocol import MIN_BOX_SIDE_PX, REFERENCE, described_texts, localized, written_texts
+from talkingpoints.evaluation.protocol import (
+    MIN_BOX_SIDE_PX,
+    REFERENCE,
+    described_texts,
+    localized,
+    point_rows,
+    written_texts,
+)
 from talkingpoints.evaluation.report import LabelledPoint, joined, row_figures
 from talkingpoints.images import load_image
 
@@ -32,7 +39,9 @@ THIN = 0.05  # vanishes under an opening with a disc of this radius, in longer s
 _SMOOTH = ("smooth", "lightly textured")
 
 
-def mask_points(dataset: Dataset, masks: Path, *, per_kind: int = 2, seed: int = 0) -> list[LabelledPoint]:
+def mask_points(
+    dataset: Dataset, masks: Path, *, per_kind: int = 2, seed: int = 0, limit: int | None = None
+) -> list[LabelledPoint]:
     """Draw points inside objects; the kind stands in the field ``name``.
 
     Args:
@@ -40,6 +49,7 @@ def mask_points(dataset: Dataset, masks: Path, *, per_kind: int = 2, seed: int =
         masks: folder of PNG class masks, one for each photo that has one, named like it.
         per_kind: points of each kind and object, fewer where there is no room.
         seed: of the drawing.
+        limit: keep this many photos, evenly spaced over those that have points; None for all.
 
     Returns:
         The points, in the order of the dataset. Where boxes of one label overlap, the mask does not say whose a
@@ -64,18 +74,36 @@ def mask_points(dataset: Dataset, masks: Path, *, per_kind: int = 2, seed: int =
                 points.append(LabelledPoint(*where, (x, y), item.box, scene.size, labels))
     if not points:
         raise ValueError(f"no object of this split has a mask in {masks}")
+    rows = sorted({point.row for point in points})
+    if limit is not None and limit < len(rows):
+        kept = {rows[i * len(rows) // limit] for i in range(limit)}
+        points = [point for point in points if point.row in kept]
     return points
 
 
 def evaluate_mask_points(
-    pair: Any, dataset: Dataset, masks: Path, *, seed: int = 0, resamples: int = 1000, progress: bool = False
+    pair: Any,
+    dataset: Dataset,
+    points: list[LabelledPoint],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Send the descriptor's and the writer's texts about such points through the pair's localizer.
 
+    Args:
+        pair: describes and localizes.
+        dataset: the photos.
+        points: from `mask_points`.
+        seed: of the written texts and the bootstrap.
+        resamples: bootstrap resamples.
+        progress: show a progress bar.
+
     Returns:
-        By kind: ``n_points`` and the figures of the rows ``descriptor`` and ``reference``, as in the report.
+        By kind: ``n_points`` and the figures of the rows ``descriptor``, ``reference`` and ``box_centre``, as in the
+        report.
     """
-    points = mask_points(dataset, masks, seed=seed)
     texts = {"reference": written_texts(dataset, points, (REFERENCE,), seed, named=False)[REFERENCE]}
     photos: dict[int, list[int]] = {}
     for i, point in enumerate(points):
@@ -87,6 +115,7 @@ def evaluate_mask_points(
         heard = {"descriptor": described, "reference": [texts["reference"][i] for i in indices]}
         parts.append(localized(pair, dataset, own, heard))
     rows = {name: joined([part[name] for part in parts]) for name in ("descriptor", "reference")}
+    rows["box_centre"] = point_rows(points)["box_centre"]
     return {kind: _figures(points, rows, kind, seed, resamples) for kind in KINDS}
 
 

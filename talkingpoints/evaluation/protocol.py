@@ -49,19 +49,20 @@ ROW_ORDER = (
     "shuffled",
     "wrong_photo",
     "blanked",
-    "mirrored",
-    "mirrored_photo",
     "image_centre",
     "box_centre",
     "nearest_keypoint",
+    "mirrored",
+    "mirrored_semantic",
 )
 """Rows of a report. Texts on the photo: `descriptor`, `reference` (the writer's full style), `short`, `colloquial`,
 `semantic`, `guiding` (a style that the bundled pair was never trained on), `part_only` ("the dog's left ear"),
 `object_only` ("the dog"). Controls: `blind` (reference text, a listener trained without photos), `shuffled` (reference
 text of another point), `wrong_photo` (what the descriptor says about the same place of another photo), `blanked`
-(reference text, photo of one colour), `mirrored` (photo and text mirrored: should equal reference), `mirrored_photo`
-(photo mirrored, text not: what is read off the words alone), `image_centre`, `box_centre`, and `nearest_keypoint`:
-always the nearest other keypoint of the photo, that is, a perfect aim at the wrong part."""
+(reference text, photo of one colour), `image_centre`, `box_centre`, and `nearest_keypoint`: always the nearest other
+keypoint of the photo, that is, a perfect aim at the wrong part. Not controls but checks are `mirrored` and
+`mirrored_semantic`: photo and text mirrored and the point mirrored back, which should equal `reference` and
+`semantic`."""
 
 
 class Describer(Protocol):
@@ -94,8 +95,8 @@ class Systems:
     Attributes:
         pair: describes and localizes (a `TalkingPoints`).
         blind: a listener trained without images, or None; adds the row `blind`.
-        listeners: further listeners by name, which took no part in the pair's training; each reads the descriptor's
-            and the reference texts, for the rows `descriptor@NAME` and `reference@NAME`.
+        listeners: further listeners by name, which took no part in the pair's training; each reads the same texts,
+            for the rows `descriptor@NAME`, `reference@NAME` and, as a control, `shuffled@NAME`.
     """
 
     pair: Any
@@ -112,7 +113,7 @@ def evaluate(
     resamples: int = 1000,
     progress: bool = True,
     store: PhotoStore | None = None,
-) -> Evaluation:
+) -> Evaluation | None:
     """Run the whole protocol on one split.
 
     Args:
@@ -126,7 +127,7 @@ def evaluate(
             of several processes each measures its share. None for none.
 
     Returns:
-        Points, predictions and report.
+        Points, predictions and report; None in all processes of the store but the first, once their share is done.
 
     Raises:
         ValueError: if the split has no point to measure, or all its points lie in one photo.
@@ -135,15 +136,17 @@ def evaluate(
     points = labelled_points(dataset, limit=limit)
     donors = shuffled_donors(points, seed)
     written = written_texts(dataset, points, WRITTEN, seed, progress=progress)
-    written["mirrored"] = mirrored_texts(dataset, points, seed)
+    written |= mirrored_texts(dataset, points, seed)
     photos = list(_by_photo(points).values())
     store = PhotoStore() if store is None else store
     for index in tqdm(store.missing(len(photos)), desc="measure", unit="photo", disable=not progress):
         indices = photos[index]
         own = {style: [texts[i] for i in indices] for style, texts in written.items()}
         own["shuffled"] = [written[REFERENCE][donors[i]] for i in indices]
-        other = points[photos[(index + 1) % len(photos)][0]].row
+        other = points[donors[indices[0]]].row
         store.add(index, measured(systems, dataset, [points[i] for i in indices], own, other))
+    if store.process > 0:
+        return None
     parts = store.collect(len(photos))
     rows = {name: joined([part[name] for part in parts]) for name in parts[0]} | point_rows(points)
     listened = {name: row for name, row in rows.items() if "@" in name}
@@ -166,7 +169,7 @@ def measured(
         systems: who describes and who listens.
         dataset: the photos.
         points: those of one photo.
-        written: texts for them: every style of `WRITTEN`, "shuffled" and "mirrored".
+        written: texts for them: every style of `WRITTEN`, "shuffled", "mirrored" and "mirrored_semantic".
         other: row of another photo, for `wrong_photo`.
 
     Returns:
@@ -181,13 +184,13 @@ def measured(
     }
     rows = localized(pair, dataset, points, texts)
     rows |= localized(pair, dataset, points, {"blanked": reference}, view=mean_colour)
-    turned = {"mirrored": written["mirrored"], "mirrored_photo": reference}
+    turned = {name: written[name] for name in ("mirrored", "mirrored_semantic")}
     for name, row in localized(pair, dataset, points, turned, view=ImageOps.mirror).items():
         rows[name] = replace(row, predictions=row.predictions * (-1, 1) + (1, 0))
     if systems.blind is not None:
         rows |= localized(systems.blind, dataset, points, {"blind": reference}, view=constant_grey)
     for name, listener in systems.listeners.items():
-        heard = {f"{source}@{name}": texts[source] for source in ("descriptor", "reference")}
+        heard = {f"{source}@{name}": texts[source] for source in ("descriptor", "reference", "shuffled")}
         rows |= localized(listener, dataset, points, heard)
     return rows
 
@@ -283,9 +286,13 @@ def written_texts(
     return texts
 
 
-def mirrored_texts(dataset: Dataset, points: Sequence[LabelledPoint], seed: int) -> list[str]:
-    """The reference text for each point of the mirrored photos: the same words, but for left and right."""
-    texts = [""] * len(points)
+def mirrored_texts(dataset: Dataset, points: Sequence[LabelledPoint], seed: int) -> dict[str, list[str]]:
+    """Texts for each point of the mirrored photos, the same words but for left and right.
+
+    Returns:
+        "mirrored" for the reference's style, and "mirrored_semantic".
+    """
+    texts = {"mirrored": [""] * len(points), "mirrored_semantic": [""] * len(points)}
     for row, indices in _by_photo(points).items():
         record = dataset[row]
         scene = scene_of(record).flipped()
@@ -294,7 +301,8 @@ def mirrored_texts(dataset: Dataset, points: Sequence[LabelledPoint], seed: int)
             point = points[index]
             (x, y), name = point.point, swap_sides(point.name)
             facts = point_facts(scene, (1 - x, y), pixels, point.object_index, name)
-            texts[index] = _write(facts, REFERENCE, point, seed)
+            texts["mirrored"][index] = _write(facts, REFERENCE, point, seed)
+            texts["mirrored_semantic"][index] = _write(facts, "semantic", point, seed)
     return texts
 
 

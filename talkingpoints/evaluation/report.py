@@ -21,7 +21,6 @@ DIFFERENCES = (
     ("reference", "blind"),
     ("descriptor", "reference"),
     ("descriptor", "wrong_photo"),
-    ("reference", "mirrored_photo"),
 )
 
 
@@ -104,9 +103,9 @@ def summarise(
         `DIFFERENCES` that were both measured, {"mpck_img", "ci95"} of the first minus the second, paired over
         images; `by_label` and `by_keypoint`: by category and by keypoint without its side, `n_points` and the
         mpck_img of reference and descriptor; `calibration`: by row that has a confidence, its expected
-        calibration error `ece` and the reliability `curve`; `listeners`: by name, the mpck_img of both texts
-        through a further listener and their `ratio`; `mirroring`: see `mirror_figures`; `n_empty`: by row, how
-        many texts were empty and count as misses.
+        calibration error `ece` and the reliability `curve`; `listeners`: by name, the mpck_img of the texts
+        through a further listener, the `ratio` of descriptor to reference, and their `difference` with `ci95`;
+        `mirroring`: see `mirror_figures`; `n_empty`: by row, how many texts were empty and count as misses.
     """
     images = np.array([point.row for point in points])
     scores = {name: image_scores(points, row) for name, row in rows.items()}
@@ -119,8 +118,8 @@ def summarise(
         "by_label": _by_group(scores, np.array([point.label for point in points])),
         "by_keypoint": _by_group(scores, np.array([split_side(point.name)[1] for point in points])),
         "calibration": {},
-        "listeners": _by_listener(scores),
-        "mirroring": mirror_figures(points, rows),
+        "listeners": _by_listener(scores, images, options),
+        "mirroring": mirror_figures(rows),
         "n_empty": {name: len(row.texts) - _answered(row).sum().item() for name, row in rows.items() if row.texts},
     }
     for first, second in DIFFERENCES:
@@ -140,27 +139,25 @@ def summarise(
     return report
 
 
-def mirror_figures(points: Sequence[LabelledPoint], rows: Mapping[str, RowPredictions]) -> dict[str, float] | None:
-    """What becomes of the point when the photo is mirrored, None where this was not measured.
+def mirror_figures(rows: Mapping[str, RowPredictions]) -> dict[str, float | None] | None:
+    """Whether the point moves along when the photo is mirrored, None where this was not measured.
+
+    Read off the semantic texts: they say nothing about places (and of the mirrored photo the same, but for the
+    animal's own left and right), so that only the photo can move the point.
 
     Returns:
-        `same_place`: share (0..1) of the points that photo and text, both mirrored, bring back within 0.1 of the
-        point of the unmirrored ones; `follows_photo`: where only the photo was mirrored, the share of the answers
-        that lie nearer to the mirrored place than to the one that the words still speak of, of those points whose
-        two places are at least 0.2 apart (None if there are none).
+        `same_place`: share (0..1) of the answers that, mirrored back, lie within 0.1 of the unmirrored photo's;
+        `flips`: of the answers at least 0.2 from their own mirror image, the share whose counterpart lies nearer to
+        that than to themselves: 1 for a listener that looks, 0 for one that only reads, about 0.5 for one that guesses
+        (None if there are none).
     """
-    if not {"reference", "mirrored", "mirrored_photo"} <= rows.keys():
+    if not {"semantic", "mirrored_semantic"} <= rows.keys():
         return None
-    moved = pck.unit_errors(rows["mirrored"].predictions, rows["reference"].predictions)
-    truths = _truths(points)
-    photo_only = rows["mirrored_photo"].predictions  # mirrored back: the photo's place is the truth again
-    to_photo = pck.unit_errors(photo_only, truths)
-    to_words = pck.unit_errors(photo_only, truths * (-1, 1) + (1, 0))
-    apart = np.abs(2 * truths[:, 0] - 1) >= 2 * CORRECT_WITHIN
-    return {
-        "same_place": float((moved <= CORRECT_WITHIN).mean()),
-        "follows_photo": _mean((to_photo < to_words)[apart]),
-    }
+    answered = _answered(rows["semantic"]) & _answered(rows["mirrored_semantic"])
+    plain, back = (rows[name].predictions[answered] for name in ("semantic", "mirrored_semantic"))
+    moved, stayed = pck.unit_errors(back, plain), pck.unit_errors(back * (-1, 1) + (1, 0), plain)
+    apart = np.abs(2 * plain[:, 0] - 1) >= 2 * CORRECT_WITHIN
+    return {"same_place": _mean(moved <= CORRECT_WITHIN), "flips": _mean((moved < stayed)[apart])}
 
 
 def _by_group(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -> dict[str, dict[str, float]]:
@@ -173,15 +170,20 @@ def _by_group(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -
     return figures
 
 
-def _by_listener(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, float | None]]:
-    """mpck_img of descriptor and reference texts through each further listener, and the first by the second."""
-    figures = {}
-    for name in scores:
+def _by_listener(
+    scores: Mapping[str, NDArray[np.float64]], images: NDArray[np.int64], options: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """mpck_img of each text through each further listener, and how the descriptor's compare with the reference."""
+    figures: dict[str, dict[str, Any]] = {}
+    for name, own in scores.items():
         source, _, listener = name.partition("@")
-        if listener and source == "reference":
-            reference, descriptor = float(scores[name].mean()), float(scores[f"descriptor@{listener}"].mean())
-            ratio = descriptor / reference if reference else None
-            figures[listener] = {"reference": reference, "descriptor": descriptor, "ratio": ratio}
+        if listener:
+            figures.setdefault(listener, {})[source] = float(own.mean())
+    for listener, heard in figures.items():
+        heard["ratio"] = heard["descriptor"] / heard["reference"] if heard["reference"] else None
+        both = (scores[f"{source}@{listener}"] for source in ("descriptor", "reference"))
+        interval = bootstrap.bootstrap_difference(*both, images, **options)
+        heard |= {"difference": interval.mean, "ci95": [interval.low, interval.high]}
     return figures
 
 
@@ -230,8 +232,8 @@ def presence_summary(
 
     Returns:
         `presence_roc_auc` in 0..1 and `presence`: `n_present`, `n_absent`, mean presence and share found on
-        both, and the `accuracy`, mean of the shares told right; the area, the accuracy and the absent figures are
-        None where the split has one category only.
+        both, and `balanced_accuracy`, the mean of the two shares told right; the area, the accuracy and the absent
+        figures are None where the split has one category only.
     """
     absent = np.array(
         [points[donor].label not in point.photo_labels for donor, point in zip(donors, points, strict=True)]
@@ -251,7 +253,7 @@ def presence_summary(
             "mean_absent": _mean(shuffled.presence[absent]),
             "found_present": _mean(reference.found[present]),
             "found_absent": _mean(shuffled.found[absent]),
-            "accuracy": accuracy,
+            "balanced_accuracy": accuracy,
         },
     }
 

@@ -5,6 +5,7 @@ again. What a store holds is only worth something for the same question, so its 
 """
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,8 +49,11 @@ class PhotoStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._load()
             self._own = folder / f"part_{process}.jsonl"
-            whole = _whole_lines(self._own) if self._own.exists() else b""
-            self._own.write_bytes(whole or f"{self._question}\n".encode())
+            content = self._own.read_bytes() if self._own.exists() else b""
+            if b"\n" not in content:
+                self._own.write_bytes(f"{self._question}\n".encode())
+            elif not content.endswith(b"\n"):  # a line that was cut off
+                os.truncate(self._own, content.rfind(b"\n") + 1)
 
     def missing(self, photos: int) -> list[int]:
         """This process's share of the photos 0 .. photos - 1 that are not there yet."""
@@ -97,7 +101,7 @@ class PhotoStore:
                             "take another folder, or remove it to start anew"
                         )
                     if start > 0:
-                        entry = json.loads(line)
+                        entry = _parsed(line, path)
                         self._photos[entry["photo"]] = {n: _predictions(row) for n, row in entry["rows"].items()}
                     start += len(line)
                 self._read[path] = start
@@ -124,6 +128,8 @@ def _predictions(row: Mapping[str, Any]) -> RowPredictions:
     return RowPredictions(**arrays, found=np.array(row["found"], dtype=bool), texts=tuple(row["texts"]))
 
 
-def _whole_lines(path: Path) -> bytes:
-    content = path.read_bytes()
-    return content[: content.rfind(b"\n") + 1]
+def _parsed(line: bytes, path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"{path.name} holds a line that is no JSON; did two runs share the folder?") from error
