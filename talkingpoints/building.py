@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
@@ -21,11 +28,11 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
 
     Args:
         base: Hub id or folder of a vision-language model with its processor, or of one of our models, whose base is
-            then taken over as it was trained.
+            then taken over as it was trained; of a descriptor also the keypoint encoder, if it is of the same size.
         config: of :class:`PointDescriptorConfig`.
 
     Returns:
-        The model, its keypoint encoder freshly initialised, and its processor.
+        The model, what was not taken over freshly initialised, and its processor.
 
     Raises:
         ValueError: the base's image processor crops or pads.
@@ -42,6 +49,10 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
     model = PointDescriptor(model_config)
     model.vlm.load_state_dict(vlm.state_dict())
     model.generation_config = vlm.generation_config
+    if AutoConfig.from_pretrained(base).model_type == PointDescriptorConfig.model_type:
+        trained = AutoModel.from_pretrained(base)
+        if _same(model_config, trained.config, ("num_keypoint_tokens", "encoder_heads", "encoder_layers")):
+            model.keypoint_encoder.load_state_dict(trained.keypoint_encoder.state_dict())
     return model, PointDescriptorProcessor(**parts, num_keypoint_tokens=model_config.num_keypoint_tokens)
 
 
@@ -60,12 +71,15 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
     model.vlm.load_state_dict(vlm.state_dict())
     if AutoConfig.from_pretrained(base).model_type == PointLocalizerConfig.model_type:
         trained = AutoModel.from_pretrained(base)
-        same = {key: getattr(model_config, key) for key in ("head", "head_size", "subcells")}
-        if same == {key: getattr(trained.config, key) for key in same}:
+        if _same(model_config, trained.config, ("head", "head_size", "subcells")):
             model.head.load_state_dict(trained.head.state_dict())
         if trained.query.shape == model.query.shape:
             model.query.data.copy_(trained.query.data)
     return model, PointLocalizerProcessor(**parts)
+
+
+def _same(config: PreTrainedConfig, other: PreTrainedConfig, names: tuple[str, ...]) -> bool:
+    return all(getattr(config, name) == getattr(other, name) for name in names)
 
 
 def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict]:

@@ -122,6 +122,15 @@ def test_halves_of_the_training_photos_are_disjoint(drawn: Path) -> None:
         names("third")
 
 
+def test_a_descriptor_trains_on_from_a_descriptor(base: Path, drawn: Path, tmp_path: Path) -> None:
+    sft_descriptor.main(command(base, drawn, tmp_path / "first", 1))
+    sft_descriptor.main(command(tmp_path / "first", drawn, tmp_path / "second", 1, learning_rate=0.0))
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert first.keys() == second.keys()
+    learned = [k for k in first if "running" not in k and "num_batches" not in k]
+    assert all(torch.equal(first[k], second[k]) for k in learned)
+
+
 def test_slow_modules_learn_slowly(base: Path, drawn: Path, tmp_path: Path) -> None:
     options = {"learning_rate": 1e-3, "weight_decay": 0.0, "lr_scheduler_type": "constant"}
     flags = command(base, drawn, tmp_path / "run", 2, **options)

@@ -21,7 +21,12 @@ class DataArguments:
     """Photos to train on; the arguments of every script that shows photos to a model inherit these."""
 
     base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
-    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with the splits train and val"})
+    datasets: list[str] = field(
+        metadata={
+            "help": "COCO-keypoints folders with the splits train and val; for sft_*.py also folders of one's own "
+            "points with metadata.csv or metadata.jsonl (file_name, x, y, text)"
+        }
+    )
     half: str | None = field(
         default=None, metadata={"help": "train on every other photo only, even or odd: for independent listeners"}
     )
@@ -55,12 +60,17 @@ class DataArguments:
         return concatenate_datasets(parts)
 
 
-def passes_over(train: Dataset, training: TrainingArguments) -> int:
-    """How often a run shows each photo that has a keypoint, rounded up, by ``max_steps`` or ``num_train_epochs``."""
+def passes_over(photos: int, training: TrainingArguments) -> int:
+    """How often a run shows each of some photos, rounded up, by ``max_steps`` or ``num_train_epochs``."""
     if training.max_steps <= 0:
         return math.ceil(training.num_train_epochs)
-    photos = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
-    return 1 + photos // max(1, sum(any(item["keypoints"] for item in objects) for objects in train["objects"]))
+    shown = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
+    return 1 + shown // max(1, photos)
+
+
+def with_keypoints(rows: Dataset) -> int:
+    """How many photos have a keypoint."""
+    return sum(any(item["keypoints"] for item in objects) for objects in rows["objects"])
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:

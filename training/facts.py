@@ -114,6 +114,8 @@ class FactEmbeddings(nn.Module):
 
 
 def _pairs(example: PointExample) -> list[tuple[PointFacts, frozenset[str]]]:
+    if len(example["facts"]) != len(example["texts"]):
+        raise ValueError("what one's own texts tell is not known: facts need annotated keypoints")
     return list(zip(example["facts"], example["told"], strict=True))
 
 

@@ -23,7 +23,7 @@ from talkingpoints.data import Scene
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
-from training.arguments import DataArguments, parse_arguments, passes_over
+from training.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
 
 
 @dataclass(kw_only=True)
@@ -160,7 +160,7 @@ def main(argv: list[str]) -> Trainer:
     labels = sorted({item["label"] for item in objects})
     tower = vlm.model.vision_tower
     model = VisionPretraining(tower, len(names), len(labels), vision.subcells, vision.target_sigma)
-    passes = passes_over(splits["train"], training)
+    passes = passes_over(with_keypoints(splits["train"]), training)
     training.num_train_epochs = 1
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
