@@ -287,6 +287,10 @@ def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
     )
     (sft,) = parse_arguments((SftArguments,), ["--config", str(tmp_path / "a.yaml"), "--base", "y"])
     assert (sft.base, sft.datasets, sft.flip, sft.resume) == ("y", ["a", "b"], 0.25, True)
+    (tmp_path / "b.yaml").write_text("datasets: [c]\nflip: 0.5\n")
+    both = ["--config", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "--flip", "0.75"]
+    (sft,) = parse_arguments((SftArguments,), both)
+    assert (sft.base, sft.datasets, sft.flip) == ("x", ["c"], 0.75)
 
 
 def test_wrong_command_lines_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -74,35 +74,43 @@ def with_keypoints(rows: Dataset) -> int:
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
-    """Fill dataclasses from ``--config FILE`` and flags.
+    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
 
     Args:
         types: dataclasses whose fields are the allowed keys and flags.
-        argv: command line without the program; a flag overrides the same key of the yaml file.
+        argv: command line without the program; a file overrides the same keys of those before it, a flag all of them.
 
     Returns:
         One instance per type.
 
     Raises:
-        ValueError: the yaml file is no flat mapping.
+        ValueError: a yaml file is no flat mapping.
         SystemExit: unknown or missing arguments (with a message, as argparse does).
     """
     argv = list(argv)
     flags: list[str] = []
     if "--config" in argv:
         at = argv.index("--config")
-        if at + 1 == len(argv):
+        end = next((i for i in range(at + 1, len(argv)) if argv[i].startswith("--")), len(argv))
+        if end == at + 1:
             raise ValueError("--config needs a file")
-        with open(argv[at + 1], encoding="utf-8") as file:
-            values = yaml.safe_load(file)
-        if not isinstance(values, dict):
-            raise ValueError(f"{argv[at + 1]} must be a mapping of argument names to values")
+        values: dict[str, Any] = {}
+        for name in argv[at + 1 : end]:
+            values |= _read(name)
         for key, value in values.items():
             if value is None:
                 continue  # "key:" with nothing behind it leaves the default
             flags += [f"--{key}", *_as_words(key, value)]
-        del argv[at : at + 2]
+        del argv[at:end]
     return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=[*flags, *argv])
+
+
+def _read(name: str) -> dict[str, Any]:
+    with open(name, encoding="utf-8") as file:
+        values = yaml.safe_load(file)
+    if not isinstance(values, dict):
+        raise ValueError(f"{name} must be a mapping of argument names to values")
+    return values
 
 
 def _as_words(key: str, value: Any) -> list[str]:
