@@ -42,22 +42,27 @@ class DataArguments:
         return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
 
     def load(self, split: str) -> Dataset:
-        """One split of all datasets together, with the labels that each one's annotators looked for.
+        """One split of all datasets together, see :func:`load_rows`."""
+        return concatenate_datasets([load_rows(folder, split, self.half) for folder in self.datasets])
 
-        Raises:
-            ValueError: ``half`` is neither even nor odd.
-        """
-        if self.half not in (None, *HALVES):
-            raise ValueError(f"half must be one of {HALVES}, got {self.half!r}")
-        parts = []
-        for folder in self.datasets:
-            part = load_keypoints(folder, split)
-            labels = sorted({item["label"] for objects in part["objects"] for item in objects})
-            part = part.add_column("known_labels", [labels] * len(part))
-            if self.half is not None and split == "train":
-                part = part.select(range(HALVES.index(self.half), len(part), 2))
-            parts.append(part)
-        return concatenate_datasets(parts)
+
+def load_rows(folder: str, split: str, half: str | None = None) -> Dataset:
+    """One split of a COCO-keypoints folder, with a column ``known_labels``: what its annotators looked for.
+
+    Args:
+        folder: as :func:`load_keypoints` takes it.
+        split: its name.
+        half: of the split "train" keep every other photo, even or odd; None keeps all.
+
+    Raises:
+        ValueError: what the reader refuses, or another half.
+    """
+    if half not in (None, *HALVES):
+        raise ValueError(f"half must be one of {HALVES}, got {half!r}")
+    rows = load_keypoints(folder, split)
+    labels = sorted({item["label"] for objects in rows["objects"] for item in objects})
+    rows = rows.add_column("known_labels", [labels] * len(rows))
+    return rows if half is None or split != "train" else rows.select(range(HALVES.index(half), len(rows), 2))
 
 
 def passes_over(photos: int, training: TrainingArguments) -> int:

@@ -25,10 +25,10 @@ from transformers import (
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data import STYLES, load_keypoints
+from talkingpoints.data import STYLES
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.data.writer import CANONICAL
-from training.arguments import parse_arguments
+from training.arguments import load_rows, parse_arguments
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "image_token": "<image>", "answer_token": "<answer>"}
 CHAT_TEMPLATE = (
@@ -45,6 +45,7 @@ class BaseArguments:
 
     datasets: list[str] = field(metadata={"help": "COCO-keypoints folders whose train split the tokenizer reads"})
     output_dir: str = field(metadata={"help": "folder to write"})
+    half: str | None = field(default=None, metadata={"help": "read every other photo only, even or odd"})
     vocab_size: int = 1536
     hidden_size: int = 256
     intermediate_size: int = 640
@@ -61,15 +62,17 @@ class BaseArguments:
     seed: int = 0
 
 
+ARGUMENTS = (BaseArguments,)
+
+
 def written_texts(arguments: BaseArguments) -> Iterator[str]:
     """Texts of every style over the train photos, for the tokenizer."""
     styles = dict.fromkeys((*STYLES, CANONICAL), 1.0)
     rng = random.Random(arguments.seed)
     per_dataset = arguments.texts // len(arguments.datasets)
     for folder in arguments.datasets:
-        examples = PointExamples(
-            load_keypoints(folder, "train"), 8, styles, passes=100, arbitrary=0.2, background=0.1, seed=arguments.seed
-        )
+        rows = load_rows(folder, "train", arguments.half)
+        examples = PointExamples(rows, 8, styles, passes=100, arbitrary=0.2, background=0.1, seed=arguments.seed)
         for _ in range(per_dataset // 8):
             yield from examples[rng.randrange(len(examples))]["texts"]
 
@@ -144,7 +147,7 @@ def build_processor(arguments: BaseArguments, tokenizer: PreTrainedTokenizerFast
 
 def main(argv: list[str]) -> None:
     """Build and save; see the module docstring."""
-    (arguments,) = parse_arguments((BaseArguments,), argv)
+    (arguments,) = parse_arguments(ARGUMENTS, argv)
     tokenizer = build_tokenizer(written_texts(arguments), arguments.vocab_size)
     model = build_model(arguments, tokenizer)
     processor = build_processor(arguments, tokenizer)

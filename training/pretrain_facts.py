@@ -29,6 +29,9 @@ _VOCABULARY_EXAMPLES = 1000
 """So many examples show nearly every value of every fact; one that they miss counts as unsaid."""
 
 
+ARGUMENTS = (SftArguments, HeadArguments, TrainingArguments)
+
+
 class FactLocalizer(PointLocalizer):
     """A localizer that is told facts in place of a text; it shares the weights of the one it is made from."""
 
@@ -49,7 +52,7 @@ class FactLocalizer(PointLocalizer):
 
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
-    sft, head, training = parse_arguments((SftArguments, HeadArguments, TrainingArguments), argv)
+    sft, head, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)

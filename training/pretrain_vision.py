@@ -34,6 +34,9 @@ class VisionArguments(DataArguments):
     target_sigma: float = field(default=0.03, metadata={"help": "of the keypoint targets, in shares of the image"})
 
 
+ARGUMENTS = (VisionArguments, TrainingArguments)
+
+
 @dataclass
 class VisionOutput(ModelOutput):
     """``loss`` (), and ``errors`` (B, K): unit distance of each keypoint's heat-map peak, NaN where it is absent."""
@@ -146,7 +149,7 @@ def keypoint_metrics(prediction) -> dict[str, float]:
 
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
-    vision, training = parse_arguments((VisionArguments, TrainingArguments), argv)
+    vision, training = parse_arguments(ARGUMENTS, argv)
     set_seed(training.seed)
     if vision.threads:
         torch.set_num_threads(vision.threads)

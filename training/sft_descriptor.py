@@ -35,9 +35,12 @@ class DescriptorArguments:
     attention_region: str = field(default="gaussian", metadata={"help": "gaussian, or none (ablation)"})
 
 
+ARGUMENTS = (SftArguments, DescriptorArguments, TrainingArguments)
+
+
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
-    sft, descriptor, training = parse_arguments((SftArguments, DescriptorArguments, TrainingArguments), argv)
+    sft, descriptor, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # the new encoder too

@@ -57,6 +57,9 @@ class LocalizerArguments(HeadArguments):
     point_weight: float = field(default=1.0, metadata={"help": "weight of finding the point; 0 to read only"})
 
 
+ARGUMENTS = (SftArguments, LocalizerArguments, TrainingArguments)
+
+
 class FactReadingTrainer(Trainer):
     """A ``Trainer`` that also draws the query token's hidden state towards the facts that the text tells.
 
@@ -103,7 +106,7 @@ def by_photo(outputs: tuple[torch.Tensor, ...], labels: tuple[torch.Tensor, ...]
 
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
-    sft, localizer, training = parse_arguments((SftArguments, LocalizerArguments, TrainingArguments), argv)
+    sft, localizer, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # new heads too
