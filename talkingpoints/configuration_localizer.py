@@ -19,10 +19,12 @@ class PointLocalizerConfig(PreTrainedConfig):
         subcells: the heat map has this many cells per side within each cell of the vision grid.
         target_sigma: standard deviation of the Gaussian training target, in shares of the image.
         presence_weight: weight of the presence loss beside the point loss.
+        heatmap_temperature: what the heat map's scores are divided by in use (not in training): fitted on validation
+            data, it makes the confidence a probability.
         share_image_prefix: see :class:`PointDescriptorConfig`.
 
     Raises:
-        ValueError: an unknown head.
+        ValueError: an unknown head, or a temperature that is not above 0.
     """
 
     model_type = "point_localizer"
@@ -36,11 +38,14 @@ class PointLocalizerConfig(PreTrainedConfig):
         subcells: int = 2,
         target_sigma: float = 0.02,
         presence_weight: float = 0.2,
+        heatmap_temperature: float = 1.0,
         share_image_prefix: bool = False,
         **kwargs,
     ):
         if head not in HEADS:
             raise ValueError(f"head must be one of {HEADS}, got {head!r}")
+        if not heatmap_temperature > 0:
+            raise ValueError(f"heatmap_temperature must be above 0, got {heatmap_temperature}")
         self.vlm_config = nested_config(vlm_config)
         self.locate_token_id = locate_token_id
         self.head = head
@@ -48,6 +53,7 @@ class PointLocalizerConfig(PreTrainedConfig):
         self.subcells = subcells
         self.target_sigma = target_sigma
         self.presence_weight = presence_weight
+        self.heatmap_temperature = heatmap_temperature
         self.share_image_prefix = share_image_prefix
         super().__init__(
             **{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs}

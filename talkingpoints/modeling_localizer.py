@@ -148,13 +148,14 @@ class PointLocalizer(PreTrainedModel):
             times: rows per image.
             points, presence: as for :meth:`forward`.
         """
-        found = scores = centers = None
+        found = scores = calibrated = centers = None
         if self.config.head == "heatmap":
             scores, presence_logits = self.head(visual.tokens, visual.valid, visual.centers, query, times)
             confidence = torch.full_like(presence_logits, torch.nan)
             centers = subcell_centers(visual.centers, visual.grids, self.config.subcells).flatten(1, 2)
             if not self.training:
-                probabilities = scores.flatten(1).softmax(-1).unflatten(0, (-1, times))
+                calibrated = scores / self.config.heatmap_temperature
+                probabilities = calibrated.flatten(1).softmax(-1).unflatten(0, (-1, times))
                 found, confidence = (x.flatten(0, 1) for x in best_points(probabilities, centers))
         else:
             found, presence_logits = self.head(query)
@@ -168,7 +169,7 @@ class PointLocalizer(PreTrainedModel):
             points=found,
             confidence=confidence,
             presence_logits=presence_logits,
-            heatmap_logits=scores,
+            heatmap_logits=scores if calibrated is None else calibrated,
             query=query,
             grid=visual.grids[0],
         )

@@ -70,7 +70,6 @@ def test_it_looks_and_does_not_only_read(tp: TalkingPoints, cases) -> None:
     assert np.median(seen) < 0.5 * np.median(blank)
 
 
-@pytest.mark.xfail(reason="the bundled pair's presence hardly depends on the text yet (README, Figures)", strict=True)
 def test_words_about_another_animal_are_less_present(tp: TalkingPoints, cases) -> None:
     others = {"dog": "sheep", "cat": "horse", "sheep": "cat", "horse": "cat", "cow": "cat"}
     lower = []
@@ -78,7 +77,7 @@ def test_words_about_another_animal_are_less_present(tp: TalkingPoints, cases) -
         texts = [f"A {name} in the centre of the photo. Its nose." for name in (label, others[label])]
         present, absent = tp.localize(image, texts)
         lower.append(absent.presence < present.presence)
-    assert np.mean(lower) > 0.7
+    assert np.mean(lower) > 0.85
 
 
 def test_presence_of_nothing_is_a_number_on_any_photo(tp: TalkingPoints) -> None:
