@@ -89,7 +89,7 @@ def bound(blocks: Blocks) -> Blocks:
     Returns:
         The same blocks.
     """
-    routes.StateHolder = Sessions
+    routes.StateHolder = Sessions  # type: ignore[misc]
     queue = blocks._queue
     push = queue.push
 
@@ -101,7 +101,7 @@ def bound(blocks: Blocks) -> Blocks:
             return False, f"The queue is full: {len(waiting)} requests wait. Try again in a moment.", "queue_full"
         return await push(body=body, request=request, username=username)
 
-    queue.push = bounded_push
+    queue.push = bounded_push  # type: ignore[method-assign]
     return blocks
 
 

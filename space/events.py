@@ -23,8 +23,8 @@ from space.table import kept_table
 from space.uploads import upload_of
 from talkingpoints.inference import Localization
 
-View = tuple[Any, ...]
-"""Values for the output components of an event, in their order; ``ui`` names them."""
+View = Any
+"""The value for the output component of an event, or a tuple for several, in their order; ``ui`` names them."""
 
 EXPIRED = "Your session has expired: the photo and the points are no longer here. Choose the photo again."
 

@@ -55,8 +55,8 @@ def edit(kept: Kept, key: int, column: str, value: str) -> Kept:
     """Another text or label for the point of this key, if it is still there; ValueError for any other column."""
     if column not in ("text", "label"):
         raise ValueError(f"only text and label of a kept point can be edited, not {column!r}")
-    words = _words(column, value, MAX_TEXT if column == "text" else MAX_LABEL)
-    return tuple(replace(one, **{column: words}) if one.key == key else one for one in kept)
+    words: dict[str, Any] = {column: _words(column, value, MAX_TEXT if column == "text" else MAX_LABEL)}
+    return tuple(replace(one, **words) if one.key == key else one for one in kept)
 
 
 def remove(kept: Kept, key: int) -> Kept:

@@ -109,10 +109,10 @@ def _seen(image: Image.Image, size: tuple[int, int], longest: int | None) -> tup
         factor = min(_MAX_FACTOR, max(1, int(max(image.size) / (2 * scale * max(size)))))
         seen = _in_strips(image, factor)
         if scale < 1:
-            drafted = round(max(size) / max(image.size))
-            box = tuple(side / drafted / factor for side in size)
-            shrunk = tuple(max(1, round(side * scale)) for side in size)
-            seen = seen.resize(shrunk, Image.Resampling.LANCZOS, (0, 0, *box))
+            width, height = (max(1, round(side * scale)) for side in size)
+            pixel = round(max(size) / max(image.size)) * factor  # side of one of those averaged, in whole pixels
+            box = (0, 0, size[0] / pixel, size[1] / pixel)
+            seen = seen.resize((width, height), Image.Resampling.LANCZOS, box)
         seen.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(seen, in_place=True)
     except Exception as error:  # a hostile file can make a decoder raise anything

@@ -197,16 +197,19 @@ def test_photos_of_any_shape_can_be_shrunk(size: tuple[int, int]) -> None:
 
 
 MEASURE = """
-import resource, sys
-from talkingpoints.images import load_shrunk
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import importlib.util, pathlib, re, sys
+spec = importlib.util.spec_from_file_location("images", sys.argv.pop(1))  # alone: the package imports torch
+spec.loader.exec_module(images := importlib.util.module_from_spec(spec))
+most = lambda: int(re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
+before = most()
 for path in sys.argv[1:]:
-    image, size = load_shrunk(path, 1280)
+    image, size = images.load_shrunk(path, 1280)
     assert (size, image.size) == ((6000, 8000), (1280, 960)), (path, size, image.size)
-    print(path, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+    print(most() - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory as Linux tells it")
 def test_a_photo_of_48_megapixels_is_read_in_bounded_memory(tmp_path: Path) -> None:
     """Not more than its decoded pixels, 192 MB, and a little; each kind in turn, in a process of its own."""
     colours = quarters(8000, 6000, "RGB")
@@ -215,9 +218,12 @@ def test_a_photo_of_48_megapixels_is_read_in_bounded_memory(tmp_path: Path) -> N
     deep = np.tile(np.linspace(0, 65535, 8000, dtype=np.uint16), (6000, 1))
     Image.fromarray(deep).save(tmp_path / "deep.png", compress_level=1)
     paths = [str(tmp_path / name) for name in ("photo.jpg", "deep.png", "clear.png")]
-    done = subprocess.run([sys.executable, "-c", MEASURE, *paths], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, images.__file__, *paths], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    megabytes = [int(line.split()[-1]) for line in done.stdout.splitlines()]
-    assert megabytes[0] < 120, "a JPEG is decoded at half its size"
+    megabytes = [int(line) for line in done.stdout.split()]
+    print(megabytes)
+    assert megabytes[0] < 150, "a JPEG is decoded at half its size"
     assert megabytes[1] < 200, "a 16-bit photo is converted strip by strip"
     assert megabytes[2] < 280

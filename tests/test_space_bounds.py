@@ -15,6 +15,7 @@ import pytest
 from gradio import route_utils
 from PIL import Image
 
+import app
 from space import bounds, ui, uploads
 from space.events import EXPIRED
 from space.limits import MAX_BODY, MAX_SESSIONS
@@ -86,6 +87,13 @@ def test_the_app_is_no_proxy(client, monkeypatch, method, route):
 @pytest.mark.parametrize("path", ["/etc/passwd", REPOSITORY / "app.py", "app.py", "https://example.com/x"])
 def test_files_of_the_server_and_of_others_are_not_handed_out(client, path):
     assert client.get(f"/gradio_api/file={path}").status_code == 403
+
+
+def test_the_app_has_a_folder_for_uploads_of_its_own(monkeypatch):
+    """Elsewhere, what it deletes when it starts could be another app's."""
+    monkeypatch.setattr(app.os, "environ", {})
+    app.prepare_environment((None, None))
+    assert Path(app.os.environ["GRADIO_TEMP_DIR"]).name == "talkingpoints"
 
 
 def test_uploads_that_a_killed_app_has_left_are_deleted_when_it_starts(tmp_path, monkeypatch):
