@@ -269,3 +269,14 @@ def test_the_screen_works_while_the_models_are_busy_and_their_queue_is_full(slow
         assert other.upload(photo).said == []
         assert not any(one.done() for one in described[1:]), "meanwhile the models were busy"
     assert [one.result().data for one in described] == [["column a row a"]] * 3
+
+
+def test_the_photo_of_a_program_is_read_while_the_models_are_busy(slow):
+    page = Page(slow)
+    page.click(5, 5)
+    with ThreadPoolExecutor(1) as visitor:
+        described = visitor.submit(page.describe)
+        wait_until_queue_has(slow, 0)
+        event = ask(slow, "describe", [uploaded(slow, b"no photo"), 5, 5]).json()["event_id"]
+        assert "cannot be used" in slow.get(f"/gradio_api/call/describe/{event}").text
+        assert not described.done()

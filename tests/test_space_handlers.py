@@ -1,6 +1,8 @@
 """What the app does, without a browser: photos of every kind, points in the right frame, messages."""
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -70,6 +72,23 @@ def test_an_unreadable_upload_gets_a_message_without_paths_of_the_server(tmp_pat
     with pytest.raises(ValueError, match="This photo cannot be used") as caught:
         photos.open_photo(str(path))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_photos_are_read_one_at_a_time(monkeypatch):
+    """Each may take some hundred megabytes while it is read."""
+    running, most = [], []
+
+    def slow(source, longest):
+        running.append(source)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.remove(source)
+        return source, (4, 4)
+
+    monkeypatch.setattr(photos, "load_shrunk", slow)
+    with ThreadPoolExecutor(4) as visitors:
+        list(visitors.map(photos.open_photo, [Image.new("RGB", (4, 4))] * 4))
+    assert max(most) == 1
 
 
 def test_examples_come_with_an_installed_package():
