@@ -8,6 +8,7 @@ This file also starts a Hugging Face Space. It holds no part of the app itself: 
 
 import argparse
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def prepare_environment(models: Sequence[str | None]) -> None:
-    """What libraries read on import: no analytics, no Hub unless a model is to come from there, threads by
-    core.
+    """What libraries read on import: no analytics, no Hub unless a model is to come from there, a folder for uploads
+    that is this app's own, threads by core.
 
     Args:
         models: folders, Hub ids or None (bundled).
@@ -52,6 +53,7 @@ def prepare_environment(models: Sequence[str | None]) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     if all(model is None or Path(model).is_dir() for model in models):
         os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "talkingpoints"))
     # Threads that spin between two small matrix products slow a small model down as soon as anything else
     # runs.
     os.environ.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
@@ -73,12 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except RuntimeError as error:
             raise SystemExit(f"--mcp: {error}") from error
     hardware.prepare()
-    from space import theme, ui
+    from space import theme, ui, uploads
     from talkingpoints import TalkingPoints
 
+    uploads.delete_old()
     tp = TalkingPoints.from_pretrained(descriptor=args.descriptor, localizer=args.localizer)
     ui.build(tp, theme.model_note(args.descriptor, args.localizer)).launch(
-        server_name=args.host, server_port=args.port, mcp_server=args.mcp, **ui.LAUNCH
+        server_name=args.host, server_port=args.port, mcp_server=args.mcp, **ui.launch_options()
     )
 
 

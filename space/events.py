@@ -1,9 +1,10 @@
 """Between Gradio and the handlers: unpacks what an event brings, packs what the screen shows next.
 
-What a visitor did wrong (ValueError) and what the model could not do (RuntimeError) become toasts, and the
+What a visitor did wrong (ValueError), what took too long (TimeoutError) and that a model failed become toasts, and the
 screen stays as it is. Named endpoints raise the same messages to their caller.
 """
 
+import enum
 import functools
 import html
 import itertools
@@ -22,18 +23,25 @@ from space.table import kept_table
 from space.uploads import upload_of
 from talkingpoints.inference import Localization
 
-View = tuple[Any, ...]
-"""Values for the output components of an event, in their order; ``ui`` names them."""
+View = Any
+"""The value for the output component of an event, or a tuple for several, in their order; ``ui`` names them."""
 
-SHOWN_ERRORS = (ValueError, RuntimeError, TimeoutError)
-"""What the visitor did wrong, what the model could not do, and what took it too long."""
+EXPIRED = "Your session has expired: the photo and the points are no longer here. Choose the photo again."
 
 _log = logging.getLogger(__name__)
 
 
+class Session(enum.StrEnum):
+    """What the state of a visitor holds in the place of a photo until their page is loaded, and so once more when the
+    server has forgotten them.
+    """
+
+    LOST = "no session"
+
+
 def _message(error: Exception) -> str:
-    """What the visitor reads, as HTML; the trouble of a model goes to the log in full."""
-    if isinstance(error, RuntimeError):
+    """What the visitor reads, as HTML: our own words, and never those of a model, which go to the log."""
+    if not isinstance(error, ValueError | TimeoutError):
         _log.error("the model failed", exc_info=error)
         return "The model failed on this request. Try another point, text or photo."
     text = str(error)
@@ -41,17 +49,25 @@ def _message(error: Exception) -> str:
 
 
 def _toast(error: Exception) -> None:
-    gr.Warning(_message(error), title="Please check" if isinstance(error, ValueError) else "Model failure")
+    title = "Please check" if isinstance(error, ValueError) else "Please wait"
+    gr.Warning(_message(error), title=title if isinstance(error, ValueError | TimeoutError) else "Model failure")
+
+
+def _check_session(arguments: tuple[Any, ...]) -> None:
+    """An error where the server has forgotten the visitor; :meth:`Events.start_over` follows on it."""
+    if any(argument is Session.LOST for argument in arguments):
+        raise gr.Error(EXPIRED, title="Session expired", print_exception=False)
 
 
 def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
     """Show a failure as a toast and leave every output as it is."""
 
     @functools.wraps(event)
-    def inner(*args: Any) -> View:
+    def inner(self: "Events", *args: Any) -> View:
+        _check_session(args)
         try:
-            return event(*args)
-        except SHOWN_ERRORS as error:
+            return event(self, *args)
+        except Exception as error:  # whatever a model or a file brings about, the visitor gets an answer
             _toast(error)
             return gr.skip()
 
@@ -67,7 +83,7 @@ def _as_error(endpoint: Callable[..., dict[str, Any]]) -> Callable[..., dict[str
     def inner(*args: Any) -> dict[str, Any]:
         try:
             return endpoint(*args)
-        except SHOWN_ERRORS as error:
+        except Exception as error:
             raise gr.Error(_message(error), print_exception=False) from error
 
     inner.__name__ = endpoint.__name__.removeprefix("api_")
@@ -89,9 +105,14 @@ class Events:
         """A new photo without marks; where it cannot be read, the photo before it instead of the upload."""
         try:
             return _start(photos.open_photo(*upload_of(file, "an image")))
-        except ValueError as error:
+        except Exception as error:
             _toast(error)
-            return _start(photo, points)
+            return _start(None) if photo is Session.LOST else _start(photo, points)
+
+    def arrive(self) -> View:
+        """The photo of a page that has just been loaded, and the facts in the place of :func:`handlers.loading`."""
+        photo = photos.example_photo(0)
+        return photo, handlers.facts(photo, None, None)
 
     @_as_toast
     def example(self, index: int) -> View:
@@ -102,6 +123,11 @@ class Events:
         """No photo."""
         return _start(None)
 
+    def start_over(self, photo: Photo | Session | None) -> View:
+        """The screen of a new visitor, where an event failed because the server has forgotten them."""
+        return _start(photos.example_photo(0)) if photo is Session.LOST else gr.skip()
+
+    @_as_toast
     def clear(self, photo: Photo | None, points: Kept) -> View:
         """The same photo without marks but for the kept points."""
         return _start(photo, points)
@@ -118,11 +144,17 @@ class Events:
 
     def describe(self, photo: Photo | None, clicked: UnitPoint | None) -> Iterator[Any]:
         """The words for the clicked point, as they come."""
+        _check_session((photo,))
         try:
             yield from handlers.describe(self.tp, photo, clicked)
-        except SHOWN_ERRORS as error:
+        except Exception as error:
             _toast(error)
             yield gr.skip()
+
+    @_as_toast
+    def announce(self, photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, text: str) -> str:
+        """The facts with the finished description, which a screen reader then reads out."""
+        return handlers.facts(photo, clicked, found, text)
 
     @_as_toast
     def find(
@@ -131,17 +163,18 @@ class Events:
         """The point that the words lead to."""
         found = handlers.find(self.tp, photo, text)
         shown = self._picture(photo, clicked, found, points, opacity, window)
-        return found, shown, handlers.facts(photo, clicked, found)
+        return found, handlers.meant(clicked, found), shown, handlers.facts(photo, clicked, found)
 
     @_as_toast
     def round_trip(
         self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, opacity: float, window: bool
     ) -> View:
         """The clicked point into words, and the words back onto the photo."""
-        trip = handlers.round_trip(self.tp, photo, clicked)
-        shown = self._picture(photo, clicked, trip.localization, points, opacity, window)
-        return trip.localization, shown, handlers.facts(photo, clicked, trip.localization), trip.description.text
+        text, found = handlers.round_trip(self.tp, photo, clicked)
+        shown = self._picture(photo, clicked, found, points, opacity, window)
+        return found, clicked, shown, handlers.facts(photo, clicked, found, text), text
 
+    @_as_toast
     def redraw(
         self,
         photo: Photo | None,
@@ -155,29 +188,23 @@ class Events:
         return self._picture(photo, clicked, found, points, opacity, window)
 
     @_as_toast
-    def keep(
-        self,
-        photo: Photo | None,
-        clicked: UnitPoint | None,
-        found: Localization | None,
-        points: Kept,
-        text: str,
-    ) -> View:
+    def keep(self, photo: Photo | None, meant: UnitPoint | None, points: Kept, text: str) -> View:
         """One kept point more, and the screen ready for the next."""
-        return _start(photo, kept.add(points, handlers.to_keep(photo, clicked, found), text))
+        return _start(photo, kept.add(points, handlers.to_keep(photo, meant), text))
 
     @_as_toast
     def edit_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
         """Other words or another label for a kept point."""
-        points = kept.edit(points, event.number, event.column, event.words)
+        points = kept.edit(points, event.key, event.column, event.words)
         return points, kept_table(points, photo)
 
     @_as_toast
     def remove_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
         """All kept points but one."""
-        points = kept.remove(points, event.number)
+        points = kept.remove(points, event.key)
         return points, kept_table(points, photo)
 
+    @_as_toast
     def remove_all_kept(self, photo: Photo | None) -> View:
         """No kept points."""
         return (), kept_table((), photo)
@@ -192,10 +219,12 @@ class Events:
         gr.Info(f"{len(together) - len(points)} new points.{left_out}", title="Imported")
         return together, kept_table(together, photo)
 
+    @_as_toast
     def export_csv(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
         """The kept points as a file for the browser to save, or None."""
         return _export(photo, points, "metadata.csv", "text/csv", kept.to_csv)
 
+    @_as_toast
     def export_jsonl(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
         """The same as JSON lines."""
         return _export(photo, points, "metadata.jsonl", "application/jsonl", kept.to_jsonl)
@@ -255,17 +284,17 @@ class Events:
         return handlers.picture(photo, clicked, found, opacity / 100, points, read)
 
     def _mark(self, photo: Photo | None, clicked: UnitPoint, points: Kept, window: bool) -> View:
-        """Clicked point, none found, picture and facts, no words yet, the point in numbers."""
+        """Clicked point, none found, the clicked one meant, picture and facts, no words yet, the point in numbers."""
         x, y = handlers.point_px(photo, clicked)
         shown = self._picture(photo, clicked, None, points, 0, window)
-        return clicked, None, shown, handlers.facts(photo, clicked, None), "", round(x, 1), round(y, 1)
+        return clicked, None, clicked, shown, handlers.facts(photo, clicked, None), "", round(x, 1), round(y, 1)
 
 
 def _start(photo: Photo | None, points: Kept = ()) -> View:
-    """Photo, kept points and their table; no clicked point, none found, picture and facts, no words, no numbers."""
+    """Photo, kept points and their table; no point clicked, found or meant, picture and facts, no words, no numbers."""
     shown = handlers.picture(photo, None, None, 0, points)
     facts = handlers.facts(photo, None, None)
-    return photo, points, kept_table(points, photo), None, None, shown, facts, "", None, None
+    return photo, points, kept_table(points, photo), None, None, None, shown, facts, "", None, None
 
 
 def _export(

@@ -6,6 +6,7 @@ known here; what a visitor did wrong is a ValueError whose message they can read
 """
 
 import html
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ from space.limits import MAX_TEXT
 from space.photos import Photo, open_photo, pair
 from space.serving import Pair
 from talkingpoints.images import ImageLike
-from talkingpoints.inference import Localization, RoundTrip
+from talkingpoints.inference import Localization
 from talkingpoints.points import check_points_px, to_unit, unit_distance
 
 
@@ -48,10 +49,7 @@ def point_px(photo: Photo | None, point: UnitPoint) -> UnitPoint:
 def describe(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> Iterator[str]:
     """The description of a point as it grows: every item is the text so far."""
     photo, point = chosen(photo), _clicked(point)
-    text = ""
-    for piece in tp.stream(photo.image, photo.model_point_px(point)):
-        text += piece
-        yield text
+    yield from itertools.accumulate(tp.stream(photo.image, photo.model_point_px(point)))
 
 
 def find(tp: Pair, photo: Photo | None, text: str | None) -> Localization:
@@ -59,10 +57,10 @@ def find(tp: Pair, photo: Photo | None, text: str | None) -> Localization:
     return tp.localize(chosen(photo).image, checked_text(text))
 
 
-def round_trip(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> RoundTrip:
+def round_trip(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> tuple[str, Localization]:
     """The clicked point into words, and the words back onto the photo."""
-    photo, point = chosen(photo), _clicked(point)
-    return tp.round_trip(photo.image, photo.model_point_px(point))
+    text = _described(tp, photo, point)
+    return text, tp.localize(chosen(photo).image, text)
 
 
 def checked_text(text: str | None) -> str:
@@ -100,18 +98,30 @@ def picture(
     return draw(photo.image, clicked, found.unit, found.heatmap, opacity, window, points)
 
 
-def to_keep(photo: Photo | None, clicked: UnitPoint | None, found: Localization | None) -> UnitPoint:
-    """The point that a visitor means to keep: the clicked one, or without a click the one that was found."""
+def meant(clicked: UnitPoint | None, found: Localization) -> UnitPoint | None:
+    """The point for which a visitor means the words that were just looked for: the found one, or where they lead
+    nowhere the clicked one.
+    """
+    return found.unit if found.found else clicked
+
+
+def to_keep(photo: Photo | None, point: UnitPoint | None) -> UnitPoint:
+    """The point that the words on the screen were last used for; ValueError where there is none."""
     chosen(photo)
-    if clicked is not None:
-        return clicked
-    if found is None or not found.found:
+    if point is None:
         raise ValueError("Click a point, or find one, before you keep it.")
-    return found.unit
+    return point
 
 
-def facts(photo: Photo | None, clicked: UnitPoint | None, found: Localization | None) -> str:
-    """What is known about the marks, as HTML: places, confidence, distance."""
+def loading() -> str:
+    """What stands in the place of the facts until the server knows the visitor, as HTML."""
+    return _fact("hint", "One moment.")
+
+
+def facts(
+    photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, description: str | None = None
+) -> str:
+    """What is known about the marks, as HTML: places, confidence, distance; a description for screen readers only."""
     if photo is None:
         return _fact("hint", "Choose a photo, or take one of the examples.")
     if clicked is None and found is None:
@@ -126,6 +136,8 @@ def facts(photo: Photo | None, clicked: UnitPoint | None, found: Localization | 
     if clicked is not None and found is not None and found.found:
         pixels, share = _distance(photo, clicked, found.unit)
         rows.append(_fact("distance", "Distance", f"{pixels:.1f} px", f"{share:.1%} of the image"))
+    if description:
+        rows.append(f'<div class="unseen">{html.escape(description)}</div>')
     return "".join(rows)
 
 
@@ -133,8 +145,7 @@ def api_describe(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, An
     """The named endpoint ``/describe``: point in pixels of the photo as uploaded -> text."""
     photo = open_photo(image)
     point = typed_point(photo, x, y)
-    text = tp.describe(photo.image, photo.model_point_px(point)).text
-    return {"text": text, **_place_json(photo, point)}
+    return {"text": _described(tp, photo, point), **_place_json(photo, point)}
 
 
 def api_localize(tp: Pair, image: ImageLike, text: str) -> dict[str, Any]:
@@ -147,15 +158,20 @@ def api_round_trip(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, 
     """The named endpoint ``/round_trip``: point -> text -> point, and how far apart the two are."""
     photo = open_photo(image)
     point = typed_point(photo, x, y)
-    trip = round_trip(tp, photo, point)
-    pixels, share = _distance(photo, point, trip.localization.unit)
+    text, found = round_trip(tp, photo, point)
+    pixels, share = _distance(photo, point, found.unit)
     return {
-        "text": trip.description.text,
+        "text": text,
         "point": _place_json(photo, point),
-        "localization": _localization_json(photo, trip.localization),
+        "localization": _localization_json(photo, found),
         "error_px": pixels,
         "error_img": share,
     }
+
+
+def _described(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> str:
+    photo, point = chosen(photo), _clicked(point)
+    return "".join(tp.stream(photo.image, photo.model_point_px(point))).strip()
 
 
 def _localization_json(photo: Photo, found: Localization) -> dict[str, Any]:

@@ -7,9 +7,10 @@ a file is said by row: in a CSV row 1 is the header, in JSON it is the first poi
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,19 @@ SUFFIXES = (".csv", ".jsonl", ".json")
 
 _SHOWN_PROBLEMS = 3
 
+_keys = itertools.count(1)
+
 
 @dataclass(frozen=True)
 class KeptPoint:
-    """A point of a photo as unit (x, y), the words for it, and a label, such as its kind."""
+    """A point of a photo as unit (x, y), the words for it, and a label, such as its kind. ``key`` stays the same when
+    the point is edited or gets another number; it is not written to files.
+    """
 
     point: UnitPoint
     text: str = ""
     label: str = ""
+    key: int = field(default_factory=lambda: next(_keys), compare=False)
 
 
 Kept = tuple[KeptPoint, ...]
@@ -45,21 +51,17 @@ def add(kept: Kept, point: UnitPoint, text: str | None) -> Kept:
     return _bounded((*kept, KeptPoint(point, _words("text", text or "", MAX_TEXT))))
 
 
-def edit(kept: Kept, number: int, column: str, value: str) -> Kept:
-    """Another text or label for the point of this number; ValueError for a point or column that is not there."""
-    if column == "text":
-        changed = replace(_at(kept, number), text=_words(column, value, MAX_TEXT))
-    elif column == "label":
-        changed = replace(_at(kept, number), label=_words(column, value, MAX_LABEL))
-    else:
+def edit(kept: Kept, key: int, column: str, value: str) -> Kept:
+    """Another text or label for the point of this key, if it is still there; ValueError for any other column."""
+    if column not in ("text", "label"):
         raise ValueError(f"only text and label of a kept point can be edited, not {column!r}")
-    return (*kept[: number - 1], changed, *kept[number:])
+    words: dict[str, Any] = {column: _words(column, value, MAX_TEXT if column == "text" else MAX_LABEL)}
+    return tuple(replace(one, **words) if one.key == key else one for one in kept)
 
 
-def remove(kept: Kept, number: int) -> Kept:
-    """All points but the one of this number; ValueError where it is not there."""
-    _at(kept, number)
-    return (*kept[: number - 1], *kept[number:])
+def remove(kept: Kept, key: int) -> Kept:
+    """All points but the one of this key, which may be gone already."""
+    return tuple(one for one in kept if one.key != key)
 
 
 def to_rows(kept: Kept, photo: Photo) -> list[Row]:
@@ -233,12 +235,6 @@ def _words(column: str, words: str, longest: int) -> str:
 def _short(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 30 else f"{shown[:30]}..."
-
-
-def _at(kept: Kept, number: int) -> KeptPoint:
-    if not 1 <= number <= len(kept):
-        raise ValueError(f"there is no kept point {number}")
-    return kept[number - 1]
 
 
 def _bounded(kept: Kept) -> Kept:

@@ -15,8 +15,23 @@ MAX_POINTS_FILE = 1_000_000
 MAX_UPLOAD = "30mb"
 """Largest upload of any kind; images.py of the package limits the pixels."""
 
+MAX_BODY = 1_000_000
+"""Largest request, in bytes, that holds no file."""
+
+MAX_BODY_WITH_FILE = 42_000_000
+"""Largest request, in bytes, that may hold a file: an upload of 30 MB, which MCP clients may write as base64."""
+
 SECONDS_PER_REQUEST = 30.0
-"""Time that the models may take for one request, not counting the wait in the queue."""
+"""Time that the models may take for one answer, not counting the wait for their turn."""
 
 QUEUE_SIZE = 64
-"""Requests that may wait; one more is told that the queue is full."""
+"""Requests that may wait for the models, and as many from programs; one more is told that the queue is full."""
+
+MOST_WAITING = QUEUE_SIZE // 2
+"""Requests of one address that may wait there."""
+
+MAX_SESSIONS = 200
+"""Visitors whose photos and points are remembered; one more, and the one who did nothing for longest is forgotten."""
+
+FILE_SECONDS = 3600
+"""Age at which files of photos are deleted."""

@@ -1,17 +1,19 @@
 """A visitor's photo: read from whatever was uploaded, kept small, with its own name and size beside it.
 
-Whatever the upload, a visitor costs the server a few megabytes. Between functions a point is a unit (x, y); people
-and programs read pixels of the photo as uploaded.
+Whatever the upload, a visitor costs the server a few megabytes; photos are read one at a time, since a large one takes
+some hundred megabytes while it is read. Between functions a point is a unit (x, y); people and programs read pixels of
+the photo as uploaded.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 from skimage import data
 
-from space.drawing import SHOWN_SIDE, PixelPoint, UnitPoint, shown_size
-from talkingpoints.images import ImageLike, load_image
+from space.drawing import SHOWN_SIDE, PixelPoint, UnitPoint
+from talkingpoints.images import ImageLike, load_shrunk
 from talkingpoints.points import to_pixels
 
 EXAMPLES = {"A cat": data.chelsea, "A person": data.astronaut}
@@ -20,6 +22,8 @@ EXAMPLES = {"A cat": data.chelsea, "A person": data.astronaut}
 UNNAMED = "photo.png"
 
 _MAX_NAME = 120
+
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,11 @@ class Photo:
 def open_photo(source: ImageLike, name: str | None = None) -> Photo:
     """Read an upload or an example; ValueError with a message for the visitor where it is no photo."""
     try:
-        image = load_image(source)
+        with _reading:
+            image, size = load_shrunk(source, SHOWN_SIDE)
     except ValueError as error:
         # What follows the colon names files of the server.
         raise ValueError(f"This photo cannot be used: {str(error).partition(':')[0]}.") from error
-    size = (image.height, image.width)
-    if max(size) > SHOWN_SIDE:
-        height, width = shown_size(size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
     return Photo(image, size, file_name(name))
 
 

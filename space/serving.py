@@ -1,7 +1,7 @@
-"""The model pair as a server calls it: every call within a time limit, on a GPU where one is lent.
+"""The model pair as a server calls it: one call at a time, every call within a time limit, on a GPU where one is lent.
 
-Python cannot end a thread: a call that takes too long is answered with an error and left to finish alone. A
-description, which is the only call of many steps, stops at its next token.
+Python cannot end a thread. A call that takes too long is answered with an error; the words of a description stop at
+their next piece, a search for a point runs to its end. Until then the models are taken, and who asks is told so.
 """
 
 import threading
@@ -16,11 +16,17 @@ from PIL import Image
 from space.drawing import PixelPoint, UnitPoint
 from space.hardware import on_lent_gpu
 from space.limits import SECONDS_PER_REQUEST
-from talkingpoints.inference import Description, Localization, RoundTrip
+from talkingpoints.inference import Localization
 
 Piece = TypeVar("Piece")
 
+BUSY = "the models are still busy with a call that takes too long. Try again in a moment."
+
 _END = object()
+
+
+class ModelError(RuntimeError):
+    """Whatever a model raised; what it said is for the log and never for a visitor."""
 
 
 class Pair(Protocol):
@@ -30,65 +36,97 @@ class Pair(Protocol):
 
     def stream(self, image: Image.Image, point_px: PixelPoint) -> Iterator[str]: ...
 
-    def describe(self, image: Image.Image, point_px: PixelPoint) -> Description: ...
-
     def localize(self, image: Image.Image, text: str) -> Localization: ...
-
-    def round_trip(self, image: Image.Image, point_px: PixelPoint) -> RoundTrip: ...
 
     def window(self, point: UnitPoint) -> np.ndarray | None: ...
 
 
 class ServedPair:
-    """A :class:`Pair` whose calls raise TimeoutError when they take too long.
+    """A :class:`Pair` whose calls take turns and raise TimeoutError when they take too long, or when one that did is
+    still running, and :class:`ModelError` for whatever else goes wrong in them.
 
     Args:
         pair: the pair to call.
-        seconds: time for one call.
+        seconds: time for one call; the wait for its turn may take as long again.
     """
 
     def __init__(self, pair: Pair, seconds: float = SECONDS_PER_REQUEST) -> None:
-        def stream(image: Image.Image, point_px: PixelPoint) -> Iterator[str]:
-            yield from in_time(lambda: pair.stream(image, point_px), seconds)
+        turn = Turn()
 
-        def describe(image: Image.Image, point_px: PixelPoint) -> Description:
-            return next(in_time(lambda: iter([pair.describe(image, point_px)]), seconds))
+        def stream(image: Image.Image, point_px: PixelPoint) -> Iterator[str]:
+            yield from in_time(lambda: pair.stream(image, point_px), seconds, turn)
 
         def localize(image: Image.Image, text: str) -> Localization:
-            return next(in_time(lambda: iter([pair.localize(image, text)]), seconds))
+            (found,) = in_time(lambda: iter([pair.localize(image, text)]), seconds, turn)
+            return found
 
-        def round_trip(image: Image.Image, point_px: PixelPoint) -> RoundTrip:
-            return next(in_time(lambda: iter([pair.round_trip(image, point_px)]), seconds))
+        def window(point: UnitPoint) -> np.ndarray | None:
+            try:
+                return pair.window(point)
+            except Exception as error:
+                raise _model_error(error) from error
 
         self.stream = on_lent_gpu(stream, seconds)
-        self.describe = on_lent_gpu(describe, seconds)
         self.localize = on_lent_gpu(localize, seconds)
-        self.round_trip = on_lent_gpu(round_trip, seconds)
-        self.window = pair.window
+        self.window = window
 
 
-def in_time(pieces: Callable[[], Iterator[Piece]], seconds: float) -> Iterator[Piece]:
+class Turn:
+    """Whose turn it is: at most one call has it, from its beginning to its true end."""
+
+    def __init__(self) -> None:
+        self._taken = threading.Lock()
+        self._late: threading.Event | None = None
+
+    def take(self, late: threading.Event, seconds: float) -> None:
+        """Wait for the turn.
+
+        Args:
+            late: to be set when the call that takes the turn is given up and runs on.
+            seconds: the longest wait.
+
+        Raises:
+            TimeoutError: a call has the turn that was given up, or the time is up.
+        """
+        before = self._late
+        if (before is not None and before.is_set()) or not self._taken.acquire(timeout=seconds):
+            raise TimeoutError(BUSY)
+        self._late = late
+
+    def end(self) -> None:
+        """Let the next one have it; may be called from another thread than :meth:`take`."""
+        self._late = None
+        self._taken.release()
+
+
+def in_time(pieces: Callable[[], Iterator[Piece]], seconds: float, turn: Turn) -> Iterator[Piece]:
     """Hand on the pieces of an iterator, made and run in a thread of its own, until it ends or time is up.
 
     Args:
         pieces: makes the iterator.
-        seconds: time for all pieces together.
+        seconds: time to wait for the turn, and again for all pieces together.
+        turn: is taken until the iterator has ended, which may be after this function has.
 
     Raises:
-        TimeoutError: the time is up. What the iterator raises is raised here as well.
+        TimeoutError: the time is up.
+        ModelError: the iterator raised something.
     """
+    left, late = threading.Event(), threading.Event()
+    turn.take(late, seconds)
     handed: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-    left = threading.Event()
 
     def run() -> None:
+        failure: BaseException | None = None
         try:
             for piece in pieces():
                 handed.put((piece, None))
                 if left.is_set():
                     break
-            handed.put((_END, None))
         except BaseException as error:  # handed over to the caller's thread below
-            handed.put((_END, error))
+            failure = error
+        finally:
+            turn.end()  # before the caller hears of it, who may call again at once
+        handed.put((_END, failure))
 
     deadline = monotonic() + seconds
     threading.Thread(target=run, daemon=True).start()
@@ -97,13 +135,16 @@ def in_time(pieces: Callable[[], Iterator[Piece]], seconds: float) -> Iterator[P
             try:
                 piece, error = handed.get(timeout=max(0.0, deadline - monotonic()))
             except Empty:
-                raise TimeoutError(
-                    f"the model took longer than {seconds:g} seconds and was stopped. Try again in a moment."
-                ) from None
+                late.set()
+                raise TimeoutError(f"the model took longer than {seconds:g} seconds. Try again in a moment.") from None
             if error is not None:
-                raise error
+                raise _model_error(error) from error
             if piece is _END:
                 return
             yield piece
     finally:
         left.set()
+
+
+def _model_error(error: BaseException) -> ModelError:
+    return ModelError(f"{type(error).__name__}: {error}")

@@ -6,24 +6,26 @@ and screen reader, and becomes a small card on a phone.
 
 import html
 
-from space.kept import Kept
+from space.kept import Kept, KeptPoint
 from space.limits import MAX_LABEL, MAX_TEXT
 from space.photos import Photo
 
 TEMPLATE = "${value}"
 
 ON_LOAD = """
-const numberOf = target => Number(target.closest('tr').dataset.number);
+const keyOf = target => Number(target.closest('tr').dataset.key);
 element.addEventListener('click', event => {
   const button = event.target.closest('button');
-  if (button) trigger('delete', {number: numberOf(button)});
+  if (button && event.detail < 2) trigger('delete', {key: keyOf(button)});
 });
 element.addEventListener('change', event => {
   const field = event.target;
-  trigger('edit', {number: numberOf(field), column: field.name, words: field.value});
+  trigger('edit', {key: keyOf(field), column: field.name, words: field.value});
 });
 """
-"""Runs once, on the element that stays while the rows in it come and go."""
+"""Runs once, on the element that stays while the rows in it come and go. The second click of a double click (detail 2)
+may already be over the next row and is left out.
+"""
 
 DOWNLOAD = """
 file => {
@@ -39,8 +41,8 @@ file => {
 """
 """Saves a file that the server has sent as text; nothing of it stays on the server."""
 
-_EMPTY = """<p class="none">No points kept yet. <b>Keep</b> puts the clicked point (without a click, the found one)
-with its words into this list, under a number on the photo.</p>"""
+_EMPTY = """<p class="none">No points kept yet. <b>Keep</b> puts the point that was last clicked or found with its words
+into this list, under a number on the photo.</p>"""
 
 _HEAD = """<thead><tr><th scope="col">No.</th><th scope="col">x, y</th><th scope="col">Words</th>
 <th scope="col">Label</th><th scope="col"><span class="unseen">Remove</span></th></tr></thead>"""
@@ -50,19 +52,17 @@ def kept_table(kept: Kept, photo: Photo | None) -> str:
     """The kept points as HTML; without any, what keeping is for."""
     if photo is None or not kept:
         return _EMPTY
-    rows = "".join(
-        _row(number, photo.point_px(one.point), one.text, one.label) for number, one in enumerate(kept, start=1)
-    )
+    rows = "".join(_row(number, one, photo.point_px(one.point)) for number, one in enumerate(kept, start=1))
     return f'<table aria-label="Kept points">{_HEAD}<tbody>{rows}</tbody></table>'
 
 
-def _row(number: int, point_px: tuple[float, float], text: str, label: str) -> str:
+def _row(number: int, one: KeptPoint, point_px: tuple[float, float]) -> str:
     x, y = point_px
     return (
-        f'<tr data-number="{number}"><th scope="row"><span class="number">{number}</span></th>'
+        f'<tr data-key="{one.key}"><th scope="row"><span class="number">{number}</span></th>'
         f"<td>{x:.0f}, {y:.0f}</td>"
-        f"<td>{_field('text', f'Words of point {number}', text, MAX_TEXT, 'no words')}</td>"
-        f"<td>{_field('label', f'Label of point {number}', label, MAX_LABEL, 'label')}</td>"
+        f"<td>{_field('text', f'Words of point {number}', one.text, MAX_TEXT, 'no words')}</td>"
+        f"<td>{_field('label', f'Label of point {number}', one.label, MAX_LABEL, 'label')}</td>"
         f'<td><button type="button" aria-label="Remove point {number}" title="Remove">&times;</button></td></tr>'
     )
 

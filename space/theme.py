@@ -6,6 +6,7 @@ a number is a point that is kept.
 """
 
 import html
+from pathlib import Path
 
 import gradio as gr
 
@@ -48,8 +49,15 @@ def model_note(descriptor: str | None, localizer: str | None) -> str:
     """HTML for the page head: what the bundled pair knows, or which models were chosen in its place."""
     if descriptor is None and localizer is None:
         return BUNDLED_NOTE
-    names = f"Descriptor: {descriptor or 'bundled'}. Localizer: {localizer or 'bundled'}."
+    names = f"Descriptor: {_name(descriptor)}. Localizer: {_name(localizer)}."
     return f'<p class="note">{html.escape(names)}</p>'
+
+
+def _name(model: str | None) -> str:
+    """The Hub id of a model, or the last part of its folder: where that lies is nobody's business."""
+    if model is None:
+        return "bundled"
+    return Path(model).resolve().name if Path(model).is_dir() else model
 
 
 def _rgb(colour: tuple[int, int, int]) -> str:

@@ -9,31 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from space import handlers, photos, table, theme
-from space.events import Events
+from space.bounds import BodyLimit, bound
+from space.events import Events, Session
 from space.kept import SUFFIXES
-from space.limits import MAX_UPLOAD, QUEUE_SIZE
+from space.limits import FILE_SECONDS, MAX_SESSIONS, MAX_UPLOAD
 from space.serving import Pair, ServedPair
 from space.uploads import guard
-
-LAUNCH: dict[str, Any] = {
-    "theme": theme.THEME,
-    "css": theme.CSS,
-    "share": False,
-    "footer_links": ["api"],
-    "run_history": False,  # would keep visitors' photos in their browsers
-    "enable_monitoring": False,
-    "max_file_size": MAX_UPLOAD,
-    "state_session_capacity": 200,
-}
-"""How the app is launched wherever it is: no way out of the machine, bounded uploads and sessions."""
 
 _MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
 """The model answers one request at a time: two at once on two cores would both be slower."""
 
+_PROGRAMS: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "programs"}
+"""The named endpoints: the photo of one is read while the models, of which the calls take turns, serve another."""
+
 _DIRECT: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
 """Drawing needs no model and waits for nobody."""
+
+_PHOTO: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "photo"}
+"""Reading a large photo takes much memory."""
 
 _KEPT: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "kept"}
 """One after the other: what was typed into the table is there before the table is exported."""
@@ -50,7 +46,9 @@ _NAME_EXAMPLES = f"""() => {{
 
 @dataclass(frozen=True)
 class Screen:
-    """The components of the screen and session state; ``asked`` changes with every click to be described."""
+    """The components of the screen and session state; ``asked`` changes with every click to be described, ``meant`` is
+    the point that the words were last used for.
+    """
 
     photo: gr.Image
     examples: gr.Dataset
@@ -74,8 +72,27 @@ class Screen:
     chosen: gr.State
     clicked: gr.State
     found: gr.State
+    meant: gr.State
     asked: gr.State
     kept: gr.State
+
+
+def launch_options() -> dict[str, Any]:
+    """How the app is launched wherever it is: no way out of the machine, bounded requests and sessions. New on every
+    call, since Gradio writes into what it is given.
+    """
+    return {
+        "theme": theme.THEME,
+        "css": theme.CSS,
+        "share": False,
+        "footer_links": ["api"],
+        "run_history": False,  # would keep visitors' photos in their browsers
+        "enable_monitoring": False,
+        "num_workers": 0,  # processes of their own, which know nothing of our guards
+        "max_file_size": MAX_UPLOAD,
+        "state_session_capacity": MAX_SESSIONS,
+        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+    }
 
 
 def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
@@ -86,19 +103,17 @@ def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
         note: HTML for the page head, saying what the models know.
 
     Returns:
-        Blocks with a bounded queue; launch it with ``**LAUNCH``.
+        Blocks with a bounded queue; launch it with ``**launch_options()``.
     """
-    with gr.Blocks(title="Talking Points", delete_cache=(600, 3600)) as blocks:
+    with gr.Blocks(title="Talking Points", delete_cache=(600, FILE_SECONDS)) as blocks:
         guard(blocks)
         events = Events(ServedPair(tp))
         _endpoints(events)  # first, so that they get their names and the private events others
         screen = _layout(note)
         _wire(screen, events)
-        # Not the initial value of the state: a session that the server has dropped would then answer about this
-        # photo while the browser still shows another.
-        blocks.load(lambda: photos.example_photo(0), None, screen.chosen, **_DIRECT)
+        blocks.load(events.arrive, None, [screen.chosen, screen.facts], **_DIRECT)
         blocks.load(None, None, None, js=_NAME_EXAMPLES, api_visibility="private")
-    return blocks.queue(max_size=QUEUE_SIZE, api_open=False)
+    return bound(blocks.queue(max_size=None, api_open=False))
 
 
 def _layout(note: str) -> Screen:
@@ -108,14 +123,15 @@ def _layout(note: str) -> Screen:
         with gr.Column(scale=3, min_width=320):
             photo_side = _photo_side(first)
         with gr.Column(scale=2, min_width=320):
-            words_side = _words_side(first)
+            words_side = _words_side()
     return Screen(
         **photo_side,
         **words_side,
         **_kept_side(),
-        chosen=gr.State(),
+        chosen=gr.State(Session.LOST),
         clicked=gr.State(),
         found=gr.State(),
+        meant=gr.State(),
         asked=gr.State(),
         kept=gr.State(()),
     )
@@ -144,7 +160,7 @@ def _photo_side(first: photos.Photo) -> dict[str, Any]:
     return {"photo": photo, "examples": examples}
 
 
-def _words_side(first: photos.Photo) -> dict[str, Any]:
+def _words_side() -> dict[str, Any]:
     """Words, buttons, facts and settings, under their names in :class:`Screen`."""
     words = gr.Textbox(
         label="Words",
@@ -159,7 +175,7 @@ def _words_side(first: photos.Photo) -> dict[str, Any]:
         keep = gr.Button("Keep", size="md", min_width=60, elem_id="keep")
         clear = gr.Button("Clear", size="md", min_width=60, elem_id="clear")
     facts = gr.HTML(
-        handlers.facts(first, None, None),
+        handlers.loading(),
         elem_id="facts",
         html_template='<div role="status" aria-live="polite">${value}</div>',
     )
@@ -198,7 +214,7 @@ def _kept_side() -> dict[str, Any]:
 def _wire(screen: Screen, events: Events) -> None:
     """Attach the events. What still runs for an old photo or an old click is cancelled by a new one."""
     show = [screen.photo, screen.facts]
-    point = [screen.clicked, screen.found, *show, screen.words, screen.x, screen.y]
+    point = [screen.clicked, screen.found, screen.meant, *show, screen.words, screen.x, screen.y]
     everything = [screen.chosen, screen.kept, screen.table, *point]
     marks = [screen.chosen, screen.clicked, screen.kept, screen.opacity, screen.window]
     on_facts: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": screen.facts}
@@ -215,13 +231,15 @@ def _wire(screen: Screen, events: Events) -> None:
         [screen.find.click, screen.words.submit],
         events.find,
         [*marks, screen.words],
-        [screen.found, *show],
+        [screen.found, screen.meant, *show],
         **on_facts,
         **_MODEL,
     )
     round_trip = screen.round_trip.click(
-        events.round_trip, marks, [screen.found, *show, screen.words], **on_facts, **_MODEL
+        events.round_trip, marks, [screen.found, screen.meant, *show, screen.words], **on_facts, **_MODEL
     )
+    described = [screen.chosen, screen.clicked, screen.found, screen.words]
+    describe.success(events.announce, described, screen.facts, **_DIRECT)
     running = [describe, find, round_trip]
 
     # Gradio runs the listeners of one event in the order of their registration: cancelling has to come first,
@@ -229,38 +247,49 @@ def _wire(screen: Screen, events: Events) -> None:
     typed = [screen.describe.click, screen.x.submit, screen.y.submit]
     gr.on([screen.photo.select, *typed], None, cancels=running)
     look = [screen.chosen, screen.kept, screen.window]
-    screen.photo.select(events.click, look, [screen.asked, *point], **_DIRECT)
-    gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **_DIRECT)
+    click = screen.photo.select(events.click, look, [screen.asked, *point], **_DIRECT)
+    type_point = gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **_DIRECT)
 
     on_photo = [screen.chosen, screen.kept]
     screen.photo.upload(
-        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=running, **_DIRECT
+        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=running, **_PHOTO
     )
     screen.photo.clear(events.remove, None, everything, cancels=running, **_DIRECT)
     screen.examples.click(events.example, screen.examples, everything, cancels=running, **_DIRECT)
-    screen.clear.click(events.clear, on_photo, everything, cancels=running, **_DIRECT)
-    keep = [screen.chosen, screen.clicked, screen.found, screen.kept, screen.words]
-    screen.keep.click(events.keep, keep, everything, cancels=running, **_KEPT)
-    redraw: dict[str, Any] = {"fn": events.redraw, "inputs": [*marks, screen.found], "outputs": screen.photo}
-    gr.on([screen.opacity.release, screen.window.change], **redraw, **_DIRECT)
-    _wire_kept(screen, events, redraw)
+    clear = screen.clear.click(events.clear, on_photo, everything, cancels=running, **_DIRECT)
+    keep = screen.keep.click(
+        events.keep,
+        [screen.chosen, screen.meant, screen.kept, screen.words],
+        everything,
+        cancels=running,
+        **_KEPT,
+    )
+    drawn: dict[str, Any] = {"fn": events.redraw, "inputs": [*marks, screen.found], "outputs": screen.photo}
+    redraw = gr.on([screen.opacity.input, screen.window.change], trigger_mode="always_last", **drawn, **_DIRECT)
+    of_kept = _wire_kept(screen, events, drawn)
+    for event in (find, round_trip, click, type_point, clear, keep, redraw, *of_kept):
+        event.failure(events.start_over, screen.chosen, everything, **_DIRECT)
 
 
-def _wire_kept(screen: Screen, events: Events, redraw: dict[str, Any]) -> None:
+def _wire_kept(screen: Screen, events: Events, drawn: dict[str, Any]) -> list[Any]:
     """Attach the events of the table; where the number of points changes, the photo is drawn again."""
     on_photo = [screen.chosen, screen.kept]
     rows = [screen.kept, screen.table]
-    screen.table.edit(events.edit_kept, on_photo, rows, trigger_mode="multiple", **_KEPT)
-    for changed in (
+    edit = screen.table.edit(events.edit_kept, on_photo, rows, trigger_mode="multiple", **_KEPT)
+    changes = [
         screen.table.delete(events.remove_kept, on_photo, rows, trigger_mode="multiple", **_KEPT),
         screen.remove_all.click(events.remove_all_kept, screen.chosen, rows, **_KEPT),
         screen.imported.upload(events.import_kept, [screen.imported, *on_photo], rows, preprocess=False, **_KEPT),
-    ):
-        changed.success(**redraw, **_DIRECT)
-    for button, export in ((screen.export_csv, events.export_csv), (screen.export_jsonl, events.export_jsonl)):
-        button.click(export, on_photo, screen.file, **_KEPT).success(
-            None, screen.file, None, js=table.DOWNLOAD, api_visibility="private"
-        )
+    ]
+    for changed in changes:
+        changed.success(**drawn, **_DIRECT)
+    exports = [
+        screen.export_csv.click(events.export_csv, on_photo, screen.file, **_KEPT),
+        screen.export_jsonl.click(events.export_jsonl, on_photo, screen.file, **_KEPT),
+    ]
+    for export in exports:
+        export.success(None, screen.file, None, js=table.DOWNLOAD, api_visibility="private")
+    return [edit, *changes, *exports]
 
 
 def _endpoints(events: Events) -> None:
@@ -281,6 +310,5 @@ def _endpoints(events: Events) -> None:
             answer,
             api_name=name,
             preprocess=False,
-            concurrency_limit=1,
-            concurrency_id="model",
+            **_PROGRAMS,
         )

@@ -1,30 +1,37 @@
 """Files of a request: only what was uploaded to this app is opened, whatever the request names.
 
-Left alone, Gradio downloads any public address that a request names in place of an upload, of any size. This app goes
-nowhere for its visitors; an address of this app's own uploads is the one kind that is understood, since that is how
-MCP clients hand over a file that they uploaded. They may also send a file inside the request (a ``data:`` URL): Gradio
-would keep that for ever, here it goes when the uploads go.
+Left alone, Gradio downloads any public address that a request names in place of an upload, of any size, and passes on
+what any public address answers. This app goes nowhere for its visitors; an address of this app's own uploads is the
+one kind that is understood, since that is how MCP clients hand over a file that they uploaded. They may also send a
+file inside the request (a ``data:`` URL): Gradio would keep that for ever, here it goes when the uploads go.
 """
 
+import contextlib
+import re
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import gradio as gr
-from gradio import processing_utils
+from fastapi import HTTPException, Request
+from gradio import processing_utils, routes
 from gradio.utils import get_upload_folder
+
+from space.limits import FILE_SECONDS
 
 NOT_UPLOADED = "The file has to be uploaded to this app; addresses and paths are not opened."
 
 _FILES = "/gradio_api/file="
 
+_FOLDER = re.compile(r"[0-9a-f]{64}")  # Gradio puts every file into a folder named by its hash
 
 _save_data = processing_utils.save_base64_to_cache
 
 
 def guard(blocks: gr.Blocks) -> None:
-    """Replace, for the whole process, Gradio's download by :func:`uploaded_file`, and have the files of ``data:`` URLs
-    deleted with the uploads of this app.
+    """Replace, for the whole process, Gradio's download by :func:`uploaded_file` and its proxy by a refusal, and have
+    the files of ``data:`` URLs deleted with the uploads of this app.
     """
 
     def save_data(base64_encoding: str, cache_dir: str, file_name: str | None = None) -> str:
@@ -34,6 +41,21 @@ def guard(blocks: gr.Blocks) -> None:
 
     processing_utils.async_ssrf_protected_download = uploaded_file
     processing_utils.save_base64_to_cache = save_data
+    routes.secure_url_stream_response = _refuse_address
+
+
+async def _refuse_address(url: str, request: Request) -> NoReturn:
+    raise HTTPException(403, NOT_UPLOADED)
+
+
+def delete_old() -> None:
+    """Delete the files of photos that an earlier run of the app has left behind, as one does that is killed."""
+    for folder in Path(get_upload_folder()).glob("*"):
+        if _FOLDER.fullmatch(folder.name) and not folder.is_symlink():
+            for file in folder.glob("*"):
+                with contextlib.suppress(OSError):  # gone already, or not ours to delete
+                    if time.time() - file.lstat().st_ctime > FILE_SECONDS:
+                        file.unlink()
 
 
 async def uploaded_file(url: str, cache_dir: str) -> str:

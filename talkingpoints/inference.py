@@ -195,7 +195,7 @@ class TalkingPoints:
     def stream(self, image: ImageLike, point_px: tuple[float, float]) -> Iterator[str]:
         """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`.
 
-        Closing the iterator stops the writing after the token at hand.
+        Closing the iterator stops the writing after the token at hand, and waits for that.
         """
         photo = load_image(image)
         points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
@@ -224,8 +224,8 @@ class TalkingPoints:
         try:
             yield from streamer
         finally:
-            stop.set()  # for a caller who stops reading; the writer is not waited for
-        writer.join()
+            stop.set()  # for a caller who stops reading
+            writer.join()
         if errors:
             raise RuntimeError(f"the descriptor failed: {errors[0]}") from errors[0]
 

@@ -106,6 +106,7 @@ def opened(browser: "Browser", url: str, **context: Any) -> Iterator["Page"]:
         page.on("request", lambda request: requests.append(request.url))
         page.goto(url)
         page.wait_for_selector("#photo img")
+        facts(page, "Click a point")
         yield page
         outside = [request for request in requests if not request.startswith((url, "data:", "blob:"))]
         assert not outside, f"requests left the app: {outside}"
@@ -124,6 +125,7 @@ def place_of_pixel(page: "Page", point_px: tuple[float, float], size: tuple[int,
         point_px: (x, y) in pixels of the photo as uploaded.
         size: (height, width) of the photo as uploaded.
     """
+    page.wait_for_function("document.querySelector('#photo img').naturalWidth > 0")  # a new one may be on its way
     image = page.locator("#photo img").first
     image.scroll_into_view_if_needed()
     box = image.bounding_box()

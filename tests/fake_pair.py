@@ -2,12 +2,13 @@
 them back.
 
 A point becomes "column d row h": the letters count twentieths of the photo. Any other text leads to the
-middle, a text with "unicorn" is not in the image, a text with "boom" makes the model fail, and one with "forever"
-keeps it busy for ``FOREVER`` seconds.
+middle, a text with "unicorn" is not in the image, a text with "boom" or "wrong" makes the model fail, and one with
+"forever" keeps it busy for ``FOREVER`` seconds.
 """
 
 import re
 import string
+import threading
 import time
 from collections.abc import Iterator
 
@@ -15,9 +16,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from talkingpoints.inference import Description, Localization, Point, RoundTrip
+from talkingpoints.inference import Localization
 from talkingpoints.keypoint_encoder import cell_centers, gaussian_window
-from talkingpoints.points import check_points_px, to_pixels, to_unit, unit_distance
+from talkingpoints.points import check_points_px, to_pixels, to_unit
 
 STEPS = 20
 GRID = 14
@@ -25,31 +26,33 @@ FOREVER = 5.0
 
 
 class FakePair:
-    """The calls of ``TalkingPoints`` that the app makes; ``asked`` lists size and point of each description."""
+    """The calls of ``TalkingPoints`` that the app makes, one at a time as there; ``asked`` lists size and point of each
+    description.
+    """
 
     def __init__(self, seconds_per_word: float = 0.0) -> None:
         self.seconds_per_word = seconds_per_word
         self.asked: list[tuple[tuple[int, int], tuple[float, float]]] = []
+        self._lock = threading.RLock()
 
     def stream(self, image: Image.Image, point_px: tuple[float, float]) -> Iterator[str]:
         size = (image.height, image.width)
         self.asked.append((size, point_px))
         x, y = to_unit(check_points_px(point_px, size), size)
         column, row = (string.ascii_lowercase[min(int(value * STEPS), STEPS - 1)] for value in (x, y))
-        for word in ("column", f" {column}", " row", f" {row}"):
-            time.sleep(self.seconds_per_word)
-            yield word
-
-    def describe(self, image: Image.Image, point_px: tuple[float, float]) -> Description:
-        size = (image.height, image.width)
-        x, y = point_px
-        return Description("".join(self.stream(image, point_px)), Point(x, y, tuple(to_unit(point_px, size))))
+        with self._lock:
+            for word in ("column", f" {column}", " row", f" {row}"):
+                time.sleep(self.seconds_per_word)
+                yield word
 
     def localize(self, image: Image.Image, text: str) -> Localization:
         if "boom" in text:
             raise RuntimeError("out of <b>memory</b> in /secret/place")
+        if "wrong" in text:
+            raise ValueError("wrong shape in /secret/place")
         if "forever" in text:
-            time.sleep(FOREVER)
+            with self._lock:
+                time.sleep(FOREVER)
         read = re.search(r"column (\w) row (\w)", text)
         letters = read.groups() if read else ("k", "k")
         column, row = ((string.ascii_lowercase.index(letter) + 0.5) / STEPS for letter in letters)
@@ -67,12 +70,6 @@ class FakePair:
             presence=0.93 if found else 0.08,
             heatmap=(heat / heat.sum()).astype(np.float32),
         )
-
-    def round_trip(self, image: Image.Image, point_px: tuple[float, float]) -> RoundTrip:
-        description = self.describe(image, point_px)
-        found = self.localize(image, description.text)
-        pixels = float(np.hypot(found.x - point_px[0], found.y - point_px[1]))
-        return RoundTrip(description, found, pixels, float(unit_distance(description.point.unit, found.unit)))
 
     def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray:
         inside = gaussian_window(torch.tensor([point]), cell_centers(cells, cells)[None], 0.1, 0.1)

@@ -2,10 +2,12 @@
 
     python -m tests.load --visitors 30 --seconds 120 --output load.json
 
-Starts ``python app.py`` on this machine, on 127.0.0.1 only, and asks its named endpoints over HTTP, each visitor one
-request after the other with a short pause. Every request has an outcome that is intended (an answer, or a certain
-refusal); anything else is counted as an error, and a request without any end as lost. Bounded in visitors, time and
-requests. It says nothing about the screen, which tests/test_app_browser.py drives.
+Starts ``python app.py`` on this machine, on 127.0.0.1 only, and asks it over HTTP, each visitor one request after the
+other with a short pause. Two of three visitors ask the named endpoints, as programs do; the third has the screen open:
+a session with a photo, in which points are clicked, described and kept, and all that was kept has to be in every
+export. Every request has an outcome that is intended (an answer, or a certain refusal); anything else is counted as an
+error, and a request without any end as lost. Bounded in visitors, time and requests. It says nothing about how the
+screen looks, which tests/test_app_browser.py drives.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import statistics
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,15 @@ from PIL import Image
 from skimage import data
 
 from tests.browser import running_app
+from tests.page import Answer, Page
 
 MOST_VISITORS = 60
 MOST_SECONDS = 300.0
 MOST_REQUESTS = 20_000
 PATIENCE_S = 120.0
 PAUSE_S = (0.5, 2.0)
+MOST_KEPT = 20
+SETTINGS = {"opacity": 60, "window": True}
 
 GOOD, OUTSIDE, WRITE, TOO_LONG, NO_PHOTO, ADDRESS = (
     None,
@@ -75,7 +80,7 @@ class Tally:
 
 
 class Visitor:
-    """One visitor with a photo of their own.
+    """One program with a photo of its own.
 
     Args:
         url: of the app. number: seeds what is asked. tally: what they met.
@@ -146,6 +151,62 @@ class Visitor:
         raise ValueError(f"the answer ended with {ended!r}")
 
 
+class Sitter(Visitor):
+    """One visitor at the screen. Kept points are counted here too, so a session that was lost is seen at once."""
+
+    page: Page
+    kept = MOST_KEPT
+
+    def ask(self) -> None:
+        """A new photo once enough points are kept; else a click with its words, a search, Keep, or an export."""
+        if self.kept == MOST_KEPT:
+            return self._meet("screen: page and photo", self._arrive)
+        kind, ask = self.dice.choice(
+            [
+                ("screen: click", self._click),
+                ("screen: find", lambda: self.page.send("find", "click", words=self.dice.choice(TEXTS), **SETTINGS)),
+                ("screen: keep", self._keep),
+                ("screen: export", self._export),
+            ]
+        )
+        self._meet(kind, ask)
+
+    def _meet(self, kind: str, ask: Callable[[], Answer]) -> None:
+        start = time.monotonic()
+        try:
+            answer = ask()
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            self.tally.add(kind, "lost", time.monotonic() - start, repr(error))
+            return
+        well = answer.success and not answer.said
+        self.tally.add(kind, "answered" if well else "wrong", time.monotonic() - start, "; ".join(answer.said))
+
+    def _arrive(self) -> Answer:
+        self.page = Page(self.client)
+        answer = self.page.upload(self.photo)
+        self.kept = 0 if answer.success else MOST_KEPT
+        return answer
+
+    def _click(self) -> Answer:
+        clicked = self.page.click(self.dice.uniform(0, 1280), self.dice.uniform(0, 800))
+        return self.page.describe() if clicked.success else clicked
+
+    def _keep(self) -> Answer:
+        self.page.click(self.dice.uniform(0, 1280), self.dice.uniform(0, 800))
+        answer = self.page.send("keep", "click", words=self.dice.choice(TEXTS))
+        self.kept += answer.success and not answer.said
+        return answer
+
+    def _export(self) -> Answer:
+        if not self.kept:
+            return self._keep()
+        answer = self.page.send("export-json", "click")
+        rows = answer.data[0]["content"].count("\n") if answer.success and answer.data[0] else 0
+        if rows != self.kept:
+            answer.said.append(f"{self.kept} points were kept, {rows} exported")
+        return answer
+
+
 def _photo(dice: random.Random) -> tuple[bytes, tuple[int, int]]:
     """A JPEG of some size and its (height, width)."""
     width = dice.choice([300, 451, 1280, 3000])
@@ -182,7 +243,9 @@ def run(url: str, visitors: int, seconds: float, pid: int | None = None) -> dict
     tally = Tally()
     until = time.monotonic() + seconds
     threads = [
-        threading.Thread(target=Visitor(url, number, tally).visit, args=(until,), daemon=True)
+        threading.Thread(
+            target=(Visitor, Visitor, Sitter)[number % 3](url, number, tally).visit, args=(until,), daemon=True
+        )
         for number in range(visitors)
     ]
     memory: list[float] = []

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             click_pixel(page, point, CAT)
             finished_words(page)
             page.click("#keep")
-            page.wait_for_selector(f"#kept-table tr[data-number='{number}']")
+            page.wait_for_selector(f"#kept-table tbody tr:nth-child({number})")
         click_pixel(page, ASKED, CAT)
         finished_words(page)
         page.click("#round-trip")

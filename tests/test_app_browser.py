@@ -50,7 +50,7 @@ def stand_in() -> Iterator[str]:
     from space import ui
     from tests.fake_pair import FakePair
 
-    with served(ui.build(FakePair(seconds_per_word=0.1)), **ui.LAUNCH) as url:
+    with served(ui.build(FakePair(seconds_per_word=0.1)), **ui.launch_options()) as url:
         yield url
 
 
@@ -107,7 +107,9 @@ def test_other_models_can_be_chosen(browser, pair):
     """Untrained models from folders: nothing sensible comes out, but both ways work and the page names them."""
     descriptor, localizer = map(str, pair)
     with started_app("--descriptor", descriptor, "--localizer", localizer) as url, opened(browser, url) as page:
-        assert descriptor in page.inner_text("#heading")
+        heading = page.inner_text("#heading")
+        assert f"Descriptor: {pair[0].name}. Localizer: {pair[1].name}." in heading
+        assert str(pair[0].parent) not in heading, "where the server keeps its models is nobody's business"
         assert "dogs, cats" not in page.inner_text("#heading")
         click_pixel(page, (118, 213), CAT)
         assert finished_words(page)
@@ -123,6 +125,13 @@ def test_the_point_is_marked_first_and_the_words_stream_in(page):
     assert place(facts(page, "Clicked"), "Clicked") == pytest.approx((118, 213), abs=1.5)
     page.wait_for_function("['column', 'column f'].includes(document.querySelector('#words textarea').value)")
     assert finished_words(page) == "column f row o"
+
+
+def test_a_finished_description_is_announced_once(page):
+    click_pixel(page, (118, 213), CAT)
+    page.wait_for_selector("#facts [aria-live=polite] .unseen:has-text('column f row o')", state="attached")
+    click_pixel(page, (30, 30), CAT)
+    page.wait_for_function("!document.querySelector('#facts').innerText.includes('column f row o')")
 
 
 def test_a_second_click_takes_the_place_of_the_first(page):
@@ -176,7 +185,6 @@ def test_the_heat_map_follows_the_opacity(page):
     facts(page, "Found")
     before = page.get_attribute("#photo img", "src")
     page.locator("#opacity input[type=range]").press("Home")
-    page.locator("#opacity input[type=range]").dispatch_event("pointerup")
     page.wait_for_function("before => document.querySelector('#photo img').src != before", arg=before)
 
 
@@ -246,6 +254,33 @@ def test_a_found_point_can_be_kept(page):
     assert rows(page, 1)[0][2] == "column b row d"
 
 
+def test_the_point_that_the_words_were_used_for_is_kept(page):
+    click_pixel(page, (118, 213), CAT)
+    finished_words(page)
+    type_words(page, "column b row d")
+    facts(page, "Found")
+    page.click("#keep")
+    row = rows(page, 1)[0]
+    assert row[2] == "column b row d"
+    assert tuple(map(float, row[1].split(", "))) == pytest.approx((0.075 * 451, 0.175 * 300), abs=1)
+    click_pixel(page, (118, 213), CAT)
+    finished_words(page)
+    page.click("#round-trip")
+    facts(page, "% of the image")
+    page.click("#keep")
+    assert tuple(map(float, rows(page, 2)[1][1].split(", "))) == pytest.approx((118, 213), abs=1.5)
+
+
+def test_a_double_click_removes_one_point(page):
+    for number, point in enumerate(((118, 213), (35, 40), (200, 100)), start=1):
+        keep(page, point)
+        rows(page, number)
+    page.get_by_role("button", name="Remove point 1").dblclick()
+    rows(page, 2)
+    page.wait_for_timeout(700)
+    assert [row[2] for row in rows(page, 2)] == ["column b row c", "column i row g"]
+
+
 def test_kept_points_stay_with_clear_and_go_with_another_photo(page):
     keep(page, (118, 213))
     rows(page, 1)
@@ -258,6 +293,7 @@ def test_kept_points_stay_with_clear_and_go_with_another_photo(page):
 
 def test_words_and_labels_are_edited_in_the_table_exported_and_imported_again(page, tmp_path):
     keep(page, (118, 213))
+    rows(page, 1)
     keep(page, (30, 30))
     rows(page, 2)
     page.get_by_label("Words of point 2").fill('"sky", <point> שמאל 🐈')
@@ -355,6 +391,23 @@ def test_an_unreadable_upload_gets_a_message_and_the_app_lives_on(page, tmp_path
     facts(page, "Click a point")
     type_words(page, "column b row d")
     facts(page, "Found")
+
+
+def test_an_expired_session_is_said_and_the_screen_starts_again(browser, tmp_path):
+    from space import ui
+    from tests.fake_pair import FakePair
+
+    blocks = ui.build(FakePair())
+    with served(blocks, **ui.launch_options()) as url, opened(browser, url) as page:
+        keep(page, (118, 213))
+        rows(page, 1)
+        blocks.state_holder.session_data.clear()
+        click_pixel(page, (30, 30), CAT)
+        assert "session has expired" in message(page)
+        page.wait_for_selector("#kept-table .none")
+        facts(page, "Click a point")
+        keep(page, (118, 213))
+        assert rows(page, 1)[0][2] == "column f row o"
 
 
 # --- other photos -------------------------------------------------------------------------------------------

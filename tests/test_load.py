@@ -10,7 +10,7 @@ from tests.fake_pair import FakePair
 
 def test_every_request_of_several_visitors_ends_as_it_should(monkeypatch):
     monkeypatch.setattr(load, "PAUSE_S", (0.0, 0.1))
-    with served(ui.build(FakePair(seconds_per_word=0.01)), **ui.LAUNCH) as url:
+    with served(ui.build(FakePair(seconds_per_word=0.01)), **ui.launch_options()) as url:
         report = load.run(url.rstrip("/"), visitors=6, seconds=5)
     assert (report["wrong"], report["lost"], report["troubles"]) == (0, 0, [])
     assert report["answered"] > 5

@@ -4,7 +4,9 @@ The messages are compared as a whole: they are what a person reads, so they name
 nothing of the server. After every case the app answers a good request.
 """
 
+import contextlib
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +18,12 @@ import pytest
 from PIL import Image
 
 from space import photos
-from space.events import Events
+from space.events import EXPIRED, Events, Session
 from space.kept import KeptPoint
 from space.serving import ServedPair
 from space.uploads import NOT_UPLOADED
-from tests.fake_pair import FakePair
+from tests.fake_pair import FOREVER, FakePair
+from tests.hostile import EPS, many_scans
 
 NO_IMAGE = "An image is needed"
 NUMBERS = "Give both x and y as numbers, in pixels of the photo."
@@ -53,6 +56,14 @@ class Desk:
         self.photo = photos.Photo(Image.new("RGB", (400, 300), "grey"), (300, 400), "cat.png")
         Image.new("RGB", (400, 300), "grey").save(folder / "cat.png")
         self.cat = {"path": str(folder / "cat.png")}
+
+    def wait_for_the_model(self) -> None:
+        """Where a call was given up that still runs, until it has ended."""
+        deadline = time.monotonic() + 2 * FOREVER
+        while time.monotonic() < deadline:
+            with contextlib.suppress(gr.Error):
+                return self.text("ear")
+            time.sleep(0.1)
 
     def upload(self, name: str, content: bytes | str) -> dict[str, str]:
         path = self.folder / name
@@ -113,13 +124,19 @@ CASES: list[tuple[str, Callable[[Desk], Any], str]] = [
     ),
     (
         "a photo too large",
-        lambda desk: desk.image(desk.upload("a.png", png(12_000, 10_000))),
-        "This photo cannot be used: the image has 12000 x 10000 pixels; at most 100,000,000 are read.",
+        lambda desk: desk.image(desk.upload("a.png", png(8_000, 6_300))),
+        "This photo cannot be used: the image has 8000 x 6300 pixels; at most 50,000,000 are read.",
     ),
+    (
+        "a photo of too many scans",
+        lambda desk: desk.image(desk.upload("a.jpg", many_scans(100))),
+        "This photo cannot be used: the JPEG has more than 64 scans; save it again as an ordinary one.",
+    ),
+    ("a file for other programs", lambda desk: desk.image(desk.upload("a.eps", EPS)), unreadable("a.eps")),
     (
         "a decompression bomb",
         lambda desk: desk.image(desk.upload("a.png", png(100_000, 100_000))),
-        "This photo cannot be used: the image has too many pixels; at most 100,000,000 are read.",
+        "This photo cannot be used: the image has too many pixels; at most 50,000,000 are read.",
     ),
     # points
     ("no x", lambda desk: desk.point(None, 3), NUMBERS),
@@ -152,7 +169,12 @@ CASES: list[tuple[str, Callable[[Desk], Any], str]] = [
     (
         "what keeps the model busy",
         lambda desk: desk.text("forever"),
-        "The model took longer than 0.3 seconds and was stopped. Try again in a moment.",
+        "The model took longer than 0.3 seconds. Try again in a moment.",
+    ),
+    (
+        "what a model finds wrong",
+        lambda desk: desk.text("wrong"),
+        "The model failed on this request. Try another point, text or photo.",
     ),
     # the screen
     (
@@ -176,23 +198,23 @@ CASES: list[tuple[str, Callable[[Desk], Any], str]] = [
     # kept points
     (
         "keeping nothing",
-        lambda desk: desk.events.keep(desk.photo, None, None, (), "ear"),
+        lambda desk: desk.events.keep(desk.photo, None, (), "ear"),
         "Click a point, or find one, before you keep it.",
     ),
     (
         "keeping a text too long",
-        lambda desk: desk.events.keep(desk.photo, (0.5, 0.5), None, (), "a" * 10_000),
+        lambda desk: desk.events.keep(desk.photo, (0.5, 0.5), (), "a" * 10_000),
         "Text has 10,000 characters; at most 1,000 are kept",
     ),
     (
         "keeping one too many",
-        lambda desk: desk.events.keep(desk.photo, (0.5, 0.5), None, (KeptPoint((0.1, 0.1)),) * 100, "ear"),
+        lambda desk: desk.events.keep(desk.photo, (0.5, 0.5), (KeptPoint((0.1, 0.1)),) * 100, "ear"),
         "At most 100 points can be kept on a photo, these are 101.",
     ),
     (
-        "removing what is not there",
-        lambda desk: desk.events.remove_kept(desk.photo, (), SimpleNamespace(number=1)),
-        "There is no kept point 1",
+        "anything once the session is gone",
+        lambda desk: desk.events.find(Session.LOST, None, (), 60, True, "ear"),
+        EXPIRED,
     ),
     (
         "exporting nothing",
@@ -233,5 +255,29 @@ def test_the_message_is(desk: Desk, send: Callable[[Desk], Any], message: str) -
     except gr.Error as error:
         desk.said.append(error.message)
     assert desk.said == [message]
-    assert str(desk.folder) not in message
+    assert str(desk.folder) not in desk.said[0]
+    assert "secret" not in desk.said[0]
+    desk.wait_for_the_model()
     assert desk.events.api_localize(desk.cat, "column f row o")["found"], "the app lives on"
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("in /secret/place")])
+def test_a_bad_upload_brings_back_the_photo_before(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever is wrong: left on the screen, it would be clicked in the place of the photo that the server has."""
+
+    def fail(*args: Any) -> None:
+        raise error
+
+    if error:
+        monkeypatch.setattr(photos, "open_photo", fail)
+    points = (KeptPoint((0.1, 0.1), "ear"),)
+    photo, kept, _, clicked, _, _, picture, *_ = desk.events.upload(
+        desk.upload("a.png", b"no photo"), desk.photo, points
+    )
+    assert (photo, kept, clicked) == (desk.photo, points, None)
+    assert picture.size == (1280, 960)
+    assert len(desk.said) == 1
+    assert "secret" not in desk.said[0]
+    assert desk.events.upload(None, Session.LOST, ())[0] is None

@@ -19,7 +19,7 @@ from tests.fake_pair import FakePair
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with served(ui.build(FakePair()), **ui.LAUNCH) as url:
+    with served(ui.build(FakePair()), **ui.launch_options()) as url:
         yield Client(url, verbose=False, analytics_enabled=False)
 
 

@@ -1,6 +1,8 @@
 """What the app does, without a browser: photos of every kind, points in the right frame, messages."""
 
 import dataclasses
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -70,6 +72,23 @@ def test_an_unreadable_upload_gets_a_message_without_paths_of_the_server(tmp_pat
     with pytest.raises(ValueError, match="This photo cannot be used") as caught:
         photos.open_photo(str(path))
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_photos_are_read_one_at_a_time(monkeypatch):
+    """Each may take some hundred megabytes while it is read."""
+    running, most = [], []
+
+    def slow(source, longest):
+        running.append(source)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.remove(source)
+        return source, (4, 4)
+
+    monkeypatch.setattr(photos, "load_shrunk", slow)
+    with ThreadPoolExecutor(4) as visitors:
+        list(visitors.map(photos.open_photo, [Image.new("RGB", (4, 4))] * 4))
+    assert max(most) == 1
 
 
 def test_examples_come_with_an_installed_package():
@@ -151,9 +170,9 @@ def test_what_was_described_is_found_again():
 
 
 def test_round_trip_is_both_ways_at_once():
-    trip = handlers.round_trip(FakePair(), photo_of(), (0.26, 0.71))
-    assert trip.description.text == "column f row o"
-    assert trip.localization.unit == pytest.approx((0.275, 0.725))
+    text, found = handlers.round_trip(FakePair(), photo_of(), (0.26, 0.71))
+    assert text == "column f row o"
+    assert found.unit == pytest.approx((0.275, 0.725))
 
 
 @pytest.mark.parametrize("text", ["", "   \n", None])
@@ -235,14 +254,20 @@ def test_facts_say_what_to_do_first():
     assert "Click a point" in handlers.facts(photo_of(), None, None)
 
 
-def test_the_clicked_point_is_kept_and_without_a_click_the_found_one():
+def test_the_point_is_meant_that_the_words_led_to_or_else_the_clicked_one():
     pair, photo = FakePair(), photo_of()
-    found = handlers.find(pair, photo, "column f row o")
-    assert handlers.to_keep(photo, (0.1, 0.2), found) == (0.1, 0.2)
-    assert handlers.to_keep(photo, None, found) == pytest.approx((0.275, 0.725))
-    for absent in (None, handlers.find(pair, photo, "a unicorn")):
-        with pytest.raises(ValueError, match="before you keep it"):
-            handlers.to_keep(photo, None, absent)
+    assert handlers.meant((0.1, 0.2), handlers.find(pair, photo, "column f row o")) == pytest.approx((0.275, 0.725))
+    nowhere = handlers.find(pair, photo, "a unicorn")
+    assert handlers.meant((0.1, 0.2), nowhere) == (0.1, 0.2)
+    assert handlers.meant(None, nowhere) is None
+    assert handlers.to_keep(photo, (0.1, 0.2)) == (0.1, 0.2)
+    with pytest.raises(ValueError, match="before you keep it"):
+        handlers.to_keep(photo, None)
+
+
+def test_a_description_is_in_the_facts_for_screen_readers_only():
+    shown = handlers.facts(photo_of(), (0.2, 0.2), None, "<b>ear</b>")
+    assert '<div class="unseen">&lt;b&gt;ear&lt;/b&gt;</div>' in shown
 
 
 def test_kept_points_and_the_window_are_drawn():

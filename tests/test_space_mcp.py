@@ -30,7 +30,7 @@ def blocks() -> gr.Blocks:
 @pytest.fixture(scope="module")
 def url(blocks: gr.Blocks) -> Iterator[str]:
     pytest.importorskip("mcp", reason='needs package mcp: pip install "mcp>=1.21,<2"')
-    with served(blocks, **ui.LAUNCH, mcp_server=True) as address:
+    with served(blocks, **ui.launch_options(), mcp_server=True) as address:
         yield address
 
 

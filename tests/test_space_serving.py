@@ -1,10 +1,12 @@
 """Calls of the models within a time limit, and on a GPU where a Space lends one."""
 
+import contextlib
 import sys
 import threading
 import time
 import types
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -12,7 +14,7 @@ from PIL import Image
 from space import hardware
 from space.events import Events
 from space.photos import Photo
-from space.serving import ServedPair, in_time
+from space.serving import ModelError, ServedPair, Turn, in_time
 from tests.fake_pair import FOREVER, FakePair
 
 GREY = Image.new("RGB", (400, 300), "grey")
@@ -21,24 +23,61 @@ GREY = Image.new("RGB", (400, 300), "grey")
 def test_answers_in_time_are_those_of_the_pair():
     pair, served = FakePair(), ServedPair(FakePair())
     assert list(served.stream(GREY, (104, 213))) == list(pair.stream(GREY, (104, 213)))
-    assert served.describe(GREY, (104, 213)) == pair.describe(GREY, (104, 213))
     assert served.localize(GREY, "column f row o").unit == pair.localize(GREY, "column f row o").unit
-    assert served.round_trip(GREY, (104, 213)).error_px == pair.round_trip(GREY, (104, 213)).error_px
     assert (served.window((0.5, 0.5)) == pair.window((0.5, 0.5))).all()
 
 
-def test_what_the_pair_raises_is_raised():
-    with pytest.raises(RuntimeError, match="memory"):
+def test_whatever_the_pair_raises_is_a_failure_of_the_model():
+    with pytest.raises(ModelError, match="RuntimeError: out of <b>memory"):
         ServedPair(FakePair()).localize(GREY, "boom")
-    with pytest.raises(ValueError, match="outside the image"):
+    with pytest.raises(ModelError, match="ValueError: point"):
         list(ServedPair(FakePair()).stream(GREY, (401, 3)))
+    with pytest.raises(ModelError, match="Error"):
+        ServedPair(FakePair()).window("nowhere")
 
 
-def test_a_call_that_takes_too_long_is_given_up():
+def test_a_call_that_takes_too_long_is_given_up_and_others_hear_that_the_models_are_busy():
+    served = ServedPair(FakePair(), seconds=0.2)
     start = time.monotonic()
-    with pytest.raises(TimeoutError, match=r"longer than 0\.2 seconds .* Try again"):
-        ServedPair(FakePair(), seconds=0.2).localize(GREY, "forever")
+    with pytest.raises(TimeoutError, match=r"longer than 0\.2 seconds\. Try again"):
+        served.localize(GREY, "forever")
+    for ask in (lambda: served.localize(GREY, "ear"), lambda: list(served.stream(GREY, (104, 213)))):
+        asked = time.monotonic()
+        with pytest.raises(TimeoutError, match="busy"):
+            ask()
+        assert time.monotonic() - asked < 0.1, "at once"
     assert time.monotonic() - start < FOREVER / 2
+    while time.monotonic() < start + 2 * FOREVER:
+        time.sleep(0.1)
+        with contextlib.suppress(TimeoutError):
+            assert served.localize(GREY, "ear").found
+            return
+    raise AssertionError("the models are busy for ever")
+
+
+def test_a_stream_that_takes_too_long_is_stopped_at_its_next_word():
+    pair = FakePair(seconds_per_word=0.3)
+    served = ServedPair(pair, seconds=0.4)
+    with pytest.raises(TimeoutError):
+        list(served.stream(GREY, (104, 213)))
+    time.sleep(0.4)  # four words would take 0.8 s more
+    assert served.localize(GREY, "column f row o").found
+
+
+def test_who_comes_while_a_description_stops_waits_for_that():
+    """A second click stops the words for the first; that it has to wait for one of them is no reason to refuse it."""
+    served = ServedPair(FakePair(seconds_per_word=0.1), seconds=5)
+    first = served.stream(GREY, (104, 213))
+    next(first)
+    first.close()
+    assert "".join(served.stream(GREY, (4, 4))) == "column a row a"
+
+
+def test_calls_take_turns():
+    served = ServedPair(FakePair(seconds_per_word=0.05), seconds=5)
+    with ThreadPoolExecutor(4) as callers:
+        texts = list(callers.map(lambda x: "".join(served.stream(GREY, (x, 4))), (10, 30, 50, 70)))
+    assert texts == [f"column {letter} row a" for letter in "abcd"]
 
 
 def test_a_stream_that_takes_too_long_gives_what_it_has_and_stops():
@@ -60,7 +99,7 @@ def test_who_stops_reading_stops_the_writing():
         finally:
             closed.set()
 
-    pieces = in_time(endless, seconds=60)
+    pieces = in_time(endless, 60, Turn())
     assert next(pieces) == 1
     pieces.close()
     assert closed.wait(2)
@@ -71,9 +110,7 @@ def test_too_long_is_said_on_the_screen_and_to_programs(monkeypatch):
     monkeypatch.setattr("space.events.gr.Warning", lambda message, title: shown.append((title, message)))
     events = Events(ServedPair(FakePair(), seconds=0.1))
     events.find(Photo(GREY, (300, 400)), None, (), 60, True, "forever")
-    assert shown == [
-        ("Model failure", "The model took longer than 0.1 seconds and was stopped. Try again in a moment.")
-    ]
+    assert shown == [("Please wait", "The model took longer than 0.1 seconds. Try again in a moment.")]
 
 
 # --- a GPU on loan ------------------------------------------------------------------------------------------
@@ -102,7 +139,7 @@ def lent(monkeypatch) -> list[tuple[str, int]]:
 def test_on_zerogpu_every_call_of_the_models_borrows_a_gpu(monkeypatch, lent, said):
     monkeypatch.setenv("SPACES_ZERO_GPU", said)
     served = ServedPair(FakePair(), seconds=30.0)
-    assert lent == [(name, 30) for name in ("stream", "describe", "localize", "round_trip")]
+    assert lent == [(name, 30) for name in ("stream", "localize")]
     assert "".join(served.stream(GREY, (104, 213))) == "column f row o"
 
 
