@@ -28,9 +28,11 @@ tags: [talking-points, {tag}]
 
 # Talking Points: bundled {name}
 
-{what} A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to
-show the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
-people, in photos that resemble its training data, and English in the style of the package's writer.
+{what}
+A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
+the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
+people, in photos that resemble its training data, and English in the style of the package's writer; other words lead
+it astray more often.
 
 ## Use
 
@@ -50,7 +52,8 @@ research: check their terms before you use these weights for anything else. The 
 
 ## Training
 
-`training/{script}` with `training/configs/{config}`, starting from {start}; on two CPU cores, see training/README.md.
+`training/{script}` with `training/configs/{config}`, starting from {start};
+on two CPU cores, see training/README.md.
 
 ## Figures
 
@@ -87,7 +90,8 @@ ROLES: dict[str, dict[str, Any]] = {
         "use": 'print(tp.localize("dog.jpg", "the dog\'s left ear"))',
         "script": "sft_localizer.py",
         "config": "localizer.yaml",
-        "start": "random weights, through `build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`",
+        "start": "random weights, through `build_base`,\n`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, "
+        "calibrated by `calibrate`",
     },
 }
 
