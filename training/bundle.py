@@ -90,8 +90,8 @@ ROLES: dict[str, dict[str, Any]] = {
         "use": 'print(tp.localize("dog.jpg", "the dog\'s left ear"))',
         "script": "sft_localizer.py",
         "config": "localizer.yaml",
-        "start": "random weights, through `build_base`,\n`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, "
-        "calibrated by `calibrate`",
+        "start": "random weights, through `build_base`,\n`pretrain_vision`, `pretrain_facts` and "
+        "`configs/reading.yaml`, calibrated by `calibrate`",
     },
 }
 
