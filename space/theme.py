@@ -76,7 +76,7 @@ CSS = (
 #photo { min-height: 14rem; }
 #photo img { cursor: crosshair; max-height: min(66vh, 600px); }
 #buttons { flex-wrap: nowrap; gap: 0.5rem; }
-#buttons button, #kept-buttons button { padding-inline: 0.4rem; white-space: nowrap; }
+#buttons button, #kept-buttons button { flex: 1 1 auto !important; padding-inline: 0.4rem; white-space: nowrap; }
 #buttons button, #kept-buttons button { min-height: 2.6rem; }
 #words textarea { unicode-bidi: plaintext; }
 #facts { min-height: 6.4rem; }
