@@ -59,7 +59,8 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
 def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
     """A new localizer over a base; arguments and result as for :func:`build_descriptor`.
 
-    Over one of our localizers it takes over the query token, and the head as well if that is of the same kind and size.
+    Over one of our localizers it takes over the query token, and the head (with its temperature) as well if that is of
+    the same kind and size.
     """
     vlm, parts = _load_base(base)
     tokenizer = parts["tokenizer"]
@@ -73,6 +74,7 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
         trained = AutoModel.from_pretrained(base)
         if _same(model_config, trained.config, ("head", "head_size", "subcells")):
             model.head.load_state_dict(trained.head.state_dict())
+            model.config.heatmap_temperature = trained.config.heatmap_temperature
         if trained.query.shape == model.query.shape:
             model.query.data.copy_(trained.query.data)
     return model, PointLocalizerProcessor(**parts)
