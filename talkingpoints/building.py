@@ -37,7 +37,7 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
     Raises:
         ValueError: the base's image processor crops or pads.
     """
-    vlm, parts = _load_base(base)
+    vlm, parts, trained = _load_base(base)
     tokenizer = parts["tokenizer"]
     tokenizer.add_tokens([POINT_TOKEN, *LOCATION_TOKENS], special_tokens=True)
     model_config = PointDescriptorConfig(
@@ -49,10 +49,9 @@ def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, Point
     model = PointDescriptor(model_config)
     model.vlm.load_state_dict(vlm.state_dict())
     model.generation_config = vlm.generation_config
-    if AutoConfig.from_pretrained(base).model_type == PointDescriptorConfig.model_type:
-        trained = AutoModel.from_pretrained(base)
-        if _same(model_config, trained.config, ("num_keypoint_tokens", "encoder_heads", "encoder_layers")):
-            model.keypoint_encoder.load_state_dict(trained.keypoint_encoder.state_dict())
+    same = ("num_keypoint_tokens", "encoder_heads", "encoder_layers")
+    if isinstance(trained, PointDescriptor) and _same(model_config, trained.config, same):
+        model.keypoint_encoder.load_state_dict(trained.keypoint_encoder.state_dict())
     return model, PointDescriptorProcessor(**parts, num_keypoint_tokens=model_config.num_keypoint_tokens)
 
 
@@ -62,7 +61,7 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
     Over one of our localizers it takes over the query token, and the head (with its temperature) as well if that is of
     the same kind and size.
     """
-    vlm, parts = _load_base(base)
+    vlm, parts, trained = _load_base(base)
     tokenizer = parts["tokenizer"]
     tokenizer.add_tokens([LOCATE_TOKEN], special_tokens=True)
     model_config = PointLocalizerConfig(
@@ -70,8 +69,7 @@ def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLo
     )
     model = PointLocalizer(model_config)
     model.vlm.load_state_dict(vlm.state_dict())
-    if AutoConfig.from_pretrained(base).model_type == PointLocalizerConfig.model_type:
-        trained = AutoModel.from_pretrained(base)
+    if isinstance(trained, PointLocalizer):
         if _same(model_config, trained.config, ("head", "head_size", "subcells")):
             model.head.load_state_dict(trained.head.state_dict())
             model.config.heatmap_temperature = trained.config.heatmap_temperature
@@ -84,11 +82,13 @@ def _same(config: PreTrainedConfig, other: PreTrainedConfig, names: tuple[str, .
     return all(getattr(config, name) == getattr(other, name) for name in names)
 
 
-def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict]:
-    """The base model and the parts its processor is made of."""
+def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict, PreTrainedModel | None]:
+    """The base model, the parts its processor is made of, and the point model it comes out of, if it is one of ours."""
     processor = AutoProcessor.from_pretrained(base)
+    trained = None
     if AutoConfig.from_pretrained(base).model_type in _POINT_MODELS:
-        vlm = AutoModel.from_pretrained(base).vlm
+        trained = AutoModel.from_pretrained(base)
+        vlm = trained.vlm
     else:
         vlm = AutoModelForImageTextToText.from_pretrained(base)
     if isinstance(processor, PromptProcessor):
@@ -104,10 +104,11 @@ def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict]:
             f"the image processor of {base} has {' and '.join(moved)} on, which moves points; switch it off in its "
             "preprocessor_config.json, so that the whole photo fills the input"
         )
-    return vlm, {
+    parts = {
         "image_processor": processor.image_processor,
         "tokenizer": processor.tokenizer,
         "chat_template": processor.chat_template,
         "base_processor_class": name,
         "base_processor_kwargs": kwargs,
     }
+    return vlm, parts, trained

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import torch
 from transformers import Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints import PointLocalizer
 from talkingpoints.building import build_localizer
@@ -22,7 +21,7 @@ from talkingpoints.data.examples import PointExample
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.arguments import parse_arguments
 from training.facts import FactEmbeddings, FactVocabulary
-from training.sft import SftArguments, build_examples, build_optimizer
+from training.sft import SftArguments, build_examples, fit
 from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
@@ -71,20 +70,17 @@ def main(argv: list[str]) -> Trainer:
             "presence": torch.stack([torch.from_numpy(example["presence"]) for example in examples]),
         }
 
-    training.remove_unused_columns = False
-    training.train_sampling_strategy = "sequential"  # the examples are in random order already
     training.label_names = ["points", "presence"]
-    trainer = Trainer(
-        model=model,
-        args=training,
+    trainer = fit(
+        model,
+        sft,
+        training,
         data_collator=collate,
         train_dataset=train,
         eval_dataset=val,
-        optimizers=(build_optimizer(model, training, sft.slow_modules, sft.slow_lr_scale), None),
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,
     )
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(training.output_dir) if sft.resume else None)
     if trainer.is_world_process_zero():
         localizer.save_pretrained(training.output_dir)
         processor.save_pretrained(training.output_dir)

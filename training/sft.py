@@ -152,6 +152,33 @@ def build_optimizer(
     )
 
 
+def fit(
+    model: PreTrainedModel,
+    sft: SftArguments,
+    training: TrainingArguments,
+    trainer_class: Callable[..., Trainer] = Trainer,
+    **trainer_options,
+) -> Trainer:
+    """Train, from the last checkpoint where that is asked for; nothing is saved but checkpoints.
+
+    Args:
+        model: to be trained.
+        sft, training: the command line.
+        trainer_class: makes the trainer.
+        trainer_options: further arguments of it: data, collator, metrics.
+
+    Returns:
+        The trainer, trained.
+    """
+    training.remove_unused_columns = False
+    training.train_sampling_strategy = "sequential"  # the examples are in random order already
+    optimizer = build_optimizer(model, training, sft.slow_modules, sft.slow_lr_scale)
+    trainer = trainer_class(model=model, args=training, optimizers=(optimizer, None), **trainer_options)
+    last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    return trainer
+
+
 def run(
     model: PreTrainedModel,
     processor: ProcessorMixin,
@@ -176,22 +203,19 @@ def run(
     """
     if sft.save_dtype not in DTYPES:
         raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {sft.save_dtype!r}")
-    training.remove_unused_columns = False
-    training.train_sampling_strategy = "sequential"  # the examples are in random order already
     train, val = build_examples(sft, training, negatives)
     model.vlm.set_attn_implementation(sft.attn_implementation)
-    trainer = trainer_class(
-        model=model,
-        args=training,
+    trainer = fit(
+        model,
+        sft,
+        training,
+        trainer_class,
         data_collator=collator,
         train_dataset=train,
         eval_dataset=val,
         processing_class=processor,
-        optimizers=(build_optimizer(model, training, sft.slow_modules, sft.slow_lr_scale), None),
         **trainer_options,
     )
-    last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
     metrics = trainer.evaluate()
     trainer.log_metrics("eval", metrics)

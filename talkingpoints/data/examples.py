@@ -143,9 +143,8 @@ class PointExamples(torch.utils.data.Dataset):
         return *self._photo(self.photo_of(index), rng), rng
 
     def photo_of(self, index: int) -> int:
-        """The photo that example ``index`` shows: each pass has its own order."""
-        number, place = divmod(index, len(self.rows))
-        return int(np.random.default_rng((self.seed, 0, number)).permutation(len(self.rows))[place])
+        """The photo that example ``index`` shows."""
+        return photo_in_pass(index, len(self.rows), self.seed)
 
     def _photo(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
         """A photo and its scene, augmented."""
@@ -202,6 +201,12 @@ class PointExamples(torch.utils.data.Dataset):
         style = list(self.styles)[rng.choice(len(weights), p=weights / weights.sum())]
         facts = point_facts(scene, point, pixels, index, part)
         return _Point(point, *write_told(facts, style, random.Random(int(rng.integers(2**31)))), facts)
+
+
+def photo_in_pass(index: int, photos: int, seed: int) -> int:
+    """The photo that example ``index`` of endless passes over ``photos`` shows: each pass has its own order."""
+    number, place = divmod(index, photos)
+    return int(np.random.default_rng((seed, 0, number)).permutation(photos)[place])
 
 
 def point_on(item: SceneObject, rng: np.random.Generator) -> tuple[float, float]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from talkingpoints.data.augmentation import Augmentation, augment
-from talkingpoints.data.examples import PointExample
+from talkingpoints.data.examples import PointExample, photo_in_pass
 from talkingpoints.data.scenes import Scene
 from talkingpoints.images import load_image
 from talkingpoints.points import check_points_px, to_unit
@@ -131,9 +131,7 @@ class FolderExamples(torch.utils.data.Dataset):
         return self.passes * len(self.photos)
 
     def __getitem__(self, index: int) -> PointExample:
-        number, place = divmod(index, len(self.photos))
-        order = np.random.default_rng((self.seed, 0, number)).permutation(len(self.photos))
-        photo = self.photos[order[place]]
+        photo = self.photos[photo_in_pass(index, len(self.photos), self.seed)]
         rng = np.random.default_rng((self.seed, 1, index))
         image = load_image(photo.path)
         image, _ = augment(image, Scene((), (image.height, image.width)), self.augmentation, rng)
