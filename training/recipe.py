@@ -135,6 +135,7 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
     parser.add_argument("--output", type=Path, required=True, help="folder of the stages' folders")
     parser.add_argument("--stages", nargs="+", help="only these, and what they need (default: all)")
     parser.add_argument("--launch", default=sys.executable, help='for example "accelerate launch" (default: python)')
+    parser.add_argument("--threads", type=int, help="torch threads of each training (default: as its config says)")
     arguments = parser.parse_args(argv)
     stages = read_recipe(arguments.recipe)
     run = []
@@ -146,6 +147,8 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
             if json.loads(done.read_text(encoding="utf-8")) != settings:
                 raise RuntimeError(f"{name} was done with other settings: remove {done.parent}, or take another output")
             continue
+        if arguments.threads and stages[name].script != "build_base":
+            words += ["--threads", str(arguments.threads)]  # of the machine, not of the result
         print(f"== {name}: {shlex.join(words)}", flush=True)
         if subprocess.run(words, check=False).returncode != 0:
             raise RuntimeError(f"{name} failed")
