@@ -174,6 +174,30 @@ CASUAL_PART_WORDS = {
     "wrist": ("{its} {side}wrist", "{its} {side}hand"),
     "ankle": ("{its} {side}ankle", "{its} {side}foot"),
 }
+# Words for parts that only the held-back styles use, beside the canonical ones.
+HELD_PART_WORDS = {
+    "eye": ("{its} {side}eyeball",),
+    "nose": ("{its} nostrils", "the end of {its} face"),
+    "ear": ("{its} {side}earflap", "the {side}lug of {its} head"),
+    "throat": ("{its} gullet", "the underside of {its} neck"),
+    "withers": ("the ridge between {its} shoulders", "the hump behind {its} neck"),
+    "tailbase": ("where {its} tail is attached", "the hind end of {its} spine"),
+    "root of tail": ("where {its} tail is attached", "the hind end of {its} spine"),
+    "front elbow": ("the upper joint of {its} {side}foreleg", "{its} {side}foreleg where it meets the trunk"),
+    "back elbow": ("the stifle of {its} {side}rear leg", "{its} {side}rear leg where it meets the trunk"),
+    "front knee": ("the middle joint of {its} {side}foreleg", "{its} {side}carpus"),
+    "back knee": ("the middle joint of {its} {side}rear leg", "{its} {side}hock joint"),
+    "front paw": ("the end of {its} {side}foreleg", "{its} {side}fore extremity"),
+    "back paw": ("the end of {its} {side}rear leg", "{its} {side}rear extremity"),
+    "front hoof": ("the end of {its} {side}foreleg", "{its} {side}fore extremity"),
+    "back hoof": ("the end of {its} {side}rear leg", "{its} {side}rear extremity"),
+    "shoulder": ("the top of {its} {side}arm", "{its} {side}shoulder joint"),
+    "elbow": ("the bend of {its} {side}arm", "{its} {side}funny bone"),
+    "wrist": ("the far end of {its} {side}forearm", "{its} {side}pulse point"),
+    "hip": ("the top of {its} {side}thigh", "{its} {side}hip joint"),
+    "knee": ("the bend of {its} {side}leg", "{its} {side}kneecap"),
+    "ankle": ("the far end of {its} {side}shin", "{its} {side}ankle bone"),
+}
 CASUAL_LABELS = {
     "dog": ("dog", "doggo", "pup", "puppy", "doggie"),
     "cat": ("cat", "kitty", "kitten", "pussycat"),
@@ -217,19 +241,22 @@ def object_pronoun(label: str) -> str:
     return "them" if label == "person" else "it"
 
 
-def part_templates(part: str, label: str, casual: bool = False) -> tuple[str, ...]:
+def part_templates(part: str, label: str, casual: bool = False, held: bool = False) -> tuple[str, ...]:
     """Wordings of a part.
 
     Args:
         part: Keypoint name without its side, for example "front paw".
         label: Label of the object; hoofed animals have hooves.
         casual: Whether everyday words are wanted.
+        held: Whether the words of the held-back styles are wanted, beside the canonical one.
 
     Returns:
         Templates with `{its}` and `{side}`, the canonical one first.
     """
     if label.rpartition(" ")[2] in HOOFED:
         part = part.replace("paw", "hoof")
+    if held:
+        return (part_templates(part, label)[0], *HELD_PART_WORDS.get(part, ()))
     if label == "person" and part in PERSON_PART_WORDS:
         return PERSON_PART_WORDS[part]
     if casual and part in CASUAL_PART_WORDS:

@@ -69,11 +69,12 @@ class Wording:
         order, _, end = which.partition(" ")
         return f"the {order} {label} from the {end}" if end else f"the {which} {label}"
 
-    def part(self, its: str, casual: bool = False, place: bool = True) -> str:
-        """The part with its owner in front: "its left ear"; `place` False avoids names such as "top of"."""
+    def part(self, its: str, casual: bool = False, place: bool = True, held: bool = False) -> str:
+        """The part with its owner in front: "its left ear"; `place` False avoids names such as "top of"; `held` takes
+        the words of the held-back styles."""
         self.told |= {"part", "side"}
         side, name = split_side(self.facts.part or "")
-        templates = phrases.part_templates(name, self.label, casual)
+        templates = phrases.part_templates(name, self.label, casual, held)
         if not place:
             templates = tuple(t for t in templates if not phrases.has_position(t))
         return self.pick(templates).format(its=its, side=f"{side} " if side else "")

@@ -18,7 +18,7 @@ __all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "poin
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
 HELD_STYLES = ("terse", "guiding")
-"""Styles with words for places of their own, which the bundled pair is never trained on: for listeners of another
+"""Styles with words of their own for places and parts, which the bundled pair is never trained on: for listeners of another
 dialect, and to see what is left when somebody speaks otherwise."""
 ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES)
 
@@ -167,7 +167,7 @@ def _semantic(say: Wording) -> str:
 
 def _terse(say: Wording) -> str:
     owner, where = say.owner(say.label), say.held_position()
-    part = say.part("the") if say.facts.part else "anywhere"
+    part = say.part("the", held=True) if say.facts.part else "anywhere"
     frame = say.pick((f"{owner}, {say.held_place()}", f"{say.held_place()}: {owner}"))
     spot = say.pick((f"{part}, {where}", f"{where}, {part}"))
     return f"{frame}; {spot}; {say.colours()}" if say.chance(0.5) else f"{frame}; {spot}"
@@ -175,7 +175,7 @@ def _terse(say: Wording) -> str:
 
 def _guiding(say: Wording) -> str:
     its, owner = phrases.pronoun(say.label), say.owner(say.label)
-    part = say.part(its) if say.facts.part else say.pick(("the fur", "the body", "the surface"))
+    part = say.part(its, held=True) if say.facts.part else say.pick(("the fur", "the body", "the surface"))
     first = say.pick(("find", "start from", "go to")) + f" {owner} {say.held_place()}"
     second = say.pick(("then move to", "and head for", "and on it pick")) + f" {part}"
     near = say.near() if say.chance(0.3) else ""
