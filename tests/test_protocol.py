@@ -251,3 +251,16 @@ def test_a_photo_of_another_size_than_annotated(tmp_path):
     dataset = load_keypoints(directory, "test")
     with pytest.raises(ValueError, match=r"0\.png is 60 x 40 px, but its annotation says 120 x 80"):
         protocol.described_texts(TablePair(dataset), dataset, protocol.labelled_points(dataset))
+
+
+def test_only_the_wanted_rows(dataset):
+    pair = TablePair(dataset, protocol.labelled_points(dataset))
+    systems = protocol.Systems(pair, blind=pair, listeners={"other": pair})
+    whole = protocol.evaluate(systems, dataset, progress=False, resamples=10)
+    some = protocol.evaluate(systems, dataset, progress=False, resamples=10, wanted=("reference", "box_centre"))
+    assert set(some.rows) == {"reference", "image_centre", "box_centre", "nearest_keypoint", "reference@other"}
+    assert some.report["rows"]["reference"] == whole.report["rows"]["reference"]
+    assert some.report["presence_roc_auc"] is None
+    assert "ratio" in whole.report["listeners"]["other"] and "ratio" not in some.report["listeners"]["other"]
+    with pytest.raises(ValueError, match=r"no rows \['made_up'\]"):
+        protocol.evaluate(systems, dataset, progress=False, wanted=("made_up",))

@@ -33,7 +33,7 @@ from talkingpoints import TalkingPoints, __version__
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, match_points, read_free_texts
 from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_points
-from talkingpoints.evaluation.protocol import ROW_ORDER, Evaluation, Systems, evaluate
+from talkingpoints.evaluation.protocol import LISTENED, ROW_ORDER, Evaluation, Systems, evaluate
 from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
 from training.report_page import write_page
@@ -79,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         seed=arguments.seed,
         progress=not arguments.quiet and state.is_main_process,
         store=PhotoStore(arguments.work_dir, question(arguments), state.process_index, state.num_processes),
+        wanted=arguments.rows,
     )
     if evaluation is None:
         return {}
@@ -142,7 +143,7 @@ def question(arguments: argparse.Namespace) -> dict[str, Any]:
     files = [Path(arguments.dataset) / "annotations" / f"{arguments.split}.json"]
     files += [file for model in models if model for file in sorted(Path(model).glob("*.safetensors"))]
     stamps = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
-    return {**options, "rows": ROW_ORDER, "files": stamps, "version": __version__}
+    return {**options, "rows": arguments.rows, "files": stamps, "version": __version__}
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -179,6 +180,14 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         metavar="FILE.json",
         help="texts not by the writer, for example training/free_texts.json; those of this dataset are measured",
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        choices=ROW_ORDER,
+        default=list(ROW_ORDER),
+        metavar="ROW",
+        help=f"leave out all other rows that need a model; of {', '.join(ROW_ORDER)} (default: all)",
     )
     parser.add_argument("--limit", type=_positive, metavar="N", help="measure N photos, evenly spaced (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of texts, shuffling and bootstrap (default: 0)")
@@ -255,15 +264,13 @@ def format_table(report: Mapping[str, Any]) -> str:
         interval = _interval(difference["ci95"])
         lines.append(f"{name.replace('_', ' ')}: {difference['mpck_img']:+.2f} mpck_img, ci95 {interval}")
     for label, figures in report["by_label"].items():
-        lines.append(
-            f"{label}: reference {figures['reference']:.2f}, descriptor {figures['descriptor']:.2f} mpck_img "
-            f"({figures['n_points']} points)"
-        )
+        both = ", ".join(f"{name} {figures[name]:.2f}" for name in ("reference", "descriptor") if name in figures)
+        lines.append(f"{label}: {both} mpck_img ({figures['n_points']} points)")
     for name, calibration in report["calibration"].items():
         lines.append(f"calibration error of the confidence on {name} texts: {calibration['ece']:.3f}")
     for name, heard in report["listeners"].items():
-        texts = ", ".join(f"{source} {heard[source]:.2f}" for source in ("reference", "descriptor", "shuffled"))
-        ratio = "-" if heard["ratio"] is None else f"{heard['ratio']:.3f}"
+        texts = ", ".join(f"{source} {heard[source]:.2f}" for source in LISTENED if source in heard)
+        ratio = "-" if heard.get("ratio") is None else f"{heard['ratio']:.3f}"
         lines.append(f"through listener {name}: {texts} mpck_img; descriptor by reference {ratio}")
     for kind, figures in (report["mask_points"] or {}).items():
         both = ", ".join(f"{name} {row['mpck_img']:.2f}" for name, row in figures["rows"].items())

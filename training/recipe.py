@@ -4,7 +4,8 @@
     python -m training.recipe training/configs/recipes/listener_a.yaml --data DIR --output runs/a --stages facts
 
 A recipe is a list of stages. Each names its script, the yaml files of its settings, and further flags; "{NAME}" in a
-flag stands for the output folder of another stage, which is run before it, and "{DATA}" for the folder of the datasets.
+flag stands for the output folder of another stage, which is run before it, "{DATA}" for the folder of the datasets and
+"{CHECKPOINTS}" for that of the bundled models.
 A stage that is done is not run again, and one that was cut goes on where its script can.
 """
 
@@ -21,10 +22,13 @@ from typing import Any
 
 import yaml
 
+from talkingpoints.inference import CHECKPOINTS
+
 CONFIGS = Path(__file__).resolve().parent / "configs"
 RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor")
 """Scripts with ``--resume``."""
 
+_FOLDERS = ("DATA", "CHECKPOINTS")
 _DONE = "stage.json"
 _STAGE = re.compile(r"\{(\w+)\}")
 
@@ -46,7 +50,7 @@ class Stage:
     def needs(self) -> list[str]:
         """Names of the stages whose output the flags name."""
         words = [str(value) for flag in self.flags.values() for value in _listed(flag)]
-        return [name for word in words for name in _STAGE.findall(word) if name != "DATA"]
+        return [name for word in words for name in _STAGE.findall(word) if name not in _FOLDERS]
 
 
 def read_recipe(path: Path) -> dict[str, Stage]:
@@ -107,7 +111,7 @@ def in_order(stages: Mapping[str, Stage], wanted: Sequence[str]) -> list[str]:
 
 def command(name: str, stage: Stage, data: Path, output: Path, launch: Sequence[str]) -> list[str]:
     """The command line of a stage."""
-    folders = {"DATA": data}
+    folders = {"DATA": data, "CHECKPOINTS": CHECKPOINTS}
 
     def filled(value: Any) -> str:
         return _STAGE.sub(lambda m: str(folders.get(m.group(1), output / m.group(1))), str(value))
@@ -118,7 +122,10 @@ def command(name: str, stage: Stage, data: Path, output: Path, launch: Sequence[
     for flag, value in stage.flags.items():
         words += [f"--{flag}", *(filled(one) for one in _listed(value))]
     target = output / name
-    words += ["--output", str(target / "report.json")] if stage.script == "evaluate" else ["--output_dir", str(target)]
+    if stage.script == "evaluate":
+        words += ["--output", str(target / "report.json"), "--predictions", str(target / "predictions.npz")]
+    else:
+        words += ["--output_dir", str(target)]
     return [*words, "--resume"] if stage.script in RESUMING else words
 
 
@@ -147,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
             if json.loads(done.read_text(encoding="utf-8")) != settings:
                 raise RuntimeError(f"{name} was done with other settings: remove {done.parent}, or take another output")
             continue
-        if arguments.threads and stages[name].script != "build_base":
+        if arguments.threads and stages[name].script not in ("build_base", "renew_words"):
             words += ["--threads", str(arguments.threads)]  # of the machine, not of the result
         print(f"== {name}: {shlex.join(words)}", flush=True)
         if subprocess.run(words, check=False).returncode != 0:

@@ -18,8 +18,8 @@ __all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "poin
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
 HELD_STYLES = ("terse", "guiding")
-"""Styles with words of their own for places and parts, which the bundled pair is never trained on: for listeners of another
-dialect, and to see what is left when somebody speaks otherwise."""
+"""Styles with words of their own for places and parts, which the bundled pair is never trained on: for listeners of
+another dialect, and to see what is left when somebody speaks otherwise."""
 ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES)
 
 

@@ -13,7 +13,7 @@ Leaves out: the figures (report.py) and loading, files and printing (training/ev
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -63,6 +63,8 @@ text of another point), `wrong_photo` (what the descriptor says about the same p
 keypoint of the photo, that is, a perfect aim at the wrong part. Not controls but checks are `mirrored` and
 `mirrored_semantic`: photo and text mirrored and the point mirrored back, which should equal `reference` and
 `semantic`."""
+LISTENED = ("reference", "descriptor", "shuffled")
+"""What further listeners read."""
 
 
 class Describer(Protocol):
@@ -113,8 +115,9 @@ def evaluate(
     resamples: int = 1000,
     progress: bool = True,
     store: PhotoStore | None = None,
+    wanted: Collection[str] = ROW_ORDER,
 ) -> Evaluation | None:
-    """Run the whole protocol on one split.
+    """Run the protocol on one split.
 
     Args:
         systems: the pair, and who else listens.
@@ -125,14 +128,18 @@ def evaluate(
         progress: show progress bars.
         store: keeps each photo's answers as they come; photos that it already holds are not measured again, and
             of several processes each measures its share. None for none.
+        wanted: names of rows; of the others those that need a model are left out.
 
     Returns:
         Points, predictions and report; None in all processes of the store but the first, once their share is done.
 
     Raises:
-        ValueError: if the split has no point to measure, or all its points lie in one photo.
+        ValueError: if the split has no point to measure, all its points lie in one photo, or a row is unknown.
         RuntimeError: if a listener returns something that is no point.
     """
+    unknown = set(wanted) - set(ROW_ORDER)
+    if unknown:
+        raise ValueError(f"no rows {sorted(unknown)}; there are {', '.join(ROW_ORDER)}")
     points = labelled_points(dataset, limit=limit)
     donors = shuffled_donors(points, seed)
     written = written_texts(dataset, points, WRITTEN, seed, progress=progress)
@@ -144,7 +151,7 @@ def evaluate(
         own = {style: [texts[i] for i in indices] for style, texts in written.items()}
         own["shuffled"] = [written[REFERENCE][donors[i]] for i in indices]
         other = points[donors[indices[0]]].row
-        store.add(index, measured(systems, dataset, [points[i] for i in indices], own, other))
+        store.add(index, measured(systems, dataset, [points[i] for i in indices], own, other, wanted))
     if store.process > 0:
         return None
     parts = store.collect(len(photos))
@@ -152,7 +159,7 @@ def evaluate(
     listened = {name: row for name, row in rows.items() if "@" in name}
     rows = {name: rows[name] for name in ROW_ORDER if name in rows} | listened
     report = summarise(points, rows, seed=seed, resamples=resamples)
-    report |= presence_summary(points, rows["reference"], rows["shuffled"], donors)
+    report |= presence_summary(points, rows.get("reference"), rows.get("shuffled"), donors)
     return Evaluation(points, rows, report)
 
 
@@ -162,8 +169,9 @@ def measured(
     points: Sequence[LabelledPoint],
     written: Mapping[str, Sequence[str]],
     other: int,
+    wanted: Collection[str] = ROW_ORDER,
 ) -> dict[str, RowPredictions]:
-    """All rows of one photo's points that a model answers.
+    """The wanted rows of one photo's points that a model answers.
 
     Args:
         systems: who describes and who listens.
@@ -171,26 +179,27 @@ def measured(
         points: those of one photo.
         written: texts for them: every style of `WRITTEN`, "shuffled", "mirrored" and "mirrored_semantic".
         other: row of another photo, for `wrong_photo`.
+        wanted: names of rows.
 
     Returns:
         Predictions by row name.
     """
     pair, reference = systems.pair, written[REFERENCE]
-    texts = {
-        "descriptor": described_texts(pair, dataset, points),
-        "reference": reference,
-        **{name: written[name] for name in (*WRITTEN, "shuffled") if name != REFERENCE},
-        "wrong_photo": described_texts(pair, dataset, points, photo=other),
-    }
+    texts = {"descriptor": described_texts(pair, dataset, points)} if "descriptor" in wanted else {}
+    texts |= {"reference": reference, **{name: written[name] for name in (*WRITTEN, "shuffled") if name != REFERENCE}}
+    if "wrong_photo" in wanted:
+        texts["wrong_photo"] = described_texts(pair, dataset, points, photo=other)
+    texts = {name: row for name, row in texts.items() if name in wanted}
     rows = localized(pair, dataset, points, texts)
-    rows |= localized(pair, dataset, points, {"blanked": reference}, view=mean_colour)
-    turned = {name: written[name] for name in ("mirrored", "mirrored_semantic")}
+    if "blanked" in wanted:
+        rows |= localized(pair, dataset, points, {"blanked": reference}, view=mean_colour)
+    turned = {name: written[name] for name in ("mirrored", "mirrored_semantic") if name in wanted}
     for name, row in localized(pair, dataset, points, turned, view=ImageOps.mirror).items():
         rows[name] = replace(row, predictions=row.predictions * (-1, 1) + (1, 0))
-    if systems.blind is not None:
+    if systems.blind is not None and "blind" in wanted:
         rows |= localized(systems.blind, dataset, points, {"blind": reference}, view=constant_grey)
     for name, listener in systems.listeners.items():
-        heard = {f"{source}@{name}": texts[source] for source in ("descriptor", "reference", "shuffled")}
+        heard = {f"{source}@{name}": texts[source] for source in LISTENED if source in texts}
         rows |= localized(listener, dataset, points, heard)
     return rows
 

@@ -180,6 +180,8 @@ def _by_listener(
         if listener:
             figures.setdefault(listener, {})[source] = float(own.mean())
     for listener, heard in figures.items():
+        if not {"descriptor", "reference"} <= heard.keys():
+            continue
         heard["ratio"] = heard["descriptor"] / heard["reference"] if heard["reference"] else None
         both = (scores[f"{source}@{listener}"] for source in ("descriptor", "reference"))
         interval = bootstrap.bootstrap_difference(*both, images, **options)
@@ -222,8 +224,8 @@ def image_scores(points: Sequence[LabelledPoint], row: RowPredictions) -> NDArra
 
 def presence_summary(
     points: Sequence[LabelledPoint],
-    reference: RowPredictions,
-    shuffled: RowPredictions,
+    reference: RowPredictions | None,
+    shuffled: RowPredictions | None,
     donors: Sequence[int],
 ) -> dict[str, Any]:
     """How well the presence tells texts of the photo from texts of a category that the photo does not show.
@@ -233,8 +235,10 @@ def presence_summary(
     Returns:
         `presence_roc_auc` in 0..1 and `presence`: `n_present`, `n_absent`, mean presence and share found on
         both, and `balanced_accuracy`, the mean of the two shares told right; the area, the accuracy and the absent
-        figures are None where the split has one category only.
+        figures are None where the split has one category only. Both are None where a row was not measured.
     """
+    if reference is None or shuffled is None:
+        return {"presence_roc_auc": None, "presence": None}
     absent = np.array(
         [points[donor].label not in point.photo_labels for donor, point in zip(donors, points, strict=True)]
     )
