@@ -22,12 +22,28 @@ def test_a_known_and_an_unknown_text(dataset):
     pair = TablePair(dataset, labelled_points(dataset))
     pair.table[(0, "its left eye")] = (12 / 120, 20 / 80)
     texts = [FreeText("0.png", "its left eye", 12, 20), FreeText("1.png", "what?", 13, 20)]
-    figures = evaluate_free_texts(Systems(pair, listeners={"deaf": TablePair(dataset)}), dataset, texts)
+    figures = evaluate_free_texts(Systems(pair, listeners={"deaf": TablePair(dataset)}), [(dataset, texts)])
     assert figures["n_points"] == 2
+    assert figures["ratio"] == 0.5
+    assert [text["found"] for text in figures["texts"]] == [True, False]
+    assert figures["texts"][0]["error_img"] == 0.0
     assert figures["difference"]["mpck_img"] == -50.0
     assert figures["rows"]["free_text@deaf"]["mpck_img"] == figures["rows"]["reference@deaf"]["mpck_img"] == 0.0
     assert figures["rows"]["free_text"]["mpck_img"] == 50.0
     assert figures["rows"]["reference"]["mpck_img"] == 100.0
+
+
+def test_several_datasets_together(dataset, tmp_path):
+    """The same photo name in two datasets is two photos."""
+    pair = TablePair(dataset, labelled_points(dataset))
+    pair.table[(0, "its left eye")] = (12 / 120, 20 / 80)
+    other = load_keypoints(write_dataset(tmp_path / "others", n_photos=5), "test")
+    text = FreeText("0.png", "its left eye", 12, 20)
+    figures = evaluate_free_texts(Systems(pair), [(dataset, [text]), (other, [text])])
+    assert figures["n_points"] == 2
+    assert figures["rows"]["free_text"]["ci95"][0] < figures["rows"]["free_text"]["ci95"][1] or (
+        figures["rows"]["free_text"]["mpck_img"] == 100.0
+    )
 
 
 def test_points_that_are_not_there(dataset):
@@ -52,9 +68,10 @@ def test_wrong_files(tmp_path, content, message):
         read_free_texts(tmp_path / "texts.json")
 
 
-def test_the_committed_texts_belong_to_the_test_splits(data_root):
-    texts = read_free_texts(ROOT / "training" / "free_texts.json")
-    assert len(texts) == 60
+@pytest.mark.parametrize(("file", "split", "n"), [("free_texts.json", "test", 60), ("free_texts_val.json", "val", 100)])
+def test_the_committed_texts_belong_to_their_splits(data_root, file, split, n):
+    texts = read_free_texts(ROOT / "training" / file)
+    assert len(texts) == n
     for name in ("animalpose", "people"):
         of_set = [text for text in texts if text.dataset == name]
-        assert len(match_points(load_keypoints(data_root / name, "test"), of_set)) == len(of_set) > 0
+        assert len(match_points(load_keypoints(data_root / name, split), of_set)) == len(of_set) > 0

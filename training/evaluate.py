@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         "split": arguments.split,
         **evaluation.report,
         "latency_s": latency(systems.pair, dataset[0]["image"]),
-        "free_texts": evaluate_free_texts(systems, dataset, free, seed=arguments.seed) if free else None,
+        "free_texts": evaluate_free_texts(systems, [(dataset, free)], seed=arguments.seed) if free else None,
         "mask_points": inside
         and evaluate_mask_points(systems.pair, dataset, inside, seed=arguments.seed, progress=not arguments.quiet),
         "seed": arguments.seed,
@@ -161,7 +161,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--listeners",
         nargs="+",
-        type=_listener,
+        type=named_folder,
         default=[],
         metavar="NAME=DIR",
         help="further localizers that read the same texts, each trained apart from the pair",
@@ -309,7 +309,8 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _listener(text: str) -> tuple[str, str]:
+def named_folder(text: str) -> tuple[str, str]:
+    """ "NAME=DIR" of a command line."""
     name, _, folder = text.partition("=")
     if not name or not folder or "@" in name:
         raise argparse.ArgumentTypeError(f"expected NAME=DIR, the name without '@', got {text!r}")

@@ -6,7 +6,7 @@ is left when somebody else speaks; ``reference`` on the same points says what it
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from datasets import Dataset
 
 from talkingpoints.evaluation.bootstrap import bootstrap_difference
+from talkingpoints.evaluation.pck import unit_errors
 from talkingpoints.evaluation.protocol import (
     REFERENCE,
     LabelledPoint,
@@ -22,9 +23,10 @@ from talkingpoints.evaluation.protocol import (
     localized,
     written_texts,
 )
-from talkingpoints.evaluation.report import image_scores, row_figures
+from talkingpoints.evaluation.report import RowPredictions, image_scores, joined, row_figures
 from talkingpoints.points import to_unit
 
+REFERENCE_ROW = "reference"
 _SAME_PX = 0.5  # a point of the file is the labelled keypoint that lies this near
 
 
@@ -86,26 +88,64 @@ def match_points(dataset: Dataset, texts: Sequence[FreeText]) -> list[LabelledPo
 
 
 def evaluate_free_texts(
-    systems: Systems, dataset: Dataset, texts: Sequence[FreeText], *, seed: int = 0, resamples: int = 1000
+    systems: Systems,
+    sets: Sequence[tuple[Dataset, Sequence[FreeText]]],
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Measure free texts and the writer's on the same points.
+    """Measure free texts and the writer's on the same points, of one or several datasets together.
+
+    Args:
+        systems: who listens.
+        sets: datasets, each with the texts about its photos.
+        seed: of the written texts and the bootstrap.
+        resamples: of the bootstrap.
 
     Returns:
         ``n_points``, the figures of the rows ``free_text`` and ``reference``, as in the report, with ``@NAME``
-        behind them through each further listener, and the ``difference`` of the first two, paired over photos.
+        behind them through each further listener, the ``difference`` of the first two, paired over photos, their
+        ``ratio`` (None if the reference finds nothing), and ``texts``: each with its ``error_img`` (unit distance) and
+        whether it was ``found``.
     """
-    points = match_points(dataset, texts)
+    points: list[LabelledPoint] = []
+    predictions: dict[str, list[RowPredictions]] = {}
+    photos = 0  # so that photos of different datasets are different
+    for dataset, texts in sets:
+        own = match_points(dataset, texts)
+        for name, row in _heard(systems, dataset, own, texts, seed).items():
+            predictions.setdefault(name, []).append(row)
+        points += [replace(point, row=point.row + photos) for point in own]
+        photos += len(dataset)
+    rows = {name: joined(parts) for name, parts in predictions.items()}
+    images = np.array([point.row for point in points])
+    scores = [image_scores(points, rows[name]) for name in ("free_text", REFERENCE_ROW)]
+    interval = bootstrap_difference(*scores, images, seed=seed, resamples=resamples)
+    free = rows["free_text"]
+    errors = unit_errors(free.predictions, np.array([point.point for point in points]))
+    said = [text for _, texts in sets for text in texts]
+    return {
+        "n_points": len(points),
+        "rows": {name: row_figures(points, row, seed=seed, resamples=resamples) for name, row in rows.items()},
+        "difference": {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]},
+        "ratio": float(scores[0].mean() / scores[1].mean()) if scores[1].any() else None,
+        "texts": [
+            {"image": text.image, "text": text.text, "error_img": round(error, 4), "found": found}
+            for text, error, found in zip(said, errors.tolist(), free.found.tolist(), strict=True)
+        ],
+    }
+
+
+def _heard(
+    systems: Systems, dataset: Dataset, points: Sequence[LabelledPoint], texts: Sequence[FreeText], seed: int
+) -> dict[str, RowPredictions]:
+    """Both rows through the pair's localizer and each further listener."""
     rows = {
         "free_text": [text.text for text in texts],
-        "reference": written_texts(dataset, points, (REFERENCE,), seed)[REFERENCE],
+        REFERENCE_ROW: written_texts(dataset, points, (REFERENCE,), seed)[REFERENCE],
     }
     predictions = localized(systems.pair, dataset, points, rows)
     for listener, model in systems.listeners.items():
         heard = {f"{name}@{listener}": row for name, row in rows.items()}
         predictions |= localized(model, dataset, points, heard)
-    figures = {name: row_figures(points, row, seed=seed, resamples=resamples) for name, row in predictions.items()}
-    images = np.array([point.row for point in points])
-    scores = [image_scores(points, predictions[name]) for name in ("free_text", "reference")]
-    interval = bootstrap_difference(*scores, images, seed=seed, resamples=resamples)
-    difference = {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]}
-    return {"n_points": len(points), "rows": figures, "difference": difference}
+    return predictions
