@@ -27,7 +27,7 @@ from talkingpoints.data.look import COLOURS, TEXTURES, look_at
 from talkingpoints.data.phrases import has_position
 from talkingpoints.data.scenes import swap_sides
 from talkingpoints.data.wording import Wording
-from talkingpoints.data.writer import ALL_STYLES, HELD_STYLES, write_told
+from talkingpoints.data.writer import ALL_STYLES, FREE, HELD_STYLES, write_told
 
 BROWN = np.full((80, 100, 3), (75, 45, 20), dtype=np.uint8)
 
@@ -89,8 +89,9 @@ def test_facts_of_a_keypoint():
     facts = point_facts(ONE_DOG, (0.74, 0.27), BROWN, 0, "left ear")
     assert facts == PointFacts(
         label="dog", n_same=1, which=None, size=None, image_column=1, image_row=1,
-        part="left ear", side="left", near=(Neighbour("left eye", "above", True),),
-        column=4, row=0, third_column=2, third_row=0, colours=("dark brown",), texture="smooth",
+        part="left ear", side="left", view_side=None, region="head", near=(Neighbour("left eye", "above", True),),
+        column=4, row=0, third_column=2, third_row=0, point_column=2, point_row=0,
+        colours=("dark brown",), texture="smooth",
     )  # fmt: skip
 
 
@@ -227,13 +228,15 @@ def test_facts_of_the_mirrored_photo_are_mirrored():
         mirrored = point_facts(
             scene.flipped(), (1 - x, y), pixels[:, ::-1], index, None if part is None else swap_sides(part)
         )
-        for name in ("label", "n_same", "size", "row", "third_row", "image_row", "colours", "texture"):
+        same = ("label", "n_same", "size", "row", "third_row", "image_row", "point_row", "region", "colours", "texture")
+        for name in same:
             assert getattr(facts, name) == getattr(mirrored, name)
         assert mirrored.image_column == 2 - facts.image_column
+        assert mirrored.point_column == 2 - facts.point_column
         if facts.column is not None:
             assert mirrored.column == 4 - facts.column
             assert mirrored.third_column == 2 - facts.third_column
-        for name in ("which", "side", "part"):
+        for name in ("which", "side", "view_side", "part"):
             value = getattr(facts, name)
             assert getattr(mirrored, name) == (None if value is None else swap_sides(value))
         assert mirrored.near == tuple(
@@ -267,7 +270,7 @@ def test_texts_hold_no_digit_and_no_unfilled_slot(style):
     for facts in random_facts(900):
         text = write(facts, style, rng)
         assert not re.search(r"[0-9{}]|None|\s\s|\s[,.;?]|\b[Aa] [aeio]", text), text
-        assert text[0].isupper() or text[0] == "(", text
+        assert text[0].isupper() or text[0] == "(" or style == FREE, text
 
 
 @pytest.mark.parametrize("style", ALL_STYLES)
@@ -310,6 +313,7 @@ def test_long_styles_always_say_the_fifth_and_the_third(style):
 @pytest.mark.parametrize("style", ALL_STYLES)
 def test_what_is_told_changes_the_text_and_what_is_not_does_not(style):
     others = {"image_column": 3, "image_row": 3, "column": 5, "row": 5, "third_column": 3, "third_row": 3}
+    others |= {"point_column": 3, "point_row": 3}
     for seed, facts in enumerate(random_facts(300, seed=3)):
         text, told = write_told(facts, style, random.Random(seed))
         changes = {n: (getattr(facts, n) + 1) % size for n, size in others.items() if getattr(facts, n) is not None}
@@ -321,7 +325,7 @@ def test_what_is_told_changes_the_text_and_what_is_not_does_not(style):
         if facts.n_same == 2 and facts.size is not None:
             changes["size"] = "larger" if facts.size == "smaller" else "smaller"
         if facts.part is not None and "part" not in told:
-            changes |= {"part": "left ear", "side": "left"}
+            changes |= {"part": "left ear", "side": "right" if facts.side == "left" else "left"}
         for name, value in changes.items():
             changed = write(dataclasses.replace(facts, **{name: value}), style, random.Random(seed))
             if name in told or name not in ("colours", "texture"):  # another look changes what chance picks next

@@ -27,7 +27,7 @@ from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vis
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data import STYLES
 from talkingpoints.data.examples import PointExamples
-from talkingpoints.data.writer import CANONICAL
+from talkingpoints.data.writer import CANONICAL, FREE
 from training.arguments import load_rows, parse_arguments
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "image_token": "<image>", "answer_token": "<answer>"}
@@ -67,7 +67,7 @@ ARGUMENTS = (BaseArguments,)
 
 def written_texts(arguments: BaseArguments) -> Iterator[str]:
     """Texts of every style over the train photos, for the tokenizer."""
-    styles = dict.fromkeys((*STYLES, CANONICAL), 1.0)
+    styles = dict.fromkeys((*STYLES, CANONICAL, FREE), 1.0)
     rng = random.Random(arguments.seed)
     per_dataset = arguments.texts // len(arguments.datasets)
     for folder in arguments.datasets:

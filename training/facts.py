@@ -14,13 +14,14 @@ from torch import nn
 from torch.nn import functional
 
 from talkingpoints.data.examples import PointExample
+from talkingpoints.data.facts import split_side
 from talkingpoints.data.writer import PointFacts
 
 UNSAID = 0
 """Value of a fact that a text does not tell; known values start at 1."""
 
-_FIELDS = ("label", "image_column", "image_row", "which", "size", "part")
-_PLACES = ("column", "row", "third_column", "third_row", "colours")
+_FIELDS = ("label", "image_column", "image_row", "which", "size", "part", "region", "view_side")
+_PLACES = ("column", "row", "third_column", "third_row", "point_column", "point_row", "colours")
 FACTS = (*_FIELDS, *_PLACES, "near", "near_too", "direction")
 """The facts, in order: fields of ``PointFacts``, then what is near (one or two names) and in which direction."""
 
@@ -122,10 +123,20 @@ def _pairs(example: PointExample) -> list[tuple[PointFacts, frozenset[str]]]:
 def _values(facts: PointFacts, told: frozenset[str]) -> list[str | None]:
     """The value of each of ``FACTS``, None where it is not told or there is none."""
     fields = {name: getattr(facts, name) if name in told else None for name in (*_FIELDS, *_PLACES)}
-    fields["label"] = facts.label or "background"
+    fields["label"] = (facts.label or "background") if "label" in told else None
+    for name in ("part", "region"):
+        fields[name] = _sided(fields[name], facts.side if "side" in told else None)
     fields["colours"] = None if fields["colours"] is None else fields["colours"][0]
     near = facts.near if "near" in told else ()
     fields["near"] = near[0].name if near else None
     fields["near_too"] = near[1].name if len(near) > 1 else None
     fields["direction"] = f"{near[0].direction}{', close' if near[0].close else ''}" if near else None
     return [None if fields[name] is None else str(fields[name]) for name in FACTS]
+
+
+def _sided(name: str | None, side: str | None) -> str | None:
+    """A part or region with the object's own side if that is told, else without: "left ear", "ear"."""
+    if name is None:
+        return None
+    bare = split_side(name)[1]
+    return bare if side is None else f"{side} {bare}"

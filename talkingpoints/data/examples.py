@@ -185,7 +185,9 @@ class PointExamples(torch.utils.data.Dataset):
                 image, other = self._photo(photo, rng)
                 index, k = self._keypoints(other, rng)[0]
                 keypoint = other.objects[index].keypoints[k]
-                return self._write(other, (keypoint.x, keypoint.y), np.asarray(image), index, keypoint.name, rng)
+                point = keypoint.x, keypoint.y
+                written = self._write(other, point, np.asarray(image), index, keypoint.name, rng)
+                return written if "label" in written.told else None  # "the animal" may well be in this photo
         return None
 
     def _write(

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from talkingpoints.data.look import look_at
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject
+from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, swap_sides
 
 MAX_COUNTED = 6  # more objects of one label are "several"
 APART = 0.08  # centres closer than this (unit) are not told apart by place
@@ -19,7 +19,16 @@ LARGER = 1.5  # ratio of box areas from which one object is "the larger one"
 CLOSE = 0.14  # of the object's longer side: "just above", not "above"
 # Of the object's longer side: nearer has no direction, farther is no neighbour.
 NEIGHBOUR_RANGE = (0.025, 0.5)
+VIEW_APART = 0.08  # of the object's longer side: nearer than this, left and right parts have no order in the photo
 BETWEEN_WIDTH = 0.3  # distance from the segment, as a fraction of its length
+HEAD = {"eye": "head", "nose": "head", "ear": "head", "throat": "head"}
+PERSON_REGIONS = {
+    **HEAD, "shoulder": "body", "elbow": "arm", "wrist": "arm", "hip": "body", "knee": "leg", "ankle": "leg",
+}  # fmt: skip
+ANIMAL_REGIONS = {
+    **HEAD, "neck": "body", "withers": "body", "tailbase": "body", "root of tail": "body", "shoulder": "front leg",
+    "elbow": "front leg", "hip": "back leg", "knee": "back leg",
+}  # fmt: skip
 DIRECTIONS = ("right", "below right", "below", "below left", "left", "above left", "above", "above right")
 
 
@@ -54,12 +63,17 @@ class PointFacts:
         image_row: Third of the photo, 0 (top) to 2, likewise.
         part: Keypoint name, for example "left front paw"; None for an arbitrary point.
         side: The object's OWN side of the part, "left", "right" or None.
+        view_side: Where the part lies IN THE PHOTO as seen from its counterpart of the object's other side, "left",
+            "right", "upper" or "lower"; None if there is none, or it is not annotated or too near.
+        region: Coarse part, "head", "front leg", "back leg", "arm", "leg" or "body", None if unknown.
         near: One neighbour, two with direction "between", or none.
         column: Fifth of the object's box in which the point lies, 0 (far left) to 4; on the background of the
             nearest object's box, points outside counted as the nearest fifth; None without any object.
         row: Likewise, 0 (top) to 4.
         third_column: Third of the object's box in which the point lies, 0 to 2, or None likewise.
         third_row: Likewise.
+        point_column: Third of the photo in which the point itself lies, 0 (left) to 2.
+        point_row: Likewise, 0 (top) to 2.
         colours: One or two colour words, the commoner first.
         texture: A texture word.
     """
@@ -72,11 +86,15 @@ class PointFacts:
     image_row: int
     part: str | None
     side: str | None
+    view_side: str | None
+    region: str | None
     near: tuple[Neighbour, ...]
     column: int | None
     row: int | None
     third_column: int | None
     third_row: int | None
+    point_column: int
+    point_row: int
     colours: tuple[str, ...]
     texture: str
 
@@ -134,11 +152,15 @@ def point_facts(
         image_row=_cell((y0 + y1) / 2, 3),
         part=part,
         side=split_side(part)[0] if part is not None else None,
+        view_side=_view_side(item, part, (x, y), scene.size) if part is not None else None,
+        region=_region(item.label, part) if part is not None else None,
         near=near,
         column=_cell(across, 5),
         row=_cell(down, 5),
         third_column=_cell(across, 3),
         third_row=_cell(down, 3),
+        point_column=_cell(x, 3),
+        point_row=_cell(y, 3),
         colours=colours,
         texture=texture,
     )
@@ -169,6 +191,31 @@ def _direction(dx: float, dy: float) -> str:
 def _longer_side(item: SceneObject, size: tuple[int, int]) -> float:
     x0, y0, x1, y1 = item.box
     return max((x1 - x0) * size[1], (y1 - y0) * size[0], 1e-6)
+
+
+def _view_side(item: SceneObject, part: str, point: tuple[float, float], size: tuple[int, int]) -> str | None:
+    """Where a part lies as seen from its counterpart, along the axis on which the two are further apart."""
+    other = swap_sides(part)
+    if other == part:
+        return None
+    for keypoint in item.keypoints:
+        if keypoint.name == other:
+            dx, dy = (point[0] - keypoint.x) * size[1], (point[1] - keypoint.y) * size[0]
+            if max(abs(dx), abs(dy)) < VIEW_APART * _longer_side(item, size):
+                return None
+            if abs(dx) >= abs(dy):
+                return "left" if dx < 0 else "right"
+            return "upper" if dy < 0 else "lower"
+    return None
+
+
+def _region(label: str, part: str) -> str | None:
+    """Coarse part: a person has arms and legs, an animal front and back legs."""
+    side, name = split_side(part)
+    regions = PERSON_REGIONS if label == "person" else ANIMAL_REGIONS
+    if side is not None and label != "person" and name.startswith(("front ", "back ")):
+        return f"{name.partition(' ')[0]} leg"
+    return regions.get(name)
 
 
 def _nearest(
@@ -292,11 +339,15 @@ def _background_facts(scene: Scene, point: tuple[float, float], colours: tuple[s
         image_row=_cell(y, 3),
         part=None,
         side=None,
+        view_side=None,
+        region=None,
         near=near,
         column=None if nearest is None else _cell(across, 5),
         row=None if nearest is None else _cell(down, 5),
         third_column=None if nearest is None else _cell(across, 3),
         third_row=None if nearest is None else _cell(down, 3),
+        point_column=_cell(x, 3),
+        point_row=_cell(y, 3),
         colours=colours,
         texture=texture,
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from talkingpoints.data import phrases
 from talkingpoints.data.facts import PointFacts, point_facts
+from talkingpoints.data.free import write_free
 from talkingpoints.data.wording import Wording
 
 __all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "point_facts", "write", "write_told"]
@@ -20,7 +21,9 @@ CANONICAL = "canonical"
 HELD_STYLES = ("terse", "guiding")
 """Styles with words of their own for places and parts, which the bundled pair is never trained on: for listeners of
 another dialect, and to see what is left when somebody speaks otherwise."""
-ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES)
+FREE = "free"
+"""As people type it, for listeners to be trained on: see free.py. What it says beyond the facts is made up."""
+ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES, FREE)
 
 
 class PointText(NamedTuple):
@@ -37,12 +40,14 @@ def write(facts: PointFacts, style: str, rng: random.Random) -> str:
         facts: What `point_facts` found.
         style: "full" (varied, every level), "short" (part, object, one place in the object), "colloquial"
             (casual, often without a place), "reordered" (every level, other order), "semantic" (part, object
-            and look, no place at all), "canonical" ("full" with the first wording of every choice), or one of
-            `HELD_STYLES`: "terse" (notes) and "guiding" (directions), with other words for places.
+            and look, no place at all), "canonical" ("full" with the first wording of every choice), one of
+            `HELD_STYLES`: "terse" (notes) and "guiding" (directions), with other words for places, or "free" (as
+            people type it: any words for part and object, few places or none, and made-up detail such as breed,
+            clothes or surroundings that may be WRONG: for training a listener only, never as a reference).
         rng: Source of the variation; "canonical" does not draw from it.
 
     Returns:
-        One or a few English sentences.
+        One or a few English sentences; "free" also a mere phrase.
 
     Raises:
         ValueError: If the style is unknown.
@@ -65,6 +70,8 @@ def write_told(facts: PointFacts, style: str, rng: random.Random) -> PointText:
     if style not in ALL_STYLES:
         raise ValueError(f"style: {style!r} is unknown; allowed: {ALL_STYLES}.")
     say = Wording(facts, None if style == CANONICAL else rng)
+    if style == FREE:
+        return PointText(write_free(say), frozenset(say.told))
     if facts.label is None:
         text = _background(say, style)
     elif style == "short":

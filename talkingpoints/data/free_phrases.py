@@ -1,0 +1,385 @@
+"""Vocabulary of the style "free": many everyday words for each label, part and place, and made-up detail.
+
+`{d}` stands for the owner in front of a part ("the dog's", "its", "the"), `{s}` for a side with its blank or nothing,
+`{c}` for left or right in the photo, `{p}` for the photo, `{o}` for the object and `{n}` for its noun. Rows of a table
+that differ in left and right alone are one row, so that a mirrored photo gets the mirrored text. Leaves out sentences:
+see free.py.
+"""
+
+# Colloquial names, breeds, young and sexes. A breed is a guess; the label it stands for is not.
+ANIMALS = {
+    "dog": (
+        "dog", "dog", "dog", "dog", "puppy", "pup", "doggy", "hound", "terrier", "labrador", "retriever", "poodle",
+        "collie", "spaniel", "husky", "bulldog", "shepherd dog", "pug", "dachshund", "mutt", "beagle", "boxer dog",
+        "pooch", "lab", "greyhound", "corgi", "doggie",
+    ),
+    "cat": (
+        "cat", "cat", "cat", "cat", "kitten", "kitty", "tabby", "tabby cat", "tomcat", "pussycat", "siamese cat",
+        "persian cat", "house cat", "moggy", "feline", "calico", "ginger cat",
+    ),
+    "sheep": ("sheep", "sheep", "sheep", "sheep", "lamb", "ewe", "ram", "merino", "woolly sheep", "young sheep"),
+    "horse": (
+        "horse", "horse", "horse", "horse", "pony", "foal", "mare", "stallion", "colt", "racehorse", "shetland pony",
+        "draft horse", "riding horse", "bay horse",
+    ),
+    "cow": (
+        "cow", "cow", "cow", "cow", "calf", "bull", "heifer", "ox", "steer", "dairy cow", "highland cow", "holstein",
+        "young cow", "jersey cow", "bullock",
+    ),
+}  # fmt: skip
+ANY_ANIMAL = ("animal", "creature", "beast", "animal", "critter")
+PEOPLE = (
+    ("person", "their"), ("person", "their"), ("man", "his"), ("man", "his"), ("woman", "her"), ("woman", "her"),
+    ("guy", "his"), ("lady", "her"), ("boy", "his"), ("girl", "her"), ("kid", "their"), ("child", "their"),
+    ("gentleman", "his"), ("fellow", "his"), ("player", "their"), ("rider", "their"), ("human", "their"),
+    ("teenager", "their"), ("adult", "their"), ("dude", "his"), ("surfer", "their"), ("skater", "their"),
+)  # fmt: skip
+PLURALS = {
+    "calf": "calves", "foal": "foals", "man": "men", "woman": "women", "gentleman": "gentlemen", "child": "children",
+    "lady": "ladies", "puppy": "puppies", "pony": "ponies", "doggy": "doggies", "kitty": "kitties", "ox": "oxen",
+    "tabby": "tabbies", "shetland pony": "shetland ponies", "husky": "huskies", "moggy": "moggies", 
+    
+}  # fmt: skip
+
+# Made up: nothing below is known about the photo, and nothing says where the point is.
+ANIMAL_ADJECTIVES = (
+    "brown", "white", "black", "grey", "spotted", "fluffy", "young", "old", "little", "dark", "pale", "shaggy",
+    "black and white", "brown and white", "striped", "short-haired", "long-haired", "sleepy", "cute", "tan", "golden",
+    "dirty", "curly", "friendly", "skinny", "chubby", "reddish", "beige", "light-coloured", "patchy", "lazy", "funny",
+)  # fmt: skip
+PERSON_ADJECTIVES = (
+    "young", "old", "tall", "blond", "dark-haired", "smiling", "bearded", "bald", "elderly", "slim", "happy",
+    "little", "laughing", "middle-aged", "sporty", "serious", "red-haired",
+)  # fmt: skip
+HUES = (
+    "red", "blue", "white", "black", "green", "yellow", "grey", "pink", "dark", "striped", "brown", "orange", "checked",
+    "light blue", "purple", "plain", "colourful",
+)  # fmt: skip
+GARMENTS = ("shirt", "jacket", "coat", "dress", "sweater", "t-shirt", "jersey", "suit", "hoodie", "vest", "uniform")
+WORN = (
+    "in the {hue} {garment}", "in the {hue} {garment}", "in a {hue} {garment}", "wearing a {hue} {garment}",
+    "with the {hue} {garment}", "wearing {hue} trousers", "in jeans", "with the hat", "with the {hue} cap",
+    "in {hue} clothes",
+    "wearing glasses", "with the sunglasses", "with the backpack", "with the helmet", "in shorts", "with long hair",
+    "with the ponytail", "with the beard", "wearing a {hue} scarf", "in {hue} shoes", "with the {hue} bag",
+)  # fmt: skip
+BORNE = (
+    "with the collar", "with the {hue} collar", "with a harness", "on the leash", "with the spots",
+    "with the {hue} tag",
+    "with the tongue out", "with the {hue} ribbon", "with the long fur", "with the bell", "with the {hue} markings",
+    "that has just been shorn", "with the saddle", "that looks a bit wet", "with the halter", "with the {hue} blanket",
+)  # fmt: skip
+ANIMAL_POSES = (
+    "lying on the couch", "lying down", "standing in the grass", "that is walking towards the camera", "looking up",
+    "sitting on the floor", "that is asleep", "sleeping", "looking at the camera", "looking away", "running",
+    "that is running", "standing still", "eating grass", "that is eating", "sniffing something", "jumping",
+    "resting", "curled up", "sitting", "that is sitting up", "standing there", "being petted", "playing with a ball",
+    "grazing", "walking away", "lying in the sun", "rolling around", "drinking water", "yawning", "turning round",
+)  # fmt: skip
+PERSON_POSES = (
+    "standing", "sitting", "sitting on the bench", "looking at the camera", "looking away", "walking", "running",
+    "that is smiling", "holding a phone", "holding a cup", "holding the racket", "riding a bike", "on the skateboard",
+    "with the surfboard", "eating something", "talking to someone", "jumping", "catching the ball", "lying down",
+    "leaning on the wall", "who is laughing", "who is standing up", "bending down", "who is playing",
+    "on the motorbike",
+    "kneeling", "holding the umbrella", "throwing the frisbee", "reading a book", "posing for the photo",
+)  # fmt: skip
+PLACES_NEARBY = (
+    "by the fence", "next to the fence", "in front of the barn", "next to the other one", "behind the person",
+    "in front of the wall", "near the tree", "by the water", "next to the man", "next to the woman", "behind the bush",
+    "near the car", "by the window", "on the grass", "on the road", "in the field", "in the snow", "on the beach",
+    "next to the table", "in the yard", "behind the chair", "on the blanket", "near the house", "in the stable",
+    "close to the cow", "next to a dog", "behind the cat", "near the horse", "with the others", "in front of the sheep",
+    "by the road", "in the garden", "in the kitchen", "on the sofa", "next to the bowl", "near the door", "on the rug",
+    "in front of the crowd", "by the pool", "near the bench", "in the shade", "on the bed", "at the zoo",
+)  # fmt: skip
+
+ANIMAL_PARTS = {
+    "eye": (
+        "{d} {s}eye", "{d} {s}eye", "{d} {s}eye", "{d} {s}eyeball", "the pupil of {d} {s}eye",
+        "the corner of {d} {s}eye",
+    ),
+    "nose": (
+        "{d} nose", "{d} nose", "{d} nose", "{d} muzzle", "{d} snout", "the tip of {d} nose", "the end of {d} snout",
+        "{d} nostrils", "the tip of {d} muzzle", "{d} nose tip", "{d} mouth and nose",
+    ),
+    "ear": (
+        "{d} {s}ear", "{d} {s}ear", "{d} {s}ear", "the base of {d} {s}ear", "the spot where {d} {s}ear starts",
+        "the place where {d} {s}ear joins the head", "{d} {s}ear flap", "the root of {d} {s}ear",
+    ),
+    "throat": (
+        "{d} throat", "{d} throat", "{d} neck", "the front of {d} neck", "the underside of {d} neck", "{d} chin",
+        "the spot just under {d} chin", "{d} jaw", "the spot where {d} neck meets the head", "{d} gullet",
+        "the spot just below {d} jaw", "the top of {d} chest",
+        "the front side of {d} throat",
+    ),
+    "neck": ("{d} neck", "{d} neck", "{d} nape", "the side of {d} neck", "{d} throat"),
+    "withers": (
+        "{d} withers", "{d} shoulders", "{d} shoulder blades", "the ridge between {d} shoulder blades",
+        "the spot where {d} neck meets the back", "{d} upper back", "the front of {d} back",
+        "{d} back just behind the neck", "the start of {d} back", "where {d} back begins", "{d} back at the shoulders",
+        "the highest spot of {d} back", "{d} nape", "the back of {d} neck", "{d} shoulder hump",
+    ),
+    "tailbase": (
+        "where {d} tail begins", "where {d} tail starts", "the base of {d} tail", "{d} tail", "{d} tail base",
+        "the root of {d} tail", "{d} rump", "{d} rear end", "{d} bottom by the tail", "{d} backside",
+        "the place where {d} tail grows out of the body", "the spot where {d} tail joins the body", "{d} butt",
+        "the start of {d} tail", "the beginning of {d} tail", "{d} behind", "the top of {d} tail", "{d} tail head",
+    ),
+    "front elbow": (
+        "{d} {s}front elbow", "{d} {s}elbow", "the elbow of {d} {s}front leg", "the top of {d} {s}front leg",
+        "the upper part of {d} {s}front leg", "{d} {s}upper foreleg", "the spot where {d} {s}front leg meets the body",
+        "the upper joint of {d} {s}front leg", "{d} {s}armpit", "{d} {s}foreleg at the chest",
+        "the spot where {d} {s}front leg leaves the body",
+    ),
+    "back elbow": (
+        "{d} {s}thigh", "{d} {s}thigh", "{d} {s}haunch", "the top of {d} {s}back leg", "{d} {s}stifle",
+        "the upper part of {d} {s}hind leg", "{d} {s}upper hind leg", "the upper joint of {d} {s}back leg",
+        "the spot where {d} {s}hind leg meets the belly", "{d} {s}back elbow", "{d} {s}hind knee",
+    ),
+    "front knee": (
+        "{d} {s}front knee", "{d} {s}front knee", "the knee of {d} {s}front leg", "the bend in {d} {s}front leg",
+        "the joint in the middle of {d} {s}front leg", "the middle of {d} {s}front leg", "{d} {s}front leg at the knee",
+        "{d} {s}foreleg halfway down", "{d} {s}fore knee", "{d} {s}front leg joint", "{d} {s}front wrist",
+    ),
+    "back knee": (
+        "{d} {s}hock", "{d} {s}back knee", "{d} {s}hind knee", "the knee of {d} {s}hind leg",
+        "the joint in the middle of {d} {s}hind leg", "the bend in {d} {s}back leg", "{d} {s}back leg joint",
+        "the middle of {d} {s}back leg", "{d} {s}rear knee", "the heel of {d} {s}hind leg",
+        "{d} {s}hind leg at the bend",
+        "{d} {s}heel", "{d} {s}back ankle",
+    ),
+    "front paw": (
+        "{d} {s}front paw", "{d} {s}front paw", "{d} {s}front foot", "{d} {s}forepaw", "the paw of {d} {s}front leg",
+        "the end of {d} {s}front leg", "the toes of {d} {s}front leg", "{d} {s}fore foot", "{d} {s}front toes",
+        "the claws of {d} {s}front leg",
+    ),
+    "back paw": (
+        "{d} {s}back paw", "{d} {s}hind paw", "{d} {s}back foot", "{d} {s}rear paw", "the paw of {d} {s}hind leg",
+        "the end of {d} {s}back leg", "{d} {s}hind foot", "the toes of {d} {s}back leg", "{d} {s}rear foot",
+        "{d} {s}back toes",
+    ),
+    "front hoof": (
+        "{d} {s}front hoof", "{d} {s}front hoof", "{d} {s}front foot", "{d} {s}fore hoof",
+        "the foot of {d} {s}front leg",
+        "the hoof of {d} {s}foreleg", "the end of {d} {s}front leg", "{d} {s}forefoot",
+    ),
+    "back hoof": (
+        "{d} {s}back hoof", "{d} {s}hind hoof", "{d} {s}back foot", "{d} {s}rear hoof", "the hoof of {d} {s}hind leg",
+        "the foot of {d} {s}back leg", "the end of {d} {s}back leg", "{d} {s}hind foot", "{d} {s}rear foot",
+    ),
+}  # fmt: skip
+ANIMAL_PARTS["root of tail"] = ANIMAL_PARTS["tailbase"]
+PERSON_PARTS = {
+    "eye": ("{d} {s}eye", "{d} {s}eye", "{d} {s}eye", "{d} {s}eyeball", "the pupil of {d} {s}eye"),
+    "nose": ("{d} nose", "{d} nose", "{d} nose", "the tip of {d} nose", "{d} nostrils", "the middle of {d} face"),
+    "ear": ("{d} {s}ear", "{d} {s}ear", "{d} {s}ear", "{d} {s}earlobe", "the side of {d} head at the {s}ear"),
+    "shoulder": (
+        "{d} {s}shoulder", "{d} {s}shoulder", "{d} {s}shoulder", "the top of {d} {s}arm", "{d} {s}shoulder joint",
+        "the spot where {d} {s}arm begins", "the {s}sleeve of {d} shirt at the shoulder", "{d} {s}collarbone",
+    ),
+    "elbow": (
+        "{d} {s}elbow", "{d} {s}elbow", "{d} {s}elbow", "the bend in {d} {s}arm", "the middle of {d} {s}arm",
+        "the joint in the middle of {d} {s}arm",
+    ),
+    "wrist": (
+        "{d} {s}wrist", "{d} {s}hand", "{d} {s}hand", "{d} {s}hand at the wrist", "the end of {d} {s}arm",
+        "{d} {s}wrist joint", "the spot where {d} {s}hand begins", "{d} {s}palm", "the end of {d} {s}sleeve",
+        "the cuff on {d} {s}arm",
+    ),
+    "hip": (
+        "{d} {s}hip", "{d} {s}hip", "{d} {s}hip bone", "{d} waist at the {s}hip", "the top of {d} {s}leg",
+        "the {s}pocket of {d} trousers", "{d} {s}hip joint", "{d} belt at the {s}hip", "the {s}side of {d} pelvis",
+    ),
+    "knee": (
+        "{d} {s}knee", "{d} {s}knee", "{d} {s}knee", "{d} {s}kneecap", "the middle of {d} {s}leg",
+        "the bend in {d} {s}leg",
+        "the joint in the middle of {d} {s}leg",
+    ),
+    "ankle": (
+        "{d} {s}ankle", "{d} {s}foot", "{d} {s}foot", "{d} {s}shoe", "{d} {s}ankle joint", "the end of {d} {s}leg",
+        "{d} {s}heel", "{d} {s}sock", "the spot just above {d} {s}shoe",
+    ),
+}  # fmt: skip
+# Only which region the point is in. One word of each is in every wording of it and of no other region.
+REGIONS = {
+    "head": ("{d} head", "somewhere on {d} head", "{d} face", "a spot on {d} head", "part of {d} face"),
+    "front leg": ("{d} {s}front leg", "one of {d} front legs", "{d} {s}foreleg", "a spot on {d} {s}front leg"),
+    "back leg": ("{d} {s}hind leg", "one of {d} back legs", "{d} {s}back leg", "a spot on {d} {s}rear leg"),
+    "arm": ("{d} {s}arm", "one of {d} arms", "somewhere on {d} {s}arm", "a spot on {d} {s}arm"),
+    "leg": ("{d} {s}leg", "one of {d} legs", "somewhere on {d} {s}leg", "a spot on {d} {s}leg"),
+    "body": ("{d} body", "somewhere on {d} body", "{d} torso", "a spot on {d} trunk"),
+}
+ANYWHERE = (
+    "a spot on {owner}", "somewhere on {owner}", "a point on {owner}", "a place on {owner}", "part of {owner}",
+    "this bit of {owner}", "some place on {owner}", "a random spot on {owner}",
+)  # fmt: skip
+
+# Made up as well: which of two parts, without saying which.
+WHICHEVER = (
+    "", "", "", "", "", "", "", "visible ", "other ", "nearer ", "hidden ", "nearest ", "farther ", "near ", "raised ",
+)  # fmt: skip
+
+# A side as the viewer sees it: (what goes into `{s}`, what is added behind the part).
+VIEW_SIDES = (
+    ("{c}-hand ", ""), ("{c}-hand ", " in the {p}"), ("{c} ", " as we see it"), ("{c} ", " in the {p}"),
+    ("", ", the one on the {c}"), ("", ", the one further to the {c}"), ("", ", the {c}-hand one"),
+    ("{c} ", ", as we look at it"), ("", ", the {c} one in the {p}"), ("", " on the {c} as we look at it"),
+    ("{c} ", ""), ("{c} ", ""), ("", ", the one on my {c}"), ("", ", to the viewer's {c}"), ("{c} ", " as I see it"),
+    ("{c} ", ", viewed from here"), ("", ", the one more to the {c}"), ("", ", the one that we see on the {c}"),
+    ("", ", the {c} one as seen by us"), ("{c}-hand ", " as you look at the {p}"), ("", ", on our {c}"),
+)  # fmt: skip
+VIEW_HEIGHTS = {
+    "upper": (
+        ("upper ", ""), ("upper ", " in the {p}"), ("", ", the upper one"), ("", ", the higher one"),
+        ("", ", the upper of the two"), ("", ", the one further up"), ("", ", the one that is higher up in the {p}"),
+    ),
+    "lower": (
+        ("lower ", ""), ("lower ", " in the {p}"), ("", ", the lower one"), ("", ", the one that is lower"),
+        ("", ", the lower of the two"), ("", ", the one further down"), ("", ", the one that is lower down in the {p}"),
+    ),
+}  # fmt: skip
+BOTH_SIDES = (", seen by us on the {c}", ", which is on the {c} in the {p}", " (on the {c} for us)", ", {c} in the {p}")
+OWN_SIDES = ("", "", "", "", "", "", " (its own {c})", ", its own {c} that is", ", so on the {c} of its body")
+
+# Which of several: (noun phrase without article, what follows).
+WHICH_SIDES = (
+    ("{c} {n}", ""), ("{c}-hand {n}", ""), ("{n}", "on the {c}"), ("{n}", "furthest to the {c}"),
+    ("{n}", "on the {c}-hand side"), ("{n}", "on the very {c}"), ("{n}", "all the way on the {c}"),
+)  # fmt: skip
+WHICH_SECOND = (("{o} {n} from the {c}", ""), ("{n}", "that is {o} from the {c}"), ("{n}", "in {o} place from the {c}"))
+WHICH = {
+    "upper": (
+        ("upper {n}", ""),
+        ("{n}", "further up"),
+        ("{n}", "higher up"),
+        ("higher {n}", ""),
+        ("{n}", "at the top"),
+    ),
+    "lower": (("lower {n}", ""), ("{n}", "further down"), ("{n}", "lower down"), ("{n}", "at the bottom")),
+    "middle": (("middle {n}", ""), ("{n}", "in the middle"), ("{n}", "between the others"), ("central {n}", "")),
+    "larger": (("bigger {n}", ""), ("larger {n}", ""), ("{n}", "that looks bigger"), ("larger of the two {ns}", "")),
+    "smaller": (("smaller {n}", ""), ("{n}", "that looks smaller"), ("smaller of the two {ns}", "")),
+    "largest": (("biggest {n}", ""), ("largest {n}", ""), ("{n}", "that looks biggest"), ("largest of the {ns}", "")),
+    "smallest": (("smallest {n}", ""), ("{n}", "that looks smallest"), ("smallest of the {ns}", "")),
+}
+
+PHOTO = ("picture", "photo", "image", "pic", "picture", "photo")
+SIDES = ("left", "", "right")
+# Thirds of the photo, one axis.
+PHOTO_SIDES = (
+    "on the {c} of the {p}", "towards the {c} border of the {p}", "close to the {c} edge of the {p}", "on the {c}",
+    "on the {c} side of the {p}", "in the {c} third of the {p}", "over on the {c}", "on the {c} side", "to the {c}",
+    "in the {c} part of the {p}", "near the {c} edge", "towards the {c}", "in the {c} half of the {p}",
+)  # fmt: skip
+PHOTO_CENTRE = (
+    "halfway across the {p}", "in the {p}'s central third from side to side", "midway between the sides of the {p}",
+    "horizontally in the middle", "about the middle of the width of the {p}",
+)  # fmt: skip
+PHOTO_ROWS = (
+    (
+        "near the top edge of the {p}", "high up in the {p}", "close to the top of the {p}", "towards the top",
+        "in the top part of the {p}", "at the top of the {p}", "high in the {p}", "near the top", "up at the top",
+        "in the upper part of the {p}", "in the upper third of the {p}",
+    ),
+    (
+        "at mid-height in the {p}", "halfway down the {p}", "about halfway up the {p}", "vertically in the middle",
+        "at medium height in the {p}",
+    ),
+    (
+        "near the bottom edge of the {p}", "low in the {p}", "close to the bottom of the {p}", "towards the bottom",
+        "in the bottom part of the {p}", "at the bottom of the {p}", "low down in the {p}", "near the bottom",
+        "down at the bottom", "in the lower part of the {p}", "in the lower third of the {p}",
+    ),
+)  # fmt: skip
+# Both axes: `{r}` is top or bottom, `{u}` upper or lower.
+PHOTO_CORNERS = (
+    "in the {r} {c} corner of the {p}", "towards the {r} {c} corner", "in the {u} {c} of the {p}", "{r} {c}",
+    "at the {r} {c} of the {p}", "{r} {c} of the {p}", "near the {r} {c}", "in the {u} {c} part of the {p}",
+)  # fmt: skip
+PHOTO_ENDS = (
+    "in the {r} middle of the {p}", "{r} centre of the {p}", "in the {u} middle", "at the {r} of the {p} in the centre",
+)  # fmt: skip
+PHOTO_MIDDLE_SIDES = (
+    "on the {c} of the {p}, halfway up", "middle {c} of the {p}", "on the {c} at mid-height", "{c} side, halfway down",
+)  # fmt: skip
+PHOTO_MIDDLE = (
+    "in the middle of the {p}", "in the centre of the {p}", "near the centre of the {p}", "pretty central in the {p}",
+    "about the middle of the {p}", "in the very middle of the {p}", "in the center of the {p}",
+)  # fmt: skip
+
+# Fifths and thirds of the object's box.
+FIFTH_ENDS = (
+    "at the far {c} of {o}", "at the very {c} end of {o}", "at the extreme {c} of {o}", "as far {c} as {o} goes",
+)  # fmt: skip
+FIFTH_BESIDES = (
+    "a bit {c} of the centre of {o}", "slightly to the {c} of the middle of {o}", "just {c} of the centre of {o}",
+)  # fmt: skip
+FIFTH_CENTRE = ("halfway along {o}", "about halfway across {o}", "midway along {o}")
+FIFTH_ROWS = (
+    ("at the very top of {o}", "at the topmost bit of {o}", "at the highest point of {o}"),
+    ("fairly high up on {o}", "a bit above the middle of {o}", "rather high on {o}"),
+    ("halfway up {o}", "about halfway down {o}", "at half the height of {o}"),
+    ("fairly low on {o}", "a bit below the middle of {o}", "rather low on {o}"),
+    ("at the very bottom of {o}", "at the lowest bit of {o}", "at the lowest point of {o}"),
+)
+THIRD_SIDES = (
+    "on the {c} part of {o}", "in the {c} third of {o}", "towards the {c} end of {o}", "on the {c} half of {o}",
+    "on the {c} side of {o}",
+)  # fmt: skip
+THIRD_CENTRE = ("in the middle third across {o}", "in the mid part along {o}", "not near either end of {o}")
+THIRD_ROWS = (
+    ("in the upper part of {o}", "in the upper half of {o}", "high on {o}", "up on {o}"),
+    ("at mid-height on {o}", "neither high nor low on {o}", "at medium height on {o}"),
+    ("in the lower part of {o}", "in the lower half of {o}", "low on {o}", "low down on {o}"),
+)
+THIRD_CORNERS = ("in the {u} {c} part of {o}", "at the {r} {c} of {o}", "on the {u} {c} of {o}")
+THIRD_ENDS = ("in the {u} middle of {o}", "at the {r} centre of {o}")
+THIRD_MIDDLE_SIDES = ("on the {c} of {o} at mid-height", "on the middle {c} of {o}")
+THIRD_MIDDLE = ("in the middle of {o}", "at the centre of {o}", "around the middle of {o}")
+
+AFTERTHOUGHTS = (
+    ", I think",
+    ", barely visible",
+    ", half hidden",
+    ", or so",
+    ", more or less",
+    ", I guess",
+    ", roughly",
+)
+SPOT_COLOURS = ("where it is {colours}", "the {colours} bit", "it's {colours} there", "on the {colours} patch")
+
+GROUNDS = (
+    "grass", "wall", "floor", "ground", "sky", "sand", "road", "snow", "field", "dirt", "water", "carpet", "pavement",
+    "background", "meadow", "gravel", "backdrop",
+)  # fmt: skip
+BACKGROUNDS = (
+    "the empty {g}", "the bare {g}", "the {g}", "the plain {g}", "a spot on the {g}", "somewhere on the {g}",
+    "an empty bit of {g}", "the {g} behind everything", "some of the {g}", "the {g} where nothing is", "the {g}",
+)  # fmt: skip
+NO_OBJECT = (
+    "nothing there, just the {g}", "no animal or person, only the {g}", "just the {g}", "nothing but {g}",
+    "not on anything, only the {g}",
+)  # fmt: skip
+BESIDE = ("close to", "just beside", "next to")
+
+QUESTIONS = (
+    "where is {x}?", "where's {x}?", "can you find {x}?", "could you point to {x}?", "can you show me {x}?",
+    "do you see {x}?", "where do I find {x}?", "where would you see {x}?", "can you mark {x}?", "see {x}?",
+    "could you click on {x}?", "any idea where I find {x}?",
+)  # fmt: skip
+COMMANDS = (
+    "point at {x}", "point to {x}", "mark {x}", "show me {x}", "find {x}", "click on {x}", "put a dot on {x}",
+    "put the marker on {x}", "look for {x}", "locate {x}", "please mark {x}", "give me {x}", "tap {x}", "select {x}",
+    "{x}, please", "try to find {x}", "set the point on {x}", "touch {x}", "highlight {x}",
+)  # fmt: skip
+STATEMENTS = (
+    "I mean {x}", "it's {x}", "I'm looking for {x}", "this is {x}", "that's {x}", "the point is on {x}",
+    "I am thinking of {x}", "I want {x}", "what I want is {x}", "it is {x}", "that would be {x}", "look at {x}",
+    "{x}, that's what I mean", "you can see {x}", "we are after {x}", "the thing I mean is {x}",
+    "I was asking about {x}",
+)  # fmt: skip
+OWNER_FIRST = (
+    "{owner}, {part}", "{owner}: {part}", "{owner} - {part}", "take {owner}: {part}", "on {owner}, {part}",
+    "see {owner}? {part}", "of {owner}, {part}", "look at {owner}, {part}", "there is {owner}, I mean {part}",
+)  # fmt: skip
