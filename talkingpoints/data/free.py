@@ -20,8 +20,8 @@ SLIPS = 0.03
 """Share of texts with a typing mistake, and of texts with a dropped article."""
 LONGEST = 17
 """Words of a text, without the frame around it: what does not fit is not told."""
-SMALL_ROOM = 8
-"""Words that a place or a detail may need."""
+SMALL_ROOM = 5
+"""Words that most places and details fit into."""
 
 
 class Owner(NamedTuple):
