@@ -2,7 +2,7 @@
 
 Many words for one thing, few facts at a time, sides as the viewer sees them, and detail that is MADE UP (breed, age,
 clothes, posture, surroundings) and may be wrong: it teaches a listener to ignore what says nothing about the point, so
-these texts are never a reference. Leaves out the words (free_phrases.py) and the other styles (writer.py).
+these texts are never a reference. Leaves out words (free_parts.py, free_phrases.py) and other styles (writer.py).
 
 Chance never depends on the value of a fact that is not told: otherwise a text would tell it in secret.
 """
@@ -10,6 +10,7 @@ Chance never depends on the value of a fact that is not told: otherwise a text w
 import re
 from typing import NamedTuple
 
+from talkingpoints.data import free_parts as parts
 from talkingpoints.data import free_phrases as words
 from talkingpoints.data import phrases
 from talkingpoints.data.facts import split_side
@@ -19,8 +20,8 @@ SLIPS = 0.03
 """Share of texts with a typing mistake, and of texts with a dropped article."""
 LONGEST = 17
 """Words of a text, without the frame around it: what does not fit is not told."""
-SMALL_ROOM = 8
-"""Words that a place or a detail may need."""
+SMALL_ROOM = 5
+"""Words that most places and details fit into."""
 
 
 class Owner(NamedTuple):
@@ -62,7 +63,8 @@ def write_free(say: Wording) -> str:
     room = LONGEST - len(f"{part.template} {part.tail}".split())
     owner = _owner(say, room)
     room -= len(f"{owner.phrase} {owner.place}".split())
-    if len(owner.clauses.split()) > room:
+    needed = SMALL_ROOM + 1 if say.facts.part is None else 0  # a point on no part is nowhere without a place
+    if len(owner.clauses.split()) > room - needed:
         owner = owner._replace(clauses="")
     room -= len(owner.clauses.split())
     places, details = _places(say, owner, room), []
@@ -80,7 +82,7 @@ def _owner(say: Wording, room: int) -> Owner:
     person, facts = say.label == "person", say.facts
     if say.chance(0.05) and facts.part is not None:
         say.told.discard("label")
-        return Owner("", "", "", "", say.pick(("the", "the", "its", "his", "her")))
+        return Owner("", "", "", "", say.pick(("the", "the", "their" if person else "its", "his", "her")))
     noun, its = _noun(say)
     named = noun
     if say.chance(0.3) and " " not in noun:
@@ -142,7 +144,7 @@ def _part(say: Wording) -> Part:
     region_only = say.chance(0.12) and facts.region is not None
     if region_only:
         say.told.add("region")
-        options = words.REGIONS[facts.region]
+        options = parts.REGIONS[facts.region]
         if facts.region in ("head", "body"):
             mode = "none"
     else:
@@ -150,7 +152,7 @@ def _part(say: Wording) -> Part:
         name = split_side(facts.part or "")[1]
         if say.label.rpartition(" ")[2] in phrases.HOOFED:
             name = name.replace("paw", "hoof")
-        table = words.PERSON_PARTS if say.label == "person" else words.ANIMAL_PARTS
+        table = parts.PERSON_PARTS if say.label == "person" else parts.ANIMAL_PARTS
         options = table.get(name, ("{d} {s}" + name,))
     template = say.pick(options)
     if mode == "view" and facts.view_side is None:
@@ -160,7 +162,7 @@ def _part(say: Wording) -> Part:
         say.told.add("side")
         if facts.side is not None:
             side, tail = f"{facts.side} ", say.pick(words.OWN_SIDES).format(c=facts.side)
-            tail = tail.replace("its", "their") if say.label == "person" else tail
+            tail = tail.replace("its own", "their own") if say.label == "person" else tail
         if mode == "both" and facts.view_side in ("left", "right"):
             say.told.add("view_side")
             tail = say.pick(words.BOTH_SIDES).format(c=facts.view_side, p=say.pick(words.PHOTO))
@@ -202,7 +204,7 @@ def _name(say: Wording, owner: Owner, part: Part) -> tuple[str, bool]:
         return say.pick(words.OWNER_FIRST).format(owner=whole, part=mine), True
     mine = part.template.format(d="the")
     if form == "part first":
-        return f"{mine.removeprefix('the ')}, {whole}", True
+        return f"{mine.removeprefix('the ')}{say.pick((', ', ', ', ' - ', ', on '))}{whole}", True
     return f"{mine} {say.pick(('of', 'of', 'on')) if 'where' not in mine else 'on'} {whole}", False
 
 
