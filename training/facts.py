@@ -92,6 +92,22 @@ class FactEmbeddings(nn.Module):
             loss = loss + functional.cross_entropy(logits, facts[:, i])
         return loss
 
+    @torch.no_grad()
+    def fit(self, queries: torch.Tensor, facts: torch.Tensor, ridge: float = 1.0) -> None:
+        """Set the embeddings so that their sums come as near to given vectors as they can, by ridge regression.
+
+        Args:
+            queries: (n, width), what a trained language model makes of n texts.
+            facts: (n, len(FACTS)), what the texts tell. Values that do not occur get zeros.
+            ridge: weight of the embeddings' squares.
+        """
+        chosen = [nn.functional.one_hot(facts[:, i], size) for i, size in enumerate(self.vocabulary.sizes)]
+        design = torch.cat(chosen, dim=1).double()
+        gram = design.T @ design + ridge * torch.eye(design.shape[1], dtype=torch.double)
+        weights = torch.linalg.solve(gram, design.T @ queries.double()).float()
+        for table, rows in zip(self.tables, weights.split(self.vocabulary.sizes), strict=True):
+            table.weight.copy_(rows)
+
     def save(self, folder: str | Path) -> None:
         """Write weights and vocabulary into a folder."""
         save_file(self.state_dict(), Path(folder) / _WEIGHTS)

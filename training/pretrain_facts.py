@@ -11,24 +11,41 @@ a sum; the embeddings are saved beside the model, for ``sft_localizer.py --facts
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from transformers import Trainer, TrainingArguments, set_seed
 
-from talkingpoints import PointLocalizer
+from talkingpoints import PointLocalizer, PointLocalizerProcessor
 from talkingpoints.building import build_localizer
-from talkingpoints.data.examples import PointExample
+from talkingpoints.data.examples import PointExample, PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.arguments import parse_arguments
+from training.collators import LocalizerCollator
 from training.facts import FactEmbeddings, FactVocabulary
-from training.sft import SftArguments, build_examples, fit
+from training.sft import SftArguments, build_examples, fit, parse_weights
 from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
 """So many examples show nearly every value of every fact; one that they miss counts as unsaid."""
 
 
-ARGUMENTS = (SftArguments, HeadArguments, TrainingArguments)
+@dataclass
+class StartArguments:
+    """Where the embeddings start."""
+
+    read_styles: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "styles that the base, a trained localizer, can read (style=weight pairs): the embeddings start "
+            "from what its language model makes of such texts. Default: at random"
+        },
+    )
+    read_photos: int = field(default=800, metadata={"help": "photos whose texts it reads for that"})
+
+
+ARGUMENTS = (SftArguments, HeadArguments, StartArguments, TrainingArguments)
+_READ_AT_ONCE = 8
 
 
 class FactLocalizer(PointLocalizer):
@@ -49,9 +66,28 @@ class FactLocalizer(PointLocalizer):
         return self.answer(visual, self.embeddings(facts).flatten(0, 1), facts.shape[1], points, presence)
 
 
+@torch.no_grad()
+def what_is_read(
+    localizer: PointLocalizer,
+    processor: PointLocalizerProcessor,
+    vocabulary: FactVocabulary,
+    examples: Sequence[PointExample],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a trained localizer makes of texts: hidden states of the query token (R, width), and their facts (R, F)."""
+    collate = LocalizerCollator(processor, vocabulary=vocabulary)
+    localizer.eval()
+    queries, facts = [], []
+    for i in range(0, len(examples), _READ_AT_ONCE):
+        batch = collate(examples[i : i + _READ_AT_ONCE])
+        facts.append(batch.pop("facts").flatten(0, 1))
+        queries.append(localizer(**batch).query)
+    localizer.train()
+    return torch.cat(queries), torch.cat(facts)
+
+
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
-    sft, head, training = parse_arguments(ARGUMENTS, argv)
+    sft, head, start, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)
@@ -59,7 +95,13 @@ def main(argv: list[str]) -> Trainer:
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
     vocabulary = FactVocabulary.of([train[i] for i in range(first)])
-    model = FactLocalizer(localizer, FactEmbeddings(vocabulary, localizer.config.get_text_config().hidden_size))
+    embeddings = FactEmbeddings(vocabulary, localizer.config.get_text_config().hidden_size)
+    if start.read_styles:
+        styles = parse_weights(start.read_styles)
+        examples = PointExamples(train.dataset, sft.points_per_photo, styles, seed=training.seed)
+        chosen = [examples[i] for i in range(min(start.read_photos, len(examples)))]
+        embeddings.fit(*what_is_read(localizer, processor, vocabulary, chosen))
+    model = FactLocalizer(localizer, embeddings)
 
     def collate(examples: Sequence[PointExample]) -> dict[str, torch.Tensor]:
         images = [example["image"] for example in examples]
