@@ -52,7 +52,7 @@ def write_free(say: Wording) -> str:
 
     Args:
         say: the facts and the source of chance, which must not be None. Its ``told`` names afterwards what the text
-            tells: "label" only if the noun gives it away, "part" or else "region", "side" or else "view_side".
+            tells: "label" only if the noun gives it away, "part" or else "region", "side", "view_side" or both.
 
     Returns:
         A phrase or a sentence of about 3 to 25 words, in lower case or not, with a full stop or not.

@@ -14,7 +14,7 @@ from talkingpoints.data.facts import PointFacts, point_facts
 from talkingpoints.data.free import write_free
 from talkingpoints.data.wording import Wording
 
-__all__ = ["ALL_STYLES", "CANONICAL", "STYLES", "PointFacts", "PointText", "point_facts", "write", "write_told"]
+__all__ = ["ALL_STYLES", "CANONICAL", "FREE", "STYLES", "PointFacts", "PointText", "point_facts", "write", "write_told"]
 
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
