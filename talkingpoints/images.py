@@ -5,6 +5,7 @@ Applies the EXIF orientation, flattens transparency onto white, takes the first 
 strip, so a photo costs little more memory than its decoded and its returned pixels.
 """
 
+import io
 import math
 import os
 import re
@@ -15,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-ImageLike: TypeAlias = Image.Image | str | os.PathLike | np.ndarray
+ImageLike: TypeAlias = Image.Image | str | os.PathLike | bytes | np.ndarray
 
 MAX_IMAGE_PIXELS = 50_000_000
 """Larger images are refused before they are decoded (PIL holds an RGB photo of 50 megapixels in 200 MB)."""
@@ -37,8 +38,8 @@ def load_image(image: ImageLike) -> Image.Image:
     """Read an image as a person sees it.
 
     Args:
-        image: a PIL image, a path, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); uint8 0..255, uint16
-            0..65535, or float 0..1.
+        image: a PIL image, a path, the content of a file, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4);
+            uint8 0..255, uint16 0..65535, or float 0..1.
 
     Returns:
         An RGB PIL image, EXIF orientation applied; its ``size`` is the frame of all pixel coordinates.
@@ -68,32 +69,34 @@ def load_shrunk(image: ImageLike, longest: int) -> tuple[Image.Image, tuple[int,
 
 
 def _load(image: ImageLike, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    if isinstance(image, bytes):
+        return _from_file(image, "the image", longest)
     if isinstance(image, str | os.PathLike):
-        return _from_path(Path(image), longest)
+        return _from_file(Path(image), repr(Path(image).name), longest)
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if not isinstance(image, Image.Image):
-        raise TypeError(f"image must be a PIL image, a path or a numpy array, got {type(image).__name__}")
+        raise TypeError(f"image must be a PIL image, a path, bytes or a numpy array, got {type(image).__name__}")
     _check_size(image.size)
     return _seen(image, image.size, longest)
 
 
-def _from_path(path: Path, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
+def _from_file(file: Path | bytes, name: str, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is the stricter one
         try:
-            opened = Image.open(path, formats=FORMATS)
+            opened = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise ValueError(
                 f"the image has too many pixels; at most {MAX_IMAGE_PIXELS:,} are read: {error}"
             ) from error
         except Exception as error:  # a hostile header can make a decoder raise anything
-            raise ValueError(f"cannot read {path.name!r} as an image: {error}") from error
+            raise ValueError(f"cannot read {name} as an image: {error}") from error
         with opened as image:
             size = image.size
             _check_size(size)
             if image.format in ("JPEG", "MPO"):
-                _check_scans(path.read_bytes())
+                _check_scans(file if isinstance(file, bytes) else file.read_bytes())
                 if longest is not None:
                     image.draft(None, (2 * longest, 2 * longest))  # JPEGs can be decoded at 1/2, 1/4 or 1/8
             return _seen(image, size, longest)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from space import kept
 from space.photos import Photo
-from talkingpoints.data.point_folders import FolderExamples, is_point_folder, read_points
+from talkingpoints.data.own_examples import OwnExamples
+from talkingpoints.data.point_folders import is_point_folder, read_points
 from training import sft_descriptor, sft_localizer
 
 
@@ -38,7 +39,7 @@ def test_rows_become_points_of_photos(tmp_path, name):
     folder = write_folder(tmp_path / "own", good_rows(), name=name)
     train, val = read_points(folder, "train"), read_points(folder, "val")
     assert len(train) + len(val) == 12 and len(val) == 2
-    assert {photo.path for photo in train}.isdisjoint(photo.path for photo in val)
+    assert {photo.image for photo in train}.isdisjoint(photo.image for photo in val)
     assert train[0].points == pytest.approx(np.array([(k / 40, 5 / 20) for k in (10, 11, 12)]))
     assert train[0].texts == ["a, 0", "a, 1", "a, 2"]
 
@@ -93,9 +94,9 @@ def test_files_that_are_no_tables(tmp_path):
 
 def test_examples_keep_places_and_repeat_themselves(tmp_path):
     photos = read_points(write_folder(tmp_path / "own", good_rows()), "train")
-    examples = FolderExamples(photos, points_per_photo=5, passes=2, colour=1.0, seed=3)
+    examples = OwnExamples(photos, points_per_photo=5, passes=2, colour=1.0, seed=3)
     assert len(examples) == 2 * len(photos)
-    again = FolderExamples(photos, points_per_photo=5, passes=2, colour=1.0, seed=3)
+    again = OwnExamples(photos, points_per_photo=5, passes=2, colour=1.0, seed=3)
     for i in range(len(examples)):
         one, other = examples[i], again[i]
         assert one["image"].size == (40, 20) and np.array_equal(np.asarray(one["image"]), np.asarray(other["image"]))

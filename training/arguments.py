@@ -12,8 +12,12 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.augmentation import Augmentation
+from training.processes import join_on_cpu
 
 HALVES = ("even", "odd")
+
+_PUSH = ("--push_to_hub", "--push-to-hub")
+_TRUTH = ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0")  # what HfArgumentParser takes for a bool
 
 
 @dataclass(kw_only=True)
@@ -23,8 +27,10 @@ class DataArguments:
     base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
     datasets: list[str] = field(
         metadata={
-            "help": "COCO-keypoints folders with the splits train and val; for sft_*.py also folders of one's own "
-            "points with metadata.csv or metadata.jsonl (file_name, x, y, text)"
+            "help": "COCO-keypoints folders with the splits train and val; for sft_*.py also one's own points: folders "
+            "with metadata.csv or metadata.jsonl (file_name, x, y, text, label), and datasets on the Hub, of "
+            "save_to_disk or of parquet files (image, x, y, text, label)",
+            "aliases": ["--dataset"],
         }
     )
     half: str | None = field(
@@ -69,8 +75,12 @@ def passes_over(photos: int, training: TrainingArguments) -> int:
     """How often a run shows each of some photos, rounded up, by ``max_steps`` or ``num_train_epochs``."""
     if training.max_steps <= 0:
         return math.ceil(training.num_train_epochs)
-    shown = training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
-    return 1 + shown // max(1, photos)
+    return 1 + examples_of(training) // max(1, photos)
+
+
+def examples_of(training: TrainingArguments) -> int:
+    """How many examples all processes together show in a run of ``max_steps``."""
+    return training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
 
 
 def with_keypoints(rows: Dataset) -> int:
@@ -79,7 +89,7 @@ def with_keypoints(rows: Dataset) -> int:
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
-    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
+    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags; ``--push_to_hub`` may be given the id to push to.
 
     Args:
         types: dataclasses whose fields are the allowed keys and flags.
@@ -107,7 +117,19 @@ def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
                 continue  # "key:" with nothing behind it leaves the default
             flags += [f"--{key}", *_as_words(key, value)]
         del argv[at:end]
-    return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=[*flags, *argv])
+    join_on_cpu()
+    words = _with_hub_id([*flags, *argv])
+    return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=words)
+
+
+def _with_hub_id(words: list[str]) -> list[str]:
+    """``--push_to_hub me/model`` as transformers knows it: ``--push_to_hub true --hub_model_id me/model``."""
+    done: list[str] = []
+    for word in words:
+        if done and done[-1] in _PUSH and not word.startswith("--") and word.lower() not in _TRUTH:
+            done += ["true", "--hub_model_id"]
+        done.append(word)
+    return done
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_poin
 from talkingpoints.evaluation.protocol import LISTENED, ROW_ORDER, Evaluation, Systems, evaluate
 from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
+from training.processes import join_on_cpu
 from training.report_page import write_page
 
 VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         SystemExit: if an argument is missing or out of range.
     """
     arguments = parse_arguments(argv)
-    state = PartialState()  # first: it gives each process its device
+    state = PartialState(cpu=join_on_cpu() or arguments.device == "cpu")  # first: it gives each process its device
     torch.set_num_threads(max(1, arguments.threads // state.num_processes))
     started = time.perf_counter()
     folders = [file.parent for file in (arguments.output, arguments.predictions) if file is not None]

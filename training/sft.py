@@ -13,23 +13,21 @@ from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArgum
 from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints.data.examples import PointExamples
-from talkingpoints.data.point_folders import FolderExamples, is_point_folder, read_points
 from training.arguments import DataArguments, passes_over, with_keypoints
+from training.own_data import OwnDataArguments, holds_own_points, own_examples
+from training.processes import GlobalBatchTrainer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(kw_only=True)
-class SftArguments(DataArguments):
+class SftArguments(OwnDataArguments, DataArguments):
     """Model and data of a supervised training."""
 
     styles: list[str] = field(
         default_factory=lambda: ["full=1"], metadata={"help": "style=weight pairs of the writer for training"}
     )
     val_styles: list[str] = field(default_factory=lambda: ["full=1"], metadata={"help": "the same for validation"})
-    skip_bad_rows: bool = field(
-        default=False, metadata={"help": "leave out wrong rows of one's own points, and log them"}
-    )
     points_per_photo: int = field(default=8, metadata={"help": "points (texts) per photo and step"})
     arbitrary: float = field(default=0.0, metadata={"help": "share of points that are no keypoints"})
     background: float = field(default=0.0, metadata={"help": "share of points on the background"})
@@ -64,13 +62,12 @@ def build_examples(
     ``Trainer`` runs through them once.
 
     Raises:
-        ValueError: folders of both kinds, or what the readers refuse.
+        ValueError: datasets of both kinds, or what the readers refuse.
     """
-    own = [is_point_folder(folder) for folder in sft.datasets]
-    if any(own) and not all(own):
-        raise ValueError(f"{sft.datasets} are of two kinds, annotated keypoints and one's own texts; take one kind")
-    build = _folder_examples if any(own) else _keypoint_examples
-    examples = build(sft, training, negatives)
+    if holds_own_points(sft.datasets):
+        examples = own_examples(sft, training, negatives)
+    else:
+        examples = _keypoint_examples(sft, training, negatives)
     training.num_train_epochs = 1
     return examples
 
@@ -86,22 +83,6 @@ def _keypoint_examples(
         PointExamples(train, points, parse_weights(sft.styles), passes, sft.augmentation, **shares, seed=seed),
         PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
     )
-
-
-def _folder_examples(
-    sft: SftArguments, training: TrainingArguments, negatives: float
-) -> tuple[FolderExamples, FolderExamples]:
-    unused = {"half": sft.half, "arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
-    given = [name for name, value in unused.items() if value]
-    if given:
-        raise ValueError(f"{', '.join(given)}: only for annotated keypoints, not for one's own texts")
-    train, val = (
-        [photo for folder in sft.datasets for photo in read_points(folder, split, skip_bad_rows=sft.skip_bad_rows)]
-        for split in ("train", "val")
-    )
-    points, seed = sft.points_per_photo, training.seed
-    passes = passes_over(len(train), training)
-    return FolderExamples(train, points, passes, sft.colour, seed), FolderExamples(val, points, seed=seed)
 
 
 def build_optimizer(
@@ -156,7 +137,7 @@ def fit(
     model: PreTrainedModel,
     sft: SftArguments,
     training: TrainingArguments,
-    trainer_class: Callable[..., Trainer] = Trainer,
+    trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
     **trainer_options,
 ) -> Trainer:
     """Train, from the last checkpoint where that is asked for; nothing is saved but checkpoints.
@@ -186,7 +167,7 @@ def run(
     sft: SftArguments,
     training: TrainingArguments,
     negatives: float = 0.0,
-    trainer_class: Callable[..., Trainer] = Trainer,
+    trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
     **trainer_options,
 ) -> Trainer:
     """Train, evaluate, save model and processor to ``output_dir``, and push them if asked.

@@ -23,6 +23,7 @@ from talkingpoints.points import unit_distance
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
 from training.facts import FactEmbeddings
+from training.processes import GlobalBatchTrainer
 from training.sft import SftArguments, run
 
 
@@ -60,8 +61,8 @@ class LocalizerArguments(HeadArguments):
 ARGUMENTS = (SftArguments, LocalizerArguments, TrainingArguments)
 
 
-class FactReadingTrainer(Trainer):
-    """A ``Trainer`` that also draws the query token's hidden state towards the facts that the text tells.
+class FactReadingTrainer(GlobalBatchTrainer):
+    """A trainer that also draws the query token's hidden state towards the facts that the text tells.
 
     With a head that knows the facts already, this tells the language model what to make of a text long before the
     points do: where a point lies says little about which word was misread.

@@ -1,0 +1,155 @@
+"""One's own points for the supervised trainings: which datasets they are, read at once or streamed."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainingArguments
+
+from talkingpoints.data.coco_keypoints import ANNOTATION_FOLDERS
+from talkingpoints.data.own_examples import OwnExamples, StreamedExamples
+from talkingpoints.data.own_points import OwnPoints, PhotoPoints, RowGroup, check_groups, settle
+from talkingpoints.data.point_datasets import (
+    is_dataset_folder,
+    open_dataset,
+    read_dataset,
+    stream_dataset,
+)
+from talkingpoints.data.point_datasets import where as where_in_dataset
+from talkingpoints.data.point_folders import is_point_folder, metadata_file, read_folder, split_folder, stream_folder
+from training.arguments import examples_of, passes_over
+from training.processes import read_once
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+Stream = Callable[[], Iterator[RowGroup]]
+
+
+@dataclass(kw_only=True)
+class OwnDataArguments:
+    """How one's own points are read."""
+
+    skip_bad_rows: bool = field(
+        default=False, metadata={"help": "leave out wrong rows of one's own points, and log them"}
+    )
+    streaming: bool = field(
+        default=False, metadata={"help": "read one's own points as they are needed; takes max_steps"}
+    )
+    shuffle_buffer: int = field(default=128, metadata={"help": "streaming: photos read ahead, of which one is drawn"})
+    val_photos: int = field(
+        default=64,
+        metadata={"help": "streaming: so many photos, the first of val or else of train, are for validation"},
+    )
+
+
+def holds_own_points(sources: Sequence[str]) -> bool:
+    """Whether datasets are one's own points, and not COCO keypoints.
+
+    Raises:
+        ValueError: some are, some are not; or a folder is neither.
+    """
+    for source in sources:
+        if not Path(source).is_dir() and not _HUB_ID.fullmatch(source):
+            raise ValueError(f"{source} is not a folder, and no id of a dataset on the Hub")
+    own = [_is_own(source) for source in sources]
+    if any(own) and not all(own):
+        raise ValueError(f"{list(sources)} are of two kinds, annotated keypoints and one's own texts; take one kind")
+    if not any(own):
+        for source in sources:
+            if not any(list((Path(source) / folder).glob("*.json")) for folder in ANNOTATION_FOLDERS):
+                raise ValueError(
+                    f"{source} holds no dataset: needs metadata.csv or metadata.jsonl (one's own points), "
+                    "annotations/train.json (COCO keypoints), parquet files, or what save_to_disk wrote"
+                )
+    return any(own)
+
+
+def _is_own(source: str) -> bool:
+    return not Path(source).is_dir() or is_point_folder(source) or is_dataset_folder(source)
+
+
+def own_examples(
+    sft: Any, training: TrainingArguments, negatives: float
+) -> tuple[OwnExamples | StreamedExamples, OwnExamples]:
+    """Training and validation examples of one's own points; the main process alone reads and checks them.
+
+    Args:
+        sft: ``SftArguments``.
+        training: how long to train.
+        negatives: must be 0.
+
+    Raises:
+        ValueError: options that are for annotated keypoints only, what the readers refuse, wrong rows, or no photo.
+    """
+    unused = {"half": sft.half, "arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
+    given = [name for name, value in unused.items() if value]
+    if given:
+        raise ValueError(f"{', '.join(given)}: only for annotated keypoints, not for one's own texts")
+    _ = training.device  # joins the processes
+    if sft.streaming:
+        return _streamed(sft, training)
+    own = read_once(lambda: _read(sft))
+    passes = passes_over(len(own.train), training)
+    return (
+        OwnExamples(own.train, sft.points_per_photo, passes, sft.colour, training.seed),
+        OwnExamples(own.val, sft.points_per_photo, seed=training.seed),
+    )
+
+
+def _read(sft: Any) -> OwnPoints:
+    parts = [read_folder(s) if is_point_folder(s) else read_dataset(s) for s in sft.datasets]
+    settle({where: wrong for part in parts for where, wrong in part.problems.items()}, sft.skip_bad_rows)
+    own = OwnPoints([p for part in parts for p in part.train], [p for part in parts for p in part.val], {})
+    for split, photos in (("train", own.train), ("val", own.val)):
+        if not photos:
+            raise ValueError(
+                f"{list(sft.datasets)} have no photo for the split {split!r}; it takes at least two photos"
+            )
+    return own
+
+
+def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, OwnExamples]:
+    if training.max_steps <= 0:
+        raise ValueError("--streaming needs --max_steps: how long a pass is, is not known before its end")
+    streams = [_streams(source) for source in sft.datasets]
+    val_streams = [train if val is None else val for _, train, val in streams]
+    each = -(-sft.val_photos // len(streams))
+    where = ", ".join(name for name, _, _ in streams)
+
+    def first_photos() -> list[PhotoPoints]:
+        photos, problems = check_groups(group for stream in val_streams for group in islice(stream(), each))
+        settle({f"{where}, for validation": problems}, sft.skip_bad_rows)
+        if not photos:
+            raise ValueError(f"{where}: no photo to validate with; val_photos must be at least 1")
+        return photos
+
+    def all_photos() -> Iterator[RowGroup]:
+        return chain.from_iterable(islice(train(), 0 if val else each, None) for _, train, val in streams)
+
+    examples = StreamedExamples(
+        all_photos,
+        where,
+        examples_of(training),
+        sft.points_per_photo,
+        sft.colour,
+        training.seed,
+        sft.shuffle_buffer,
+        sft.skip_bad_rows,
+    )
+    return examples, OwnExamples(read_once(first_photos), sft.points_per_photo, seed=training.seed)
+
+
+def _streams(source: str) -> tuple[str, Stream, Stream | None]:
+    """Name, training stream, and validation stream if there is one of its own."""
+    if is_point_folder(source):
+        root = Path(source)
+        train, val = (split_folder(root, split) for split in ("train", "val"))
+        own = None if val == root else partial(stream_folder, val)
+        return str(metadata_file(train)), partial(stream_folder, train), own
+    splits = open_dataset(source, streaming=True)
+    streams = {name: partial(stream_dataset, rows) for name, rows in splits.items()}
+    return where_in_dataset(source, "train"), streams["train"], streams.get("val")
