@@ -6,6 +6,7 @@ Sorts what can go wrong into the three errors of requests.py. Leaves out trying 
 import asyncio
 import base64
 import io
+import json
 import os
 import ssl
 from collections.abc import Sequence
@@ -30,6 +31,16 @@ _NEVER = (400, 413, 415, 422)
 """Statuses by which a server turns down one question: too long, an image it cannot read, its content filter."""
 _NOBODY = (401, 402, 403, 404, 405)
 """Statuses that every other question would meet too."""
+
+
+class _NoCompletionError(Exception):
+    """A body that is JSON, but not a whole completion."""
+
+
+_GARBLED = (
+    json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError, AttributeError, IndexError, _NoCompletionError,
+)  # fmt: skip
+"""What comes of a body that is no completion, in huggingface_hub or here: an error page, half of a JSON text, ..."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +110,10 @@ class ServerChat:
             raise _sorted(error) from error
         except (TimeoutError, httpx2.HTTPError) as error:
             raise TransientError(f"{type(error).__name__}: {error}") from error
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            # What huggingface_hub makes of a body that is no completion: an error page, half of a JSON text, ...
+        except _GARBLED as error:
             raise TransientError(f"garbled answer: {type(error).__name__}: {error}") from error
+        except ValueError as error:  # huggingface_hub does not know the provider, or its model, or misses a key
+            raise ServerError(str(error)) from error
 
     def _client(self) -> AsyncInferenceClient:
         if self.base_url is None:
@@ -112,7 +124,16 @@ class ServerChat:
 
 
 class _OwnServerClient(AsyncInferenceClient):
-    """Reaches a server that was named by its address even where ``HF_HUB_OFFLINE`` keeps the Hub out."""
+    """Reaches a server that was named by its address even where ``HF_HUB_OFFLINE`` keeps the Hub out, and sends it
+    schemas as OpenAI does, which huggingface_hub turns into an older form for all servers named by their address.
+    """
+
+    async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> Any:
+        form = request_parameters.json.get("response_format")
+        if form is not None and "value" in form:
+            schema = {"name": "answer", "schema": form["value"], "strict": True}
+            request_parameters.json["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return await super()._inner_post(request_parameters, stream=stream)
 
     async def _get_async_client(self) -> httpx2.AsyncClient:
         if self._async_client is None:
@@ -155,7 +176,7 @@ def jpeg_url(image: Image.Image) -> str:
 def _whole(output: Any) -> Completion:
     choice = output.choices[0]
     if choice.message.content is None and choice.finish_reason is None:
-        raise ValueError("a choice without content")
+        raise _NoCompletionError("a choice without content")
     return _completion(choice.message.content or "", choice.finish_reason, output.usage)
 
 
@@ -170,13 +191,13 @@ async def _streamed(client: AsyncInferenceClient, messages: Sequence[Any], optio
             pieces.append(choice.delta.content or "")
             finish = choice.finish_reason or finish
     if finish is None:  # a connection that ends in good order does not say that the answer did
-        raise ValueError("the stream ended before the answer")
+        raise _NoCompletionError("the stream ended before the answer")
     return _completion("".join(pieces), finish, usage)
 
 
 def _completion(text: Any, finish: str | None, usage: Any) -> Completion:
     if not isinstance(text, str):
-        raise ValueError(f"content is no text: {text!r}")
+        raise _NoCompletionError(f"content is no text: {text!r}")
     prompt_tokens = 0 if usage is None else int(usage.prompt_tokens or 0)
     completion_tokens = 0 if usage is None else int(usage.completion_tokens or 0)
     return Completion(text, prompt_tokens, completion_tokens, cut=finish == "length")
