@@ -277,7 +277,8 @@ def test_the_hubs_token_stays_at_home(tmp_path, monkeypatch):
 def test_every_trouble_is_got_over(tmp_path, trouble, stream):
     with stand_in(failures=0.5, troubles=(trouble,)) as server:
         chat = ServerChat("qwen", server.url, stream=stream, timeout_s=0.5)
-        answers, asker, _ = ask(chat, tmp_path / "a.jsonl", *map(question, range(8)))
+        patient = replace(QUICK, attempts=50, unusable_attempts=50)
+        answers, asker, _ = ask(chat, tmp_path / "a.jsonl", *map(question, range(8)), limits=patient)
         assert server.calls[trouble] >= 2 and sum(asker.problems.values()) == server.calls[trouble]
     with stand_in() as server:
         undisturbed, _, _ = ask(

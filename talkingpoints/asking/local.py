@@ -1,7 +1,8 @@
 """Models on this machine: any ``image-text-to-text`` pipeline of transformers.
 
 Questions that wait are answered in batches. Answers are the model's most probable ones, so the same questions get the
-same answers wherever rounding allows.
+same answers wherever rounding allows. The pipeline gives no tokens beside its words: they are counted from the words,
+and an answer with as many as allowed is taken to be cut off.
 """
 
 import asyncio

@@ -4,6 +4,7 @@ sees the photo with the point marked; how it looks, by one that sees the surroun
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,19 +92,24 @@ class ModelWriter:
             progress: whether to show one, on stderr.
 
         Raises:
-            RuntimeError: a server answers nothing (:class:`ServerError`); or some tasks stayed without an answer, which
-                is raised at the end, when all others have theirs. Either way another run goes on from here.
+            RuntimeError: a server answers nothing (:class:`ServerError`); or calls for some tasks failed too often,
+                which is raised at the end, when all others have their texts. Another run goes on from here.
         """
-        gave_up = []
+        gave_up: list[str] = []
+
+        async def write(task: PointTask) -> WrittenText:
+            try:
+                return await self.write(task)
+            except GaveUpError as error:
+                gave_up.append(str(error))
+                return WrittenText(task.key, None, problem=str(error))
+
         ahead = 8 * self.seeing.limits.concurrency  # one slow point should not hold up the others
         with tqdm(total=total, unit="point", disable=not progress, desc="writing") as bar:
-            for written in in_order(tasks, self._write_or_give_up, ahead):
-                if isinstance(written, GaveUpError):
-                    gave_up.append(str(written))
-                else:
-                    yield written
-                bar.update()
+            for written in in_order(tasks, write, ahead):
+                yield written
                 bar.set_postfix_str(self._spent(), refresh=False)
+                bar.update()
         if gave_up:
             raise RuntimeError(f"{len(gave_up)} points are still without a text; run it again. First: {gave_up[0]}")
 
@@ -143,17 +149,19 @@ class ModelWriter:
             return WrittenText(task.key, None, problem=str(error))
         return WrittenText(task.key, text, context=context, local=local)
 
-    async def _write_or_give_up(self, task: PointTask) -> WrittenText | GaveUpError:
-        try:
-            return await self.write(task)
-        except GaveUpError as error:
-            return error
+    @property
+    def problems(self) -> Counter[str]:
+        """Failed calls and unusable answers of this run by kind."""
+        return sum((asker.problems for asker in self._askers), Counter())
+
+    @property
+    def _askers(self) -> list[Asker]:
+        return [self.seeing] if self.merging is self.seeing else [self.seeing, self.merging]
 
     def _spent(self) -> str:
-        askers = [self.seeing] if self.merging is self.seeing else [self.seeing, self.merging]
-        tokens = sum(a.store.usage.prompt_tokens + a.store.usage.completion_tokens for a in askers)
-        problems = sum(sum(a.problems.values()) for a in askers)
-        return f"{tokens:,} tokens, {problems:,} problems"
+        usages = [store.usage for store in {asker.store for asker in self._askers}]
+        tokens = sum(usage.prompt_tokens + usage.completion_tokens for usage in usages)
+        return f"{tokens:,} tokens, {self.problems.total()} problems"
 
 
 def plain_text(answer: str) -> str:
