@@ -8,13 +8,14 @@ train on with texts that are written anew for every crop.
 
 import csv
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from talkingpoints.engine.preparation import PreparedPhoto
+from talkingpoints.engine.preparation import SPLITS, PreparedPhoto
 from talkingpoints.engine.tasks import PointTask
 
 METADATA_FIELDS = ("file_name", "x", "y", "text", "label", "part", "kind", "style", "key")
@@ -35,6 +36,9 @@ class FolderLayout:
         self._rows: dict[str, Any] = {}
         self._photos: dict[str, list[dict[str, Any]]] = {}
         self._annotations: dict[str, list[tuple[int, PreparedPhoto, int, list[PointTask]]]] = {}
+        for split in SPLITS:  # of an earlier run
+            (folder / split / "metadata.csv").unlink(missing_ok=True)
+            (folder / "annotations" / f"{split}.json").unlink(missing_ok=True)
 
     def add(self, photo: PreparedPhoto, texts: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """One photo.
@@ -53,7 +57,7 @@ class FolderLayout:
         shutil.copyfile(photo.image, folder / name)
         if self.metadata:
             if split not in self._files:
-                self._files[split] = (folder / "metadata.csv").open("w", encoding="utf-8", newline="")
+                self._files[split] = (folder / "metadata.csv.part").open("w", encoding="utf-8", newline="")
                 self._rows[split] = csv.writer(self._files[split])
                 self._rows[split].writerow(METADATA_FIELDS)
             for task in tasks:
@@ -70,8 +74,9 @@ class FolderLayout:
 
     def close(self) -> None:
         """Write what is left."""
-        for file in self._files.values():
+        for split, file in self._files.items():
             file.close()
+            os.replace(file.name, self.folder / split / "metadata.csv")
         for split, photos in self._photos.items():
             annotations = self._annotations[split]
             names = _keypoint_names(annotations)

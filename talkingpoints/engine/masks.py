@@ -30,12 +30,14 @@ class Piece:
         left, top: of its crop, pixels of the photo.
         inside: bool (h, w), the piece in its crop.
         depth: float32 (h, w), distance of each pixel to the outline (the photo's edge is one), 0 outside.
+        point: (x, y) in pixels of the photo, where the part is annotated as a point only; the piece is its pixel then.
     """
 
     left: int
     top: int
     inside: np.ndarray
     depth: np.ndarray
+    point: tuple[float, float] | None = None
 
     @property
     def box(self) -> BoxPx:
@@ -45,6 +47,8 @@ class Piece:
     @property
     def middle(self) -> tuple[float, float]:
         """(x, y) of the deepest place nearest to the centre of gravity, in pixels of the photo: always inside."""
+        if self.point is not None:
+            return self.point
         ys, xs = np.nonzero(self.depth >= 0.9 * self.depth.max())
         all_ys, all_xs = np.nonzero(self.inside)
         best = int(np.argmin((ys - all_ys.mean()) ** 2 + (xs - all_xs.mean()) ** 2))
@@ -75,8 +79,14 @@ def pieces_of(mask: np.ndarray) -> list[Piece]:
     return pieces
 
 
-class Photo:
-    """What is measured once per photo.
+def point_piece(x: float, y: float) -> Piece:
+    """A part that is annotated as a point only."""
+    one = np.ones((1, 1), dtype=np.float32)
+    return Piece(int(x), int(y), one.astype(bool), one, (x, y))
+
+
+class Texture:
+    """What is measured once per photo: SIFT points, and where it is smooth.
 
     Args:
         pixels: uint8 (height, width, 3), RGB.
@@ -92,49 +102,51 @@ class Photo:
         self.smooth = np.sqrt(np.maximum(square - mean * mean, 0)) < SMOOTH_BELOW
 
 
-def choose_points(
-    piece: Piece, photo: Photo, per_kind: int, rng: np.random.Generator
+def points_in(
+    piece: Piece, texture: Texture, per_kind: int, rng: np.random.Generator
 ) -> list[tuple[str, float, float]]:
     """Points of one piece: (kind, x, y) in pixels of the photo, up to `per_kind` of each kind.
 
     Args:
         piece: of a part.
-        photo: it lies in.
+        texture: of the photo that it lies in.
         per_kind: "sift" has always at most one: the highest response in the eroded piece.
         rng: source of chance.
 
     Returns:
         The points, each well inside its pixel; kinds without a place in this piece are missing.
     """
+    if piece.point is not None:
+        return [("keypoint", *piece.point)]
     eroded = piece.depth > max(1.0, ERODED * float(piece.depth.max()))
     if not eroded.any():
         eroded = piece.depth >= piece.depth.max()
     chosen: list[tuple[str, float, float]] = []
-    strongest = _strongest(piece, photo, eroded)
+    strongest = _strongest(piece, texture, eroded)
     if strongest is not None:
         chosen.append(("sift", *strongest))
     height, width = piece.inside.shape
-    smooth = photo.smooth[piece.top : piece.top + height, piece.left : piece.left + width]
-    regions = {"even": eroded & smooth, "medial": _middle_line(piece), "border": _outline(piece, photo.smooth.shape)}
+    smooth = texture.smooth[piece.top : piece.top + height, piece.left : piece.left + width]
+    regions = {"even": eroded & smooth, "medial": _middle_line(piece), "border": _outline(piece, texture.smooth.shape)}
     for kind, region in regions.items():
         for y, x in _spread(region, per_kind, rng):
             chosen.append((kind, piece.left + x + 0.5, piece.top + y + 0.5))
     return chosen
 
 
-def _strongest(piece: Piece, photo: Photo, eroded: np.ndarray) -> tuple[float, float] | None:
+def _strongest(piece: Piece, texture: Texture, eroded: np.ndarray) -> tuple[float, float] | None:
     """The highest SIFT response in the eroded piece."""
-    if not len(photo.sift):
+    if not len(texture.sift):
         return None
     # SIFT counts from the middle of the first pixel
-    xs, ys = photo.sift[:, 0] + 0.5, photo.sift[:, 1] + 0.5
+    xs, ys = texture.sift[:, 0] + 0.5, texture.sift[:, 1] + 0.5
     columns, rows = np.floor(xs).astype(int) - piece.left, np.floor(ys).astype(int) - piece.top
     height, width = eroded.shape
     here = np.flatnonzero((columns >= 0) & (columns < width) & (rows >= 0) & (rows < height))
     here = here[eroded[rows[here], columns[here]]]
     if not len(here):
         return None
-    best = here[np.argmax(photo.sift[here, 2])]
+    best = here[np.argmax(texture.sift[here, 2])]
     return float(xs[best]), float(ys[best])
 
 

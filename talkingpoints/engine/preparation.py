@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.engine.masks import Photo, choose_points
-from talkingpoints.engine.skeleton import measured_objects, scene_from, skeleton_of
+from talkingpoints.engine.masks import mask_box, points_in
+from talkingpoints.engine.skeleton import MeasuredPhoto
 from talkingpoints.engine.tasks import BoxPx, PartPhoto, PointTask
 from talkingpoints.images import load_image
 
@@ -77,17 +77,12 @@ class PreparedPhoto:
         return cls(**{**values, "size": tuple(values["size"]), "objects": objects, "tasks": tasks})
 
 
-def photo_key(photo: PartPhoto) -> str:
-    """source/split/name, without blanks."""
-    return "/".join(part.replace(" ", "_") for part in (photo.source, photo.split or "all", photo.name))
-
-
 def split_of(photo: PartPhoto, options: PreparationOptions) -> str:
     """The split that a photo belongs to: the source's own, with the shares cut out of train by a hash of its name."""
     split = photo.split if photo.split in SPLITS else "train"
     if split != "train":
         return split
-    place = unit_hash(f"split {options.seed} {photo_key(photo)}")
+    place = unit_hash(f"split {options.seed} {photo.key}")
     if place < options.test_share:
         return "test"
     return "val" if place < options.test_share + options.val_share else "train"
@@ -106,39 +101,48 @@ def prepare_photo(photo: PartPhoto, options: PreparationOptions) -> PreparedPhot
     Raises:
         ValueError: the photo cannot be read, or is not as large as its masks.
     """
+    boxes = tuple((item.label, mask_box(item.mask)) for item in photo.objects)
+    split = split_of(photo, options)
+    if not any(item.parts or item.points for item in photo.objects):
+        return PreparedPhoto(photo.key, split, str(photo.image), photo.size, boxes, ())
     pixels = np.asarray(load_image(photo.image))
     if pixels.shape[:2] != photo.size:
         raise ValueError(f"{photo.image.name}: the photo has {pixels.shape[:2]} pixels, its masks {photo.size}")
-    key, split = photo_key(photo), split_of(photo, options)
-    measured, objects = Photo(pixels), measured_objects(photo)
-    scene = scene_from(objects, photo.size)
+    measured = MeasuredPhoto(photo, pixels)
     tasks = []
-    for index, item in enumerate(objects):
-        for part, pieces in item.pieces.items():
-            seed = hashlib.sha256(f"points {options.seed} {key} {index} {part}".encode()).digest()
-            rng = np.random.default_rng(list(seed))
-            number = 0
-            for piece_index, piece in enumerate(pieces[:MAX_PIECES]):
-                for kind, x, y in choose_points(piece, measured, options.per_kind, rng):
-                    tasks.append(
-                        PointTask(
-                            key=f"{key}/{index}/{part.replace(' ', '_')}/{number}",
-                            split=split,
-                            image=str(photo.image),
-                            point_px=(x, y),
-                            size=photo.size,
-                            label=item.label,
-                            part=part,
-                            kind=kind,
-                            object_index=index,
-                            object_box=item.box,
-                            part_box=piece.box,
-                            skeleton=skeleton_of(scene, objects, index, part, piece_index, (x, y), pixels),
-                        )
-                    )
-                    number += 1
-    boxes = tuple((item.label, item.box) for item in objects)
-    return PreparedPhoto(key, split, str(photo.image), photo.size, boxes, tuple(tasks))
+    for index, item in enumerate(measured.objects):
+        for part in item.pieces:
+            tasks += _tasks(photo, split, measured, index, part, options)
+    return PreparedPhoto(photo.key, split, str(photo.image), photo.size, boxes, tuple(tasks))
+
+
+def _tasks(
+    photo: PartPhoto, split: str, measured: MeasuredPhoto, index: int, part: str, options: PreparationOptions
+) -> list[PointTask]:
+    """The points of one part."""
+    item = measured.objects[index]
+    seed = hashlib.sha256(f"points {options.seed} {photo.key} {index} {part}".encode()).digest()
+    rng = np.random.default_rng(list(seed))
+    tasks: list[PointTask] = []
+    for number, piece in enumerate(item.pieces[part][:MAX_PIECES]):
+        for kind, x, y in points_in(piece, measured.texture, options.per_kind, rng):
+            tasks.append(
+                PointTask(
+                    key=f"{photo.key}/{index}/{part.replace(' ', '_')}/{len(tasks)}",
+                    split=split,
+                    image=str(photo.image),
+                    point_px=(x, y),
+                    size=photo.size,
+                    label=item.label,
+                    part=part,
+                    kind=kind,
+                    object_index=index,
+                    object_box=item.box,
+                    part_box=piece.box,
+                    skeleton=measured.skeleton(index, part, number, (x, y)),
+                )
+            )
+    return tasks
 
 
 def unit_hash(text: str) -> float:

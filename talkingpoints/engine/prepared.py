@@ -59,6 +59,9 @@ class PreparedPhotos:
         with self.file.open("a", encoding="utf-8") as content:
             content.write(json.dumps(photo.to_json(), ensure_ascii=False) + "\n")
 
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
     def __len__(self) -> int:
         return len(self.keys)
 

@@ -33,9 +33,8 @@ def rule_texts(
     texts: dict[str, str] = {}
     for style in rng.choices(list(styles), weights=list(styles.values()), k=count):
         text = write(task.skeleton.facts, style, rng)
-        if style in PLACED and rng.random() < spot:
-            skeleton = task.skeleton
-            phrase = spot_phrase(task.part, skeleton.spot_column, skeleton.spot_row, skeleton.edge)
-            text = f"{text} It is {phrase}."
+        column, row = task.skeleton.spot_column, task.skeleton.spot_row
+        if style in PLACED and column is not None and row is not None and rng.random() < spot:
+            text = f"{text} It is {spot_phrase(task.part, column, row, task.skeleton.edge)}."
         texts.setdefault(text, style)
     return [(style, text) for text, style in texts.items()]

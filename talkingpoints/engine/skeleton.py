@@ -6,15 +6,17 @@ the look is facts.py's, single words are wording.py's; here are the parts.
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from talkingpoints.data import phrases
-from talkingpoints.data.facts import CLOSE, DIRECTIONS, Neighbour, PointFacts, direction, place_among, point_facts
+from talkingpoints.data.facts import CLOSE, Neighbour, direction, place_among, point_facts
 from talkingpoints.data.scenes import Keypoint, Scene, SceneObject
 from talkingpoints.data.wording import Wording
-from talkingpoints.engine.masks import Piece, mask_box, pieces_of
-from talkingpoints.engine.tasks import BoxPx, PartPhoto, Skeleton
+from talkingpoints.engine.masks import Piece, Texture, mask_box, pieces_of, point_piece
+from talkingpoints.engine.tasks import BoxPx, PartObject, PartPhoto, Skeleton
 from talkingpoints.points import to_unit
 
 NEAR_EDGE = 0.3  # of the piece's greatest depth, and at most
@@ -27,15 +29,14 @@ class MeasuredObject:
     """An object with its parts measured: made once, asked for each point.
 
     Args:
-        label: of the object.
-        mask: bool (height, width).
-        parts: name -> bool (height, width).
+        item: with its masks.
     """
 
-    def __init__(self, label: str, mask: np.ndarray, parts: dict[str, np.ndarray]):
-        self.label = label
-        self.box: BoxPx = mask_box(mask)
-        self.pieces = {name: found for name, part in parts.items() if (found := pieces_of(part))}
+    def __init__(self, item: PartObject):
+        self.label = item.label
+        self.box: BoxPx = mask_box(item.mask)
+        self.pieces = {name: found for name, part in item.parts.items() if (found := pieces_of(part))}
+        self.pieces |= {name: [point_piece(x, y)] for name, (x, y) in item.points.items()}
         self._outlines = {(name, i): _outline(piece) for name, i, piece in self._all()}
 
     def _all(self) -> Iterator[tuple[str, int, Piece]]:
@@ -70,59 +71,55 @@ class MeasuredObject:
         return tuple(found)
 
 
-def measured_objects(photo: PartPhoto) -> list[MeasuredObject]:
-    """The objects of a photo, measured, in its order."""
-    return [MeasuredObject(item.label, item.mask, item.parts) for item in photo.objects]
-
-
-def scene_from(objects: list[MeasuredObject], size: tuple[int, int]) -> Scene:
-    """All objects as the writer knows them."""
-    return Scene(tuple(item.scene_object(size) for item in objects), size)
-
-
-def skeleton_of(
-    scene: Scene,
-    objects: list[MeasuredObject],
-    object_index: int,
-    part: str,
-    piece_index: int,
-    point_px: tuple[float, float],
-    pixels: np.ndarray,
-) -> Skeleton:
-    """What is true of one point.
+class MeasuredPhoto:
+    """A photo with its objects measured: made once, asked for each point.
 
     Args:
-        scene: of `scene_from`.
-        objects: the measured objects.
-        object_index: whose point it is.
-        part: its part.
-        piece_index: the piece of it that the point lies in.
-        point_px: (x, y) in pixels of the photo.
-        pixels: the photo, uint8 (height, width, 3), RGB.
+        photo: with its masks.
+        pixels: uint8 (height, width, 3), RGB.
     """
-    item = objects[object_index]
-    pieces = item.pieces[part]
-    piece = pieces[piece_index]
-    x, y = point_px
-    unit = to_unit(point_px, scene.size)
-    facts = point_facts(scene, (float(unit[0]), float(unit[1])), pixels, object_index, part)
-    middle = piece.middle
-    column, row = _third(middle[0], item.box[0], item.box[2]), _third(middle[1], item.box[1], item.box[3])
-    spot = _third(x, piece.box[0], piece.box[2]), _third(y, piece.box[1], piece.box[3])
-    which = _which_piece(pieces, piece_index, item)
-    edge = _edge(piece, x, y, item.longer_side)
-    beside = item.beside(part, x, y)
-    return Skeleton(
-        facts,
-        column,
-        row,
-        len(pieces),
-        which,
-        *spot,
-        edge,
-        beside,
-        _text(facts, column, row, len(pieces), which, spot, edge, beside),
-    )
+
+    def __init__(self, photo: PartPhoto, pixels: np.ndarray):
+        self.pixels, self.size = pixels, photo.size
+        self.objects = [MeasuredObject(item) for item in photo.objects]
+        self.scene = Scene(tuple(item.scene_object(photo.size) for item in self.objects), photo.size)
+
+    @cached_property
+    def texture(self) -> Texture:
+        """Of the photo; measured when first asked for."""
+        return Texture(self.pixels)
+
+    def skeleton(self, object_index: int, part: str, piece_index: int, point_px: tuple[float, float]) -> Skeleton:
+        """What is true of one point.
+
+        Args:
+            object_index: whose point it is.
+            part: its part.
+            piece_index: the piece of it that the point lies in.
+            point_px: (x, y) in pixels of the photo.
+        """
+        item = self.objects[object_index]
+        pieces = item.pieces[part]
+        piece = pieces[piece_index]
+        x, y = point_px
+        unit = to_unit(point_px, self.size)
+        facts = point_facts(self.scene, (float(unit[0]), float(unit[1])), self.pixels, object_index, part)
+        middle = piece.middle
+        bare = Skeleton(
+            facts=facts,
+            part_column=_third(middle[0], item.box[0], item.box[2]),
+            part_row=_third(middle[1], item.box[1], item.box[3]),
+            n_pieces=len(pieces),
+            which_piece=_which_piece(pieces, piece_index, item),
+            spot_column=_third(x, piece.box[0], piece.box[2]),
+            spot_row=_third(y, piece.box[1], piece.box[3]),
+            edge=_edge(piece, x, y, item.longer_side),
+            neighbours=item.beside(part, x, y),
+            text="",
+        )
+        if piece.point is not None:
+            bare = replace(bare, spot_column=None, spot_row=None, edge=None)
+        return replace(bare, text=skeleton_text(bare))
 
 
 def unit_box(box: BoxPx, size: tuple[int, int]) -> BoxPx:
@@ -133,11 +130,7 @@ def unit_box(box: BoxPx, size: tuple[int, int]) -> BoxPx:
 
 def spot_phrase(part: str, column: int, row: int, edge: str | None) -> str:
     """The point's place in its part: "in the upper left of the hood, close to its left edge"."""
-    name = f"the {part}"
-    if column == row == 1:
-        where = f"in the middle of {name}"
-    else:
-        where = f"in the {phrases.THIRD_ROWS[row]} {phrases.THIRD_COLUMNS[column]} of {name}"
+    where = _third_words(part, column, row)
     return f"{where}, {edge_phrase(edge)}" if edge else where
 
 
@@ -147,42 +140,35 @@ def edge_phrase(edge: str) -> str:
     return f"close to its {words} edge"
 
 
-def _text(
-    facts: PointFacts,
-    column: int,
-    row: int,
-    n_pieces: int,
-    which: str | None,
-    spot: tuple[int, int],
-    edge: str | None,
-    beside: tuple[Neighbour, ...],
-) -> str:
+def skeleton_text(skeleton: Skeleton) -> str:
     """The skeleton in plain words, always the same words for the same facts."""
-    say = Wording(facts, None)
-    part = facts.part or ""
-    pronoun = phrases.pronoun(say.label)
-    if n_pieces > 1:
-        known = n_pieces < len(phrases.NUMBERS)
-        group = f"{phrases.NUMBERS[n_pieces] if known else 'several'} separate pieces of {pronoun} {part}"
+    facts, say = skeleton.facts, Wording(skeleton.facts, None)
+    part, pronoun = facts.part or "", phrases.pronoun(say.label)
+    first = f"{pronoun} {part}"
+    if skeleton.n_pieces > 1:
+        known = skeleton.n_pieces < len(phrases.NUMBERS)
+        number = phrases.NUMBERS[skeleton.n_pieces] if known else "several"
+        group, which = f"{number} separate pieces of {first}", skeleton.which_piece
         first = f"one of {group}" if which is None else f"of {group}, the {which} one in the photo"
-    else:
-        first = f"{pronoun} {part}"
-    in_object = f"in the {phrases.THIRD_ROWS[row]} {phrases.THIRD_COLUMNS[column]} of the {say.label}"
-    if column == row == 1:
-        in_object = f"in the middle of the {say.label}"
-    sentences = [
-        f"{say.object()} {say.place()}",
-        f"{first}, {in_object}",
-        f"the point is {spot_phrase(part, *spot, edge)}",
-    ]
-    if beside:
+    in_object = _third_words(say.label, skeleton.part_column, skeleton.part_row)
+    sentences = [f"{say.object()} {say.place()}", f"{first}, {in_object}"]
+    if skeleton.spot_column is not None and skeleton.spot_row is not None:
+        spot = spot_phrase(part, skeleton.spot_column, skeleton.spot_row, skeleton.edge)
+        sentences.append(f"the point is {spot}")
+    if skeleton.neighbours:
         places = [
             f"{'just ' if near.close else ''}{phrases.DIRECTION_PHRASES[near.direction][0]} the {near.name}"
-            for near in beside
+            for near in skeleton.neighbours
         ]
         sentences.append(f"it lies {' and '.join(places)}")
     sentences.append(f"the spot looks {say.look()}")
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+
+
+def _third_words(name: str, column: int, row: int) -> str:
+    if column == row == 1:
+        return f"in the middle of the {name}"
+    return f"in the {phrases.THIRD_ROWS[row]} {phrases.THIRD_COLUMNS[column]} of the {name}"
 
 
 def _which_piece(pieces: list[Piece], index: int, item: MeasuredObject) -> str | None:
@@ -196,14 +182,12 @@ def _which_piece(pieces: list[Piece], index: int, item: MeasuredObject) -> str |
 def _edge(piece: Piece, x: float, y: float, longer_side: float) -> str | None:
     """The side on which the nearest outline lies, None well inside."""
     column, row = int(x) - piece.left, int(y) - piece.top
-    depth = float(piece.depth[row, column])
-    if depth > min(NEAR_EDGE * float(piece.depth.max()), NEAR_EDGE_SHARE * longer_side):
+    if piece.depth[row, column] > min(NEAR_EDGE * float(piece.depth.max()), NEAR_EDGE_SHARE * longer_side):
         return None
-    padded = np.pad(piece.inside, 1)
-    rows, columns = np.nonzero(~padded)
-    nearest = int(np.argmin((rows - row - 1) ** 2 + (columns - column - 1) ** 2))
-    dx, dy = columns[nearest] - column - 1, rows[nearest] - row - 1
-    return DIRECTIONS[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]
+    rows, columns = np.nonzero(~np.pad(piece.inside, 1))
+    dx, dy = columns - 1 - column, rows - 1 - row
+    nearest = int(np.argmin(dx**2 + dy**2))
+    return direction(float(dx[nearest]), float(dy[nearest]))
 
 
 def _outline(piece: Piece) -> np.ndarray:

@@ -12,9 +12,9 @@ import numpy as np
 
 from talkingpoints.data.facts import Neighbour, PointFacts
 
-KINDS = ("sift", "even", "medial", "border")
+KINDS = ("sift", "even", "medial", "border", "keypoint")
 """Where in the part a point was chosen: at the highest SIFT response, evenly where there is no texture, on the middle
-line of a thin part, on the outline."""
+line of a thin part, on the outline; or the annotated point itself, where a part is no more than that."""
 
 BoxPx = tuple[float, float, float, float]
 
@@ -25,13 +25,15 @@ class PartObject:
 
     Args:
         label: category in plain words, for example "car".
-        mask: bool (height, width), the whole object.
-        parts: name in plain words, the side first ("left front door") -> bool (height, width). Not empty masks.
+        mask: bool (height, width), the whole object, or its box where there is no mask; not empty.
+        parts: name in plain words, the side first ("left front door") -> bool (height, width), not empty.
+        points: name of a part that is annotated as a point only -> (x, y) in pixels.
     """
 
     label: str
     mask: np.ndarray
     parts: dict[str, np.ndarray]
+    points: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,7 @@ class PartPhoto:
 
     Args:
         source: name of the dataset, for example "carparts".
-        split: split that the dataset puts the photo in, "" where it has none.
+        split: split that the dataset puts the photo in, "all" where it has none.
         name: of the photo, unique in source and split.
         image: file of the photo.
         size: (height, width) in pixels of the photo as a person sees it; the masks' shape.
@@ -53,6 +55,16 @@ class PartPhoto:
     image: Path
     size: tuple[int, int]
     objects: tuple[PartObject, ...]
+
+    @property
+    def key(self) -> str:
+        """Unique over all sources, see `photo_key`."""
+        return photo_key(self.source, self.split, self.name)
+
+
+def photo_key(source: str, split: str, name: str) -> str:
+    """source/split/name without blanks; what the keys of a photo's tasks begin with."""
+    return "/".join(part.replace(" ", "_") for part in (source, split, name))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Skeleton:
         n_pieces: how many separate pieces the part has (two wheels: 2).
         which_piece: the piece's place among them: "left", "right", "upper", "lower", "second left", ...; None if there
             is one, or place does not tell.
-        spot_column: third of the piece's box in which the point lies, 0 (left) to 2.
+        spot_column: third of the piece's box in which the point lies, 0 (left) to 2; None where the part is a point.
         spot_row: likewise, 0 (top) to 2.
         edge: the side on which the piece's outline is near ("left", "above right", ... as `facts.DIRECTIONS`), None
             where the point is well inside.
@@ -80,8 +92,8 @@ class Skeleton:
     part_row: int
     n_pieces: int
     which_piece: str | None
-    spot_column: int
-    spot_row: int
+    spot_column: int | None
+    spot_row: int | None
     edge: str | None
     neighbours: tuple[Neighbour, ...]
     text: str
