@@ -183,7 +183,7 @@ def _cell(fraction: float, cells: int) -> int:
     return min(max(math.floor(fraction * cells), 0), cells - 1)
 
 
-def _direction(dx: float, dy: float) -> str:
+def direction(dx: float, dy: float) -> str:
     """Name one of eight directions; dx to the right and dy downward, in pixels."""
     return DIRECTIONS[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]
 
@@ -236,7 +236,7 @@ def _nearest(
             best = (distance, dx, dy, keypoint.name)
     if best is None:
         return ()
-    return (Neighbour(best[3], _direction(best[1], best[2]), best[0] < CLOSE),)
+    return (Neighbour(best[3], direction(best[1], best[2]), best[0] < CLOSE),)
 
 
 def _around(item: SceneObject, point: tuple[float, float], size: tuple[int, int]) -> tuple[Neighbour, ...]:
@@ -282,13 +282,13 @@ def _which(scene: Scene, index: int) -> tuple[str | None, str | None, int]:
         size = "smaller" if n_same == 2 else "smallest"
     if n_same > MAX_COUNTED:
         return None, size, n_same
-    which = _rank([centres[i][0] for i in same], same.index(index), ("left", "right"))
+    which = place_among([centres[i][0] for i in same], same.index(index), ("left", "right"))
     if which is None and n_same <= 3:
-        which = _rank([centres[i][1] for i in same], same.index(index), ("upper", "lower"))
+        which = place_among([centres[i][1] for i in same], same.index(index), ("upper", "lower"))
     return which, size, n_same
 
 
-def _rank(values: list[float], index: int, ends: tuple[str, str]) -> str | None:
+def place_among(values: list[float], index: int, ends: tuple[str, str]) -> str | None:
     """Place of one value among the others from both ends; None if another is too close to tell."""
     value = values[index]
     if any(abs(value - other) < APART for i, other in enumerate(values) if i != index):
@@ -328,7 +328,7 @@ def _background_facts(scene: Scene, point: tuple[float, float], colours: tuple[s
     if nearest is not None:
         x0, y0, x1, y1 = nearest.box
         across, down = (x - x0) / max(x1 - x0, 1e-9), (y - y0) / max(y1 - y0, 1e-9)
-        relation = "around" if nearest_gap == 0 else _direction(*gap)
+        relation = "around" if nearest_gap == 0 else direction(*gap)
         near = (Neighbour(nearest.label, relation, nearest_gap / _longer_side(nearest, scene.size) < CLOSE),)
     return PointFacts(
         label=None,

@@ -1,0 +1,129 @@
+"""A dataset as the training and measuring scripts of this project read it.
+
+One folder for both: photos and `metadata.csv` in `train/`, `val/` and `test/`, which `sft_descriptor.py` and
+`sft_localizer.py` take as one's own points; and `annotations/SPLIT.json`, COCO keypoints with a keypoint for each
+point, named like its part, which `training.evaluate` measures on and, where the metadata are left out, the sft scripts
+train on with texts that are written anew for every crop.
+"""
+
+import csv
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from talkingpoints.engine.preparation import SPLITS, PreparedPhoto
+from talkingpoints.engine.tasks import PointTask
+
+METADATA_FIELDS = ("file_name", "x", "y", "text", "label", "part", "kind", "style", "key")
+
+
+class FolderLayout:
+    """Writes the folder, one photo at a time.
+
+    Args:
+        folder: made if missing; what an earlier run left of these files is written over.
+        metadata: write photos' texts to `metadata.csv`.
+        keypoints: write `annotations/`.
+    """
+
+    def __init__(self, folder: Path, metadata: bool = True, keypoints: bool = True):
+        self.folder, self.metadata, self.keypoints = folder, metadata, keypoints
+        self._files: dict[str, Any] = {}
+        self._rows: dict[str, Any] = {}
+        self._photos: dict[str, list[dict[str, Any]]] = {}
+        self._annotations: dict[str, list[tuple[int, PreparedPhoto, int, list[PointTask]]]] = {}
+        for split in SPLITS:  # of an earlier run
+            (folder / split / "metadata.csv").unlink(missing_ok=True)
+            (folder / "annotations" / f"{split}.json").unlink(missing_ok=True)
+
+    def add(self, photo: PreparedPhoto, texts: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """One photo.
+
+        Args:
+            photo: with its tasks.
+            texts: (style, text) pairs by key of a task; tasks that are not in it are left out.
+        """
+        tasks = [task for task in photo.tasks if texts.get(task.key)]
+        if not tasks:
+            return
+        split = photo.split
+        folder = self.folder / split
+        folder.mkdir(parents=True, exist_ok=True)
+        name = photo.key.replace("/", "_") + Path(photo.image).suffix
+        shutil.copyfile(photo.image, folder / name)
+        if self.metadata:
+            if split not in self._files:
+                self._files[split] = (folder / "metadata.csv.part").open("w", encoding="utf-8", newline="")
+                self._rows[split] = csv.writer(self._files[split])
+                self._rows[split].writerow(METADATA_FIELDS)
+            for task in tasks:
+                for style, text in texts[task.key]:
+                    x, y = (f"{value:.2f}" for value in task.point_px)
+                    self._rows[split].writerow((name, x, y, text, task.label, task.part, task.kind, style, task.key))
+        if self.keypoints:
+            photos = self._photos.setdefault(split, [])
+            height, width = photo.size
+            photos.append({"id": len(photos) + 1, "file_name": f"{split}/{name}", "width": width, "height": height})
+            for index in range(len(photo.objects)):
+                own = [task for task in tasks if task.object_index == index]
+                self._annotations.setdefault(split, []).append((len(photos), photo, index, own))
+
+    def close(self) -> None:
+        """Write what is left."""
+        for split, file in self._files.items():
+            file.close()
+            os.replace(file.name, self.folder / split / "metadata.csv")
+        for split, photos in self._photos.items():
+            annotations = self._annotations[split]
+            names = _keypoint_names(annotations)
+            labels = sorted(names)
+            content = {
+                "images": photos,
+                "categories": [
+                    {"id": i, "name": label, "keypoints": list(names[label])} for i, label in enumerate(labels, start=1)
+                ],
+                "annotations": [
+                    _annotation(number, image_id, photo, index, tasks, labels, names)
+                    for number, (image_id, photo, index, tasks) in enumerate(annotations, start=1)
+                ],
+            }
+            file = self.folder / "annotations" / f"{split}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _keypoint_names(annotations: Iterable[tuple[int, PreparedPhoto, int, list[PointTask]]]) -> dict[str, list[str]]:
+    """For each label its parts, each as often as one object has points in it at most."""
+    most: dict[str, Counter[str]] = {}
+    for _, photo, index, tasks in annotations:
+        most.setdefault(photo.objects[index][0], Counter())
+        most[photo.objects[index][0]] |= Counter(task.part for task in tasks)
+    return {label: sorted(counts.elements()) for label, counts in most.items()}
+
+
+def _annotation(
+    number: int,
+    image_id: int,
+    photo: PreparedPhoto,
+    index: int,
+    tasks: list[PointTask],
+    labels: list[str],
+    names: dict[str, list[str]],
+) -> dict[str, Any]:
+    label, (x0, y0, x1, y1) = photo.objects[index]
+    left = {part: [task for task in tasks if task.part == part] for part in set(names[label])}
+    flat: list[float] = []
+    for part in names[label]:
+        flat += [*left[part].pop(0).point_px, 2] if left[part] else [0, 0, 0]
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": labels.index(label) + 1,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+        "keypoints": flat,
+        "num_keypoints": len(tasks),
+    }

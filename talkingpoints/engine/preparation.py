@@ -1,0 +1,150 @@
+"""A photo with its parts -> tasks: points of every kind with their skeletons. Deterministic, photo by photo.
+
+What comes out for a photo depends on the photo, the options and the seed only, so that any process may prepare any
+photo, in any order.
+"""
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from talkingpoints.engine.masks import mask_box, points_in
+from talkingpoints.engine.skeleton import MeasuredPhoto
+from talkingpoints.engine.tasks import BoxPx, PartPhoto, PointTask
+from talkingpoints.images import load_image
+
+SPLITS = ("train", "val", "test")
+MAX_PIECES = 4  # of one part that get points
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparationOptions:
+    """How points are chosen.
+
+    Args:
+        per_kind: candidates of each kind and piece of a part ("sift": one).
+        val_share: share of photos of the split train that go to val; 0 where the source has its own.
+        test_share: likewise to test.
+        seed: of everything random.
+
+    Raises:
+        ValueError: shares that are none.
+    """
+
+    per_kind: int = 1
+    val_share: float = 0.0
+    test_share: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share >= 1:
+            raise ValueError(f"val_share, test_share: {self.val_share}, {self.test_share}; allowed: 0 or more, under 1")
+        if self.per_kind < 1:
+            raise ValueError(f"per_kind: {self.per_kind}; allowed: 1 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedPhoto:
+    """A photo's tasks, and all its objects.
+
+    Args:
+        key: source/split/name of the photo.
+        split: "train", "val" or "test".
+        image: file of the photo.
+        size: (height, width) in pixels.
+        objects: (label, box in pixels) of every object, with points or without.
+        tasks: its points.
+    """
+
+    key: str
+    split: str
+    image: str
+    size: tuple[int, int]
+    objects: tuple[tuple[str, BoxPx], ...]
+    tasks: tuple[PointTask, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, of which `from_json` makes an equal photo."""
+        return {**dataclasses.asdict(self), "tasks": [task.to_json() for task in self.tasks]}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "PreparedPhoto":
+        """The photo that `to_json` was called on."""
+        objects = tuple((label, tuple(box)) for label, box in values["objects"])
+        tasks = tuple(PointTask.from_json(task) for task in values["tasks"])
+        return cls(**{**values, "size": tuple(values["size"]), "objects": objects, "tasks": tasks})
+
+
+def split_of(photo: PartPhoto, options: PreparationOptions) -> str:
+    """The split that a photo belongs to: the source's own, with the shares cut out of train by a hash of its name."""
+    split = photo.split if photo.split in SPLITS else "train"
+    if split != "train":
+        return split
+    place = unit_hash(f"split {options.seed} {photo.key}")
+    if place < options.test_share:
+        return "test"
+    return "val" if place < options.test_share + options.val_share else "train"
+
+
+def prepare_photo(photo: PartPhoto, options: PreparationOptions) -> PreparedPhoto:
+    """Choose the points of one photo and find out what is true of them.
+
+    Args:
+        photo: with its masks.
+        options: how.
+
+    Returns:
+        The prepared photo; it may have no tasks.
+
+    Raises:
+        ValueError: the photo cannot be read, or is not as large as its masks.
+    """
+    boxes = tuple((item.label, mask_box(item.mask)) for item in photo.objects)
+    split = split_of(photo, options)
+    if not any(item.parts or item.points for item in photo.objects):
+        return PreparedPhoto(photo.key, split, str(photo.image), photo.size, boxes, ())
+    pixels = np.asarray(load_image(photo.image))
+    if pixels.shape[:2] != photo.size:
+        raise ValueError(f"{photo.image.name}: the photo has {pixels.shape[:2]} pixels, its masks {photo.size}")
+    measured = MeasuredPhoto(photo, pixels)
+    tasks = []
+    for index, item in enumerate(measured.objects):
+        for part in item.pieces:
+            tasks += _tasks(photo, split, measured, index, part, options)
+    return PreparedPhoto(photo.key, split, str(photo.image), photo.size, boxes, tuple(tasks))
+
+
+def _tasks(
+    photo: PartPhoto, split: str, measured: MeasuredPhoto, index: int, part: str, options: PreparationOptions
+) -> list[PointTask]:
+    """The points of one part."""
+    item = measured.objects[index]
+    seed = hashlib.sha256(f"points {options.seed} {photo.key} {index} {part}".encode()).digest()
+    rng = np.random.default_rng(list(seed))
+    tasks: list[PointTask] = []
+    for number, piece in enumerate(item.pieces[part][:MAX_PIECES]):
+        for kind, x, y in points_in(piece, measured.texture, options.per_kind, rng):
+            tasks.append(
+                PointTask(
+                    key=f"{photo.key}/{index}/{part.replace(' ', '_')}/{len(tasks)}",
+                    split=split,
+                    image=str(photo.image),
+                    point_px=(x, y),
+                    size=photo.size,
+                    label=item.label,
+                    part=part,
+                    kind=kind,
+                    object_index=index,
+                    object_box=item.box,
+                    part_box=piece.box,
+                    skeleton=measured.skeleton(index, part, number, (x, y)),
+                )
+            )
+    return tasks
+
+
+def unit_hash(text: str) -> float:
+    """A number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -1,0 +1,1 @@
+"""Readers of datasets with parts. Each is a sequence of photos that are read when their turn comes."""

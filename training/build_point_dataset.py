@@ -1,0 +1,177 @@
+"""From a dataset of parts to a dataset of photos, points and descriptions, with one command.
+
+    python -m training.build_point_dataset --source coco_parts --data carparts --splits train test --label car \\
+        --val_share 0.1 --output_dir runs/carparts
+
+Every field of ``BuildArguments`` and ``WriterArguments`` is a flag, and a key of a yaml file (``--config``). Photos are
+prepared first (points and skeletons, ``work/prepared.jsonl``), then points are balanced, texts written (what models
+answered is in ``work/answers.jsonl``) and the dataset laid out. The two files only grow, and all else follows from
+them: a run that was cut is started again with the same command. See training/README.md.
+"""
+
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+from huggingface_hub import HfApi
+from tqdm.auto import tqdm
+
+from talkingpoints import __version__
+from talkingpoints.engine.balance import allotments, balanced_keys, group_of
+from talkingpoints.engine.output import FORMATS, DatasetOutput
+from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_photo
+from talkingpoints.engine.prepared import PreparedPhotos
+from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
+from talkingpoints.engine.rule_texts import rule_texts
+from talkingpoints.engine.sources.kinds import LAYOUTS
+from talkingpoints.engine.tasks import PointTask
+from training.arguments import parse_arguments
+from training.sft import parse_weights
+from training.writing import WriterArguments, model_writer, photo_texts
+
+TextsOfPhoto = tuple[PreparedPhoto, list[tuple[PointTask, list[tuple[str, str]]]]]
+"""A photo, and (style, text) pairs for each of its kept tasks."""
+
+
+@dataclass(kw_only=True)
+class BuildArguments:
+    """What is built from what."""
+
+    source: str = field(metadata={"help": f"layout of the data, one of {sorted(LAYOUTS)}"})
+    data: str = field(metadata={"help": "folder of the dataset, or URL of one in a bucket"})
+    output_dir: str = field(metadata={"help": "where the dataset goes; work/ in it keeps what is done"})
+    splits: list[str] = field(default_factory=lambda: ["train"], metadata={"help": "splits of the dataset, or all"})
+    label: str | None = field(default=None, metadata={"help": "owner of the parts, where the data do not name it"})
+    name: str | None = field(default=None, metadata={"help": "name of the dataset; default: the folder's"})
+    per_kind: int = field(default=1, metadata={"help": "candidate points of each kind and piece of a part"})
+    max_points: int = field(default=0, metadata={"help": "points of a split that are kept, balanced; 0 keeps all"})
+    val_share: float = field(default=0.0, metadata={"help": "share of train photos that go to val"})
+    test_share: float = field(default=0.0, metadata={"help": "share of train photos that go to test"})
+    ray_workers: int = field(default=0, metadata={"help": "prepare photos on Ray, with so many workers; 0: without"})
+    styles: list[str] = field(
+        default_factory=lambda: ["full=2", "canonical=2", "reordered=1", "short=1", "colloquial=1", "semantic=1"],
+        metadata={"help": "style=weight pairs of the rule-based writer"},
+    )
+    texts_per_point: int = field(default=3, metadata={"help": "texts of the rule-based writer for each point"})
+    spot: float = field(default=0.3, metadata={"help": "share of placed texts that say where in its part a point lies"})
+    formats: list[str] = field(
+        default_factory=lambda: list(FORMATS), metadata={"help": f"what is laid out, of {FORMATS}"}
+    )
+    embed_images: bool = field(default=True, metadata={"help": "photos lie in the Parquet files; false: their paths"})
+    rows_per_shard: int = 20_000
+    license: str = field(default="other", metadata={"help": "of photos and annotations, for the card"})
+    push_to_hub: str | None = field(default=None, metadata={"help": "dataset repository to push to, as me/carparts"})
+    private: bool = False
+    seed: int = 0
+
+
+def prepare(arguments: BuildArguments, work: Path) -> PreparedPhotos:
+    """Prepare what is not prepared yet."""
+    options = PreparationOptions(arguments.per_kind, arguments.val_share, arguments.test_share, arguments.seed)
+    question: dict[str, Any] = {**asdict(options), "version": __version__}
+    question |= {name: getattr(arguments, name) for name in ("source", "splits", "label", "name")}
+    prepared = PreparedPhotos(work / "prepared.jsonl", question)
+    addresses = [
+        SourceAddress(arguments.source, arguments.data, split, arguments.name, arguments.label, work / "cache")
+        for split in arguments.splits
+    ]
+    sources = [address.open() for address in addresses]
+    wanted = [(s, i) for s, source in enumerate(sources) for i in range(len(source)) if source.key(i) not in prepared]
+    photos: Iterator[PreparedPhoto]
+    if arguments.ray_workers:
+        photos = prepare_on_ray(addresses, wanted, options, arguments.ray_workers)
+    else:
+        photos = (prepare_photo(sources[s][i], options) for s, i in wanted)
+    for photo in tqdm(photos, desc="points", unit="photo", total=len(wanted)):
+        prepared.add(photo)
+    return prepared
+
+
+def kept_keys(prepared: PreparedPhotos, max_points: int, seed: int) -> set[str] | None:
+    """The tasks that are kept, None for all."""
+    if not max_points:
+        return None
+    kept: set[str] = set()
+    for split in SPLITS:
+        counts = Counter(group_of(task) for task in _tasks(prepared, split))
+        kept |= balanced_keys(_tasks(prepared, split), allotments(counts, max_points), seed)
+    return kept
+
+
+def written(
+    arguments: BuildArguments, writing: WriterArguments, prepared: PreparedPhotos, made: dict[str, Any]
+) -> Iterator[TextsOfPhoto]:
+    """The photos with the texts for their kept points; what is to be said of the writer goes into ``made``."""
+    kept = kept_keys(prepared, arguments.max_points, arguments.seed)
+
+    def tasks_of(photo: PreparedPhoto) -> list[PointTask]:
+        return [task for task in photo.tasks if kept is None or task.key in kept]
+
+    if writing.writer == "rules":
+        styles = parse_weights(arguments.styles)
+        made["writer"] = {"rules": styles, "texts_per_point": arguments.texts_per_point, "spot": arguments.spot}
+        for photo in tqdm(prepared, desc="texts", unit="photo", total=len(prepared)):
+            tasks = tasks_of(photo)
+            texts = [
+                rule_texts(task, styles, arguments.texts_per_point, arguments.seed, arguments.spot) for task in tasks
+            ]
+            yield photo, list(zip(tasks, texts, strict=True))
+        return
+    total = sum(len(tasks_of(photo)) for photo in prepared)
+    with model_writer(writing, Path(arguments.output_dir) / "work") as writer:
+        made["writer"] = writer.version
+        for photo, texts in photo_texts(prepared, tasks_of, writer, total):
+            yield photo, [(task, [] if text.text is None else [("model", text.text)]) for task, text in texts]
+
+
+def main(argv: list[str]) -> None:
+    """Build; see the module docstring."""
+    arguments, writing = parse_arguments((BuildArguments, WriterArguments), argv)
+    output = Path(arguments.output_dir)
+    prepared = prepare(arguments, output / "work")
+    made = {
+        "source": arguments.source,
+        "splits": arguments.splits,
+        "points": {"per_kind": arguments.per_kind, "max_points": arguments.max_points, "seed": arguments.seed},
+        "talkingpoints": __version__,
+    }
+    with contextlib.closing(written(arguments, writing, prepared, made)) as photos:
+        laid_out = DatasetOutput(
+            output, arguments.formats, embed=arguments.embed_images, rows_per_shard=arguments.rows_per_shard
+        )
+        for photo, texts in photos:
+            laid_out.add(photo, texts)
+    name = arguments.name or arguments.data.rstrip("/").rpartition("/")[2]
+    laid_out.close(name, made, arguments.license)
+    statistics = laid_out.statistics
+    print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
+    if arguments.push_to_hub:
+        push(output, arguments.push_to_hub, arguments.private)
+
+
+def push(folder: Path, repository: str, private: bool) -> None:
+    """Put card and Parquet files into a dataset repository, and take away the files of an earlier push."""
+    api = HfApi()
+    api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
+    api.upload_folder(
+        repo_id=repository,
+        repo_type="dataset",
+        folder_path=folder,
+        allow_patterns=["README.md", "data/*.parquet"],
+        delete_patterns=["data/*.parquet"],
+        commit_message="Points and descriptions",
+    )
+
+
+def _tasks(prepared: PreparedPhotos, split: str) -> Iterator[PointTask]:
+    return (task for photo in prepared if photo.split == split for task in photo.tasks)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
