@@ -119,6 +119,7 @@ class Weights:
         parameters: how many; of an adapter, its own.
         megabytes: of the files with weights.
         adapter_of: for an adapter, Hub id or folder of the model that it changes.
+        own_config: whether an adapter brings the point model's configuration along, for a base that is none.
         own_processor: whether a processor lies beside the weights.
     """
 
@@ -126,6 +127,7 @@ class Weights:
     parameters: int
     megabytes: float
     adapter_of: str = ""
+    own_config: bool = False
     own_processor: bool = True
 
 
@@ -223,7 +225,12 @@ def use(role: Role, weights: Weights, repo_id: str, revision: str) -> str:
     pinned = f', revision="{revision}"' if revision else ""
     here = f'"{repo_id}"{pinned}, trust_remote_code=True'
     imports = "from PIL import Image\nfrom transformers import AutoModel, AutoProcessor"
-    if weights.adapter_of:
+    if weights.own_config:
+        imports = "from huggingface_hub import snapshot_download\nfrom PIL import Image\n\n"
+        imports += "from talkingpoints.adapters import load_adapter"
+        loading = f'folder = snapshot_download("{repo_id}"{pinned})\n'
+        loading += f"model, processor = load_adapter(folder)  # over {weights.adapter_of}"
+    elif weights.adapter_of:
         imports = f"from peft import PeftModel\n{imports}"
         below = f'"{weights.adapter_of}", trust_remote_code=True'
         loading = f"model = AutoModel.from_pretrained({below})\n"

@@ -24,7 +24,7 @@ from tests.drawn import drawn_dataset
 from tests.test_cards import REPORTS
 from tests.test_readme import README
 from tests.tiny import photo
-from training.push_to_hub import kind_of, prepare_adapter, published_weights
+from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,12 +34,14 @@ PUSH = """
 import json, sys
 from pathlib import Path
 from transformers import AutoModel, AutoProcessor
+from space import assemble
 from training.push_to_hub import main
 
 commands, descriptor = sys.argv[1:]
 print(json.dumps([main(command).revision for command in json.loads(commands)]))
 AutoModel.from_pretrained(descriptor).push_to_hub("me/by-hand")  # as transformers does, without our card
 AutoProcessor.from_pretrained(descriptor).push_to_hub("me/by-hand")
+assemble.main(["space", "--repo_id", "me/my-space"])
 """
 
 RUN = """
@@ -243,6 +245,34 @@ def test_cards_lie_beside_the_weights(hub: dict[str, str], pushed: dict[str, dic
     for card in ("me/my-points", "me/my-localizer", "me/my-lora", "datasets/me/my-data"):
         assert str(pushed["dataset"]["folder"].parent) not in read(hub, f"{card}/resolve/main/README.md")
     assert "| train | 3 | 6 |" in read(hub, "datasets/me/my-data/resolve/main/README.md")
+
+
+def test_a_space_is_pushed_as_it_is_assembled(hub: dict[str, str], pushed: dict[str, dict[str, Any]]) -> None:
+    files = {file["rfilename"] for file in json.loads(read(hub, "api/spaces/me/my-space"))["siblings"]}
+    assert {
+        "README.md",
+        "app.py",
+        "requirements.txt",
+        "talkingpoints/checkpoints/descriptor/model.safetensors",
+    } <= files
+    assert not any(name.startswith(("tests/", "training/")) or "__pycache__" in name for name in files)
+
+
+def test_subfolders_are_splits_and_wrong_rows_stop_the_push(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "own"
+    tmp_path.mkdir()
+    for split in ("train", "val"):
+        write_points(tmp_path / split)
+    (tmp_path / "val" / "unnamed.png").write_bytes(b"stays at home")
+    rows = (tmp_path / "val" / "metadata.csv").read_text(encoding="utf-8")
+    files, counts, metadata = collect_points(tmp_path)
+    assert counts == {"train": (3, 6), "val": (3, 6)} and metadata == "metadata.csv"
+    assert sorted(files) == sorted(
+        f"{split}/{name}" for split in counts for name in ("0.png", "1.png", "2.png", "metadata.csv")
+    )
+    (tmp_path / "val" / "metadata.csv").write_text(rows + "0.png,999,1,outside,\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"1 wrong rows\nrow 8.*outside the image"):
+        collect_points(tmp_path)
 
 
 def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], base: Path, tmp_path: Path) -> None:

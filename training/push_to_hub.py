@@ -12,6 +12,8 @@ Leaves out: the words of the cards (talkingpoints/cards.py).
 """
 
 import argparse
+import csv
+import io
 import json
 import math
 import shutil
@@ -145,8 +147,14 @@ def published_weights(folder: Path) -> Weights:
     config = _read(folder / ADAPTER_CONFIG)
     with safe_open(folder / ADAPTER_WEIGHTS, "pt") as file:
         parameters = sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
-    base = config.get("base_model_name_or_path") or "an unnamed base"
-    return Weights(adapted_type(config, folder), parameters, megabytes, base, (folder / PROCESSOR_CONFIG).is_file())
+    return Weights(
+        model_type=adapted_type(config, folder),
+        parameters=parameters,
+        megabytes=megabytes,
+        adapter_of=config.get("base_model_name_or_path") or "an unnamed base",
+        own_config=(folder / "config.json").is_file(),
+        own_processor=(folder / PROCESSOR_CONFIG).is_file(),
+    )
 
 
 def prepare_model(folder: Path, target: Path) -> None:
@@ -156,7 +164,8 @@ def prepare_model(folder: Path, target: Path) -> None:
 
 
 def prepare_adapter(folder: Path, target: Path, base: str) -> None:
-    """Copy an adapter, with its processor if one lies there, and name its base as others find it.
+    """Copy an adapter, with processor and point model's configuration if they lie there, and name its base as others
+    find it.
 
     Raises:
         ValueError: the base is a local folder and ``base`` is no Hub id.
@@ -169,21 +178,25 @@ def prepare_adapter(folder: Path, target: Path, base: str) -> None:
         )
     config = {**config, "base_model_name_or_path": name}
     (target / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    shutil.copyfile(folder / ADAPTER_WEIGHTS, target / ADAPTER_WEIGHTS)
+    for name in (ADAPTER_WEIGHTS, "config.json"):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
     if (folder / PROCESSOR_CONFIG).is_file():
         AutoProcessor.from_pretrained(folder).save_pretrained(target)
 
 
 def adapted_type(config: Mapping[str, Any], folder: Path) -> str:
-    """``model_type`` of the models that an adapter is for, from what peft or the processor says.
+    """``model_type`` of the models that an adapter is for, from the files beside it.
 
     Raises:
-        ValueError: neither says it.
+        ValueError: none of them says it.
     """
-    processor = _read(folder / PROCESSOR_CONFIG) if (folder / PROCESSOR_CONFIG).is_file() else {}
-    said = [(config.get("auto_mapping") or {}).get("base_model_class"), processor.get("processor_class")]
+    files = (folder / name for name in ("config.json", PROCESSOR_CONFIG))
+    point_model, processor = (_read(file) if file.is_file() else {} for file in files)
+    named = [(config.get("auto_mapping") or {}).get("base_model_class"), processor.get("processor_class")]
+    said = [str(word) for word in (point_model.get("model_type"), *named) if word]
     for model_type, name in (("point_descriptor", "PointDescriptor"), ("point_localizer", "PointLocalizer")):
-        if any((word or "").startswith(name) for word in said):
+        if any(word == model_type or word.startswith(name) for word in said):
             return model_type
     raise ValueError(f"{folder} does not say whether its adapter is of a descriptor or of a localizer: got {said}")
 
@@ -204,10 +217,18 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
         read = [source.name] if splits else ["train", "val"]  # without subfolders the reader makes the splits
         photos = [photo for split in read for photo in read_points(folder, split)]
         metadata = next(source / name for name in METADATA if (source / name).is_file())
-        for path in [metadata, *(photo.path for photo in photos)]:
+        for path in [metadata, *(source / name for name in named_photos(metadata))]:
             files[path.relative_to(folder).as_posix()] = path
         counts[source.name if splits else "train"] = (len(photos), sum(len(photo.points) for photo in photos))
     return files, counts, metadata.name
+
+
+def named_photos(metadata: Path) -> set[str]:
+    """The photos that a metadata file speaks of."""
+    text = metadata.read_text(encoding="utf-8-sig")
+    if metadata.suffix == ".csv":
+        return {row["file_name"] for row in csv.DictReader(io.StringIO(text, newline=""))}
+    return {json.loads(line)["file_name"] for line in text.splitlines() if line.strip()}
 
 
 def without_folders(told: Told) -> Told:
