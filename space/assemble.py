@@ -1,9 +1,11 @@
 """Writes the folder of a Hugging Face Space: the app, the package with its bundled models, and what they need.
 
     python -m space.assemble ../talking-points-space
+    python -m space.assemble ../talking-points-space --repo_id me/talking-points
 
-Takes a second, and no network. The folder is what is to be pushed to the Space's repository: the Space's card becomes
-its README.md, and requirements.txt holds what the app and its MCP server need, and nothing of training.
+Takes a second, and no network but with ``--repo_id``, which makes the Space on the Hub, if it is missing, and pushes
+the folder to it. The Space's card becomes the folder's README.md, and requirements.txt holds what the app and its MCP
+server need, and nothing of training.
 """
 
 import argparse
@@ -12,6 +14,8 @@ import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+
+from huggingface_hub import HfApi
 
 ROOT = Path(__file__).resolve().parent.parent
 TAKEN = ("app.py", "LICENSE", "space", "talkingpoints")
@@ -60,7 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    print(assemble(parser.parse_args(arguments).folder))
+    parser.add_argument("--repo_id", help="owner/name of a Space to push to; log in first (hf auth login)")
+    options = parser.parse_args(arguments)
+    print(assemble(options.folder))
+    if options.repo_id is not None:
+        api = HfApi()
+        api.create_repo(options.repo_id, repo_type="space", space_sdk="gradio", exist_ok=True)
+        api.upload_folder(repo_id=options.repo_id, folder_path=options.folder, repo_type="space")
 
 
 if __name__ == "__main__":

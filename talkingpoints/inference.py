@@ -133,7 +133,8 @@ class TalkingPoints:
         """Load a pair.
 
         Args:
-            descriptor, localizer: Hub ids or folders; None takes the bundled model, which needs no network.
+            descriptor, localizer: folders or Hub ids, these also with a tag or commit (``me/points@v1``); None takes
+                the bundled model, which needs no network.
             device: None takes a GPU if there is one.
             dtype: of the weights; None takes float32 on CPU and the checkpoint's own elsewhere.
 
@@ -147,10 +148,11 @@ class TalkingPoints:
         parts = []
         wanted = ((descriptor or BUNDLED_DESCRIPTOR, PointDescriptor), (localizer or BUNDLED_LOCALIZER, PointLocalizer))
         for name, kind in wanted:
-            model = AutoModel.from_pretrained(name, dtype=dtype or "auto")
+            source, revision = _pinned(name)
+            model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto")
             if not isinstance(model, kind):
                 raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
-            parts += [model.to(device), AutoProcessor.from_pretrained(name)]
+            parts += [model.to(device), AutoProcessor.from_pretrained(source, revision=revision)]
         return cls(*parts)
 
     @overload
@@ -308,6 +310,14 @@ class _Stopped(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
+
+
+def _pinned(name: str | Path) -> tuple[str | Path, str]:
+    """Folder or Hub id, and the revision behind an id's "@"."""
+    if isinstance(name, Path) or Path(name).exists():
+        return name, "main"
+    source, _, revision = name.partition("@")
+    return source, revision or "main"
 
 
 def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:

@@ -14,14 +14,13 @@ import torch
 from torch import nn
 from transformers import (
     AutoModelForImageTextToText,
-    Cache,
     GenerationMixin,
     LogitsProcessorList,
     PreTrainedModel,
     SuppressTokensLogitsProcessor,
     initialization,
 )
-from transformers.modeling_outputs import ModelOutput
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .configuration_descriptor import PointDescriptorConfig
 from .keypoint_encoder import KeypointEncoder
@@ -39,8 +38,8 @@ from .vision_language import (
 
 
 @dataclass
-class PointDescriptorOutput(ModelOutput):
-    """Output of :class:`PointDescriptor`.
+class PointDescriptorOutput(CausalLMOutputWithPast):
+    """Output of :class:`PointDescriptor`: transformers' own, so that the cache has the name that its version gives it.
 
     Attributes:
         loss: () mean cross-entropy of the answer's tokens, if ``labels`` were given.
@@ -48,12 +47,6 @@ class PointDescriptorOutput(ModelOutput):
         past_key_values: the base model's cache.
         hidden_states, attentions: the base model's, if asked for.
     """
-
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple | None = None
-    attentions: tuple | None = None
 
 
 class PointDescriptor(PreTrainedModel, GenerationMixin):

@@ -2,8 +2,8 @@
 
     python -m tests.hub PORT
 
-Keeps everything in memory and knows just what huggingface_hub asks for when it pushes and loads back. Any token is
-welcome; every user is "me".
+Keeps everything in memory, every commit of it, and knows just what huggingface_hub and datasets ask for when they push
+and load back. Any token is welcome; every user is "me".
 """
 
 import base64
@@ -18,31 +18,21 @@ LFS_SUFFIXES = (".safetensors", ".bin", ".parquet", ".png")
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 
 
-class Hub:
-    """Repositories and large objects, and the answers about them."""
+class Repo:
+    """The files of every commit, and the names that some commits have."""
 
-    def __init__(self, address: str):
-        self.address = address
-        self.repos: dict[tuple[str, str], dict[str, bytes]] = {}
-        self.objects: dict[str, bytes] = {}
-        self.commits = 0
+    def __init__(self) -> None:
+        self.commits: dict[str, dict[str, bytes]] = {"0" * 40: {}}
+        self.names: dict[str, str] = {"main": "0" * 40}
 
-    @property
-    def sha(self) -> str:
-        return hashlib.sha1(str(self.commits).encode()).hexdigest()
+    def sha(self, revision: str = "main") -> str | None:
+        """The commit of a branch, a tag, or a commit's own name."""
+        sha = self.names.get(revision, revision)
+        return sha if sha in self.commits else None
 
-    def create(self, body: dict) -> Response:
-        owner = body.get("organization") or "me"
-        name = body["name"] if "/" in body["name"] else f"{owner}/{body['name']}"
-        key = (body.get("type") or "model", name)
-        known = key in self.repos
-        self.repos.setdefault(key, {})
-        answer = {"url": f"{self.address}/{name}", "name": name, "id": name}
-        if known:
-            answer["error"] = "You already created this repo"
-        return Response(json.dumps(answer), 409 if known else 200, media_type="application/json")
-
-    def commit(self, files: dict[str, bytes], body: bytes) -> None:
+    def commit(self, revision: str, body: bytes, objects: dict[str, bytes]) -> str:
+        """Add a commit to a branch."""
+        files = dict(self.commits[self.names[revision]])
         for line in body.splitlines():
             if not line.strip():
                 continue
@@ -51,21 +41,49 @@ class Hub:
             if entry["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif entry["key"] == "lfsFile":
-                files[value["path"]] = self.objects[value["oid"]]
+                files[value["path"]] = objects[value["oid"]]
             elif entry["key"] == "deletedFile":
                 files.pop(value["path"], None)
-        self.commits += 1
+        sha = hashlib.sha1(f"{self.names[revision]}{len(self.commits)}".encode() + body).hexdigest()
+        self.commits[sha] = files
+        self.names[revision] = sha
+        return sha
 
-    def info(self, name: str, files: dict[str, bytes]) -> dict:
-        siblings = [{"rfilename": path} for path in files]
-        return {"_id": "0", "id": name, "modelId": name, "private": False, "sha": self.sha, "tags": [],
-                "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
 
-    def tree(self, files: dict[str, bytes]) -> list[dict]:
-        return [
-            {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-            for path, data in files.items()
-        ]
+class Hub:
+    """Repositories and large objects, and the answers about them."""
+
+    def __init__(self, address: str):
+        self.address = address
+        self.repos: dict[tuple[str, str], Repo] = {}
+        self.objects: dict[str, bytes] = {}
+
+    def create(self, body: dict) -> Response:
+        owner = body.get("organization") or "me"
+        name = body["name"] if "/" in body["name"] else f"{owner}/{body['name']}"
+        key = (body.get("type") or "model", name)
+        known = key in self.repos
+        self.repos.setdefault(key, Repo())
+        answer = {"url": f"{self.address}/{name}", "name": name, "id": name}
+        if known:
+            answer["error"] = "You already created this repo"
+        return Response(json.dumps(answer), 409 if known else 200, media_type="application/json")
+
+    def files(self, kind: str, name: str, revision: str) -> tuple[str, dict[str, bytes]] | Response:
+        """Commit and files of a revision, or the answer that there is none."""
+        repo = self.repos.get((kind, name))
+        if repo is None:
+            return missing("RepoNotFound")
+        sha = repo.sha(revision)
+        return missing("RevisionNotFound") if sha is None else (sha, repo.commits[sha])
+
+
+def entry(path: str, data: bytes) -> dict:
+    """What is told of a file."""
+    told = {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+    if path.endswith(LFS_SUFFIXES):
+        told["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 100}
+    return told
 
 
 def missing(code: str) -> Response:
@@ -90,7 +108,7 @@ def application(address: str) -> FastAPI:
         return hub.create(await request.json())
 
     @app.post("/api/{kind}/{owner}/{name}/preupload/{revision}")
-    async def preupload(kind: str, owner: str, name: str, request: Request) -> dict:
+    async def preupload(kind: str, owner: str, name: str, revision: str, request: Request) -> dict:
         modes = [
             {
                 "path": file["path"],
@@ -99,7 +117,7 @@ def application(address: str) -> FastAPI:
             }
             for file in (await request.json())["files"]
         ]
-        return {"files": modes, "commitOid": hub.sha}
+        return {"files": modes, "commitOid": hub.repos[(KINDS[kind], f"{owner}/{name}")].sha(revision)}
 
     async def batch(request: Request) -> Response:
         objects = []
@@ -123,46 +141,71 @@ def application(address: str) -> FastAPI:
         return Response()
 
     @app.post("/api/{kind}/{owner}/{name}/commit/{revision}")
-    async def commit(kind: str, owner: str, name: str, request: Request) -> dict:
-        hub.commit(hub.repos[(KINDS[kind], f"{owner}/{name}")], await request.body())
-        url = f"{address}/{owner}/{name}/commit/{hub.sha}"
-        return {"success": True, "commitOid": hub.sha, "commitUrl": url, "hookOutput": ""}
+    async def commit(kind: str, owner: str, name: str, revision: str, request: Request) -> dict:
+        sha = hub.repos[(KINDS[kind], f"{owner}/{name}")].commit(revision, await request.body(), hub.objects)
+        url = f"{address}/{owner}/{name}/commit/{sha}"
+        return {"success": True, "commitOid": sha, "commitUrl": url, "hookOutput": ""}
+
+    @app.post("/api/{kind}/{owner}/{name}/tag/{revision}")
+    async def tag(kind: str, owner: str, name: str, revision: str, request: Request) -> Response:
+        repo = hub.repos[(KINDS[kind], f"{owner}/{name}")]
+        repo.names[(await request.json())["tag"]] = repo.sha(revision)
+        return Response()
 
     @app.get("/api/{kind}/{owner}/{name}", response_model=None)
     @app.get("/api/{kind}/{owner}/{name}/revision/{revision}", response_model=None)
-    def repo_info(kind: str, owner: str, name: str) -> Response | dict:
-        files = hub.repos.get((KINDS[kind], f"{owner}/{name}"))
-        return missing("RepoNotFound") if files is None else hub.info(f"{owner}/{name}", files)
+    def repo_info(kind: str, owner: str, name: str, revision: str = "main") -> Response | dict:
+        found = hub.files(KINDS[kind], f"{owner}/{name}", revision)
+        if isinstance(found, Response):
+            return found
+        sha, files = found
+        siblings = [{"rfilename": path} for path in files]
+        return {"_id": "0", "id": f"{owner}/{name}", "modelId": f"{owner}/{name}", "private": False, "sha": sha,
+                "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
 
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}", response_model=None)
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}/{folder:path}", response_model=None)
-    def tree(kind: str, owner: str, name: str, folder: str = "") -> Response | list[dict]:
-        files = hub.repos.get((KINDS[kind], f"{owner}/{name}"), {})
-        entries = [entry for entry in hub.tree(files) if entry["path"].startswith(folder)]
+    def tree(kind: str, owner: str, name: str, revision: str, folder: str = "") -> Response | list[dict]:
+        found = hub.files(KINDS[kind], f"{owner}/{name}", revision)
+        if isinstance(found, Response):
+            return found
+        entries = [entry(path, data) for path, data in found[1].items() if path.startswith(folder)]
         return entries if entries or not folder else missing("EntryNotFound")
 
-    def resolve(kind: str, owner: str, name: str, path: str, head: bool) -> Response:
-        files = hub.repos.get((kind, f"{owner}/{name}"))
-        if files is None:
-            return missing("RepoNotFound")
+    @app.post("/api/{kind}/{owner}/{name}/paths-info/{revision}", response_model=None)
+    async def paths_info(kind: str, owner: str, name: str, revision: str, request: Request) -> Response | list[dict]:
+        found = hub.files(KINDS[kind], f"{owner}/{name}", revision)
+        if isinstance(found, Response):
+            return found
+        wanted = (await request.json())["paths"]
+        folders = {path.rpartition("/")[0] for path in found[1]} - {""}
+        return [entry(path, found[1][path]) for path in wanted if path in found[1]] + [
+            {"type": "directory", "path": path, "oid": "0" * 40} for path in wanted if path in folders
+        ]
+
+    def resolve(kind: str, name: str, revision: str, path: str, request: Request) -> Response:
+        found = hub.files(kind, name, revision)
+        if isinstance(found, Response):
+            return found
+        sha, files = found
         if path not in files:
             return missing("EntryNotFound")
         data = files[path]
         headers = {
             "ETag": f'"{hashlib.sha1(data).hexdigest()}"',
-            "X-Repo-Commit": hub.sha,
+            "X-Repo-Commit": sha,
             "Content-Length": str(len(data)),
             "Accept-Ranges": "bytes",
         }
-        return Response(b"" if head else data, headers=headers)
+        return Response(b"" if request.method == "HEAD" else data, headers=headers)
 
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
-    def resolve_model(owner: str, name: str, path: str, request: Request) -> Response:
-        return resolve("model", owner, name, path, request.method == "HEAD")
+    def resolve_model(owner: str, name: str, revision: str, path: str, request: Request) -> Response:
+        return resolve("model", f"{owner}/{name}", revision, path, request)
 
     @app.api_route("/datasets/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
-    def resolve_dataset(owner: str, name: str, path: str, request: Request) -> Response:
-        return resolve("dataset", owner, name, path, request.method == "HEAD")
+    def resolve_dataset(owner: str, name: str, revision: str, path: str, request: Request) -> Response:
+        return resolve("dataset", f"{owner}/{name}", revision, path, request)
 
     return app
 

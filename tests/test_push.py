@@ -1,7 +1,8 @@
-"""A training script pushes its model to a (local stand-in of the) Hub, and it loads back by id without the package."""
+"""What is pushed to a local stand-in of the Hub loads back by id, in fresh processes, with and without the package."""
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,27 +11,59 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModel, AutoProcessor
 
+from talkingpoints import TalkingPoints
 from tests.drawn import drawn_dataset
+from tests.test_cards import REPORTS
+from tests.test_readme import README
 from tests.tiny import photo
+from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LOAD = """
+DOG = photo(160, 120)
+
+PUSH = """
+import json, sys
+from pathlib import Path
+from transformers import AutoModel, AutoProcessor
+from space import assemble
+from training.push_to_hub import main
+
+commands, descriptor = sys.argv[1:]
+print(json.dumps([main(command).revision for command in json.loads(commands)]))
+AutoModel.from_pretrained(descriptor).push_to_hub("me/by-hand")  # as transformers does, without our card
+AutoProcessor.from_pretrained(descriptor).push_to_hub("me/by-hand")
+assemble.main(["space", "--repo_id", "me/my-space"])
+"""
+
+RUN = """
 import json, sys
 import torch
-from PIL import Image
-from transformers import AutoModel, AutoProcessor
-model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
-processor = AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
-assert "talkingpoints" not in sys.modules
-inputs = processor(images=[Image.open(sys.argv[2])], texts=[["the left ear"]])
-with torch.inference_mode():
-    print(json.dumps(model(**inputs).heatmap_logits.flatten().tolist()))
+without_package, *snippets = sys.argv[1:]
+results = []
+for snippet in snippets:
+    names = {}
+    exec(compile(snippet, "card", "exec"), names)
+    if "inputs" in names:
+        with torch.inference_mode():
+            output = names["model"](**names["inputs"])
+        last = output.logits[:, -1] if "logits" in output else output.heatmap_logits
+        results.append(last.flatten().tolist())
+    elif "rows" in names:
+        columns = ("x", "y", "text")
+        results.append([[row["image"].size, *(row[name] for name in columns)] for row in names["rows"]])
+    else:
+        results.append(names["tp"].describe("dog.jpg", (30, 20)).text)
+assert not without_package or "talkingpoints" not in sys.modules
+print(json.dumps(results))
 """
 
 
@@ -74,21 +107,204 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
-def test_a_script_pushes_and_the_model_loads_back_by_id(hub: dict[str, str], base: Path, tmp_path: Path) -> None:
+def read(hub: dict[str, str], path: str) -> str:
+    """A file of the stand-in."""
+    with urllib.request.urlopen(f"{hub['HF_ENDPOINT']}/{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def snippets(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+
+
+def write_points(folder: Path) -> Path:
+    """Three photos with two points each."""
+    folder.mkdir()
+    lines = ["file_name,x,y,text,label"]
+    for i in range(3):
+        photo(seed=i).save(folder / f"{i}.png")
+        lines += [f'{i}.png,{10 + i},20.5,"the ear, left",dog', f"{i}.png,{30 + i},40,the nose,dog"]
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def adapter_over(descriptor: Path, folder: Path) -> Path:
+    """A random LoRA adapter with its own keypoint encoder, as a training leaves it."""
+    torch.manual_seed(1)
+    settings = LoraConfig(
+        target_modules=r".*vlm.*language_model.*(q_proj|v_proj)",
+        modules_to_save=["keypoint_encoder"],
+        init_lora_weights=False,
+    )
+    model = get_peft_model(AutoModel.from_pretrained(descriptor), settings)
+    with torch.no_grad():
+        model.base_model.model.keypoint_encoder.modules_to_save["default"].prompt.normal_()
+    model.save_pretrained(folder)
+    AutoProcessor.from_pretrained(descriptor).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pushed(
+    hub: dict[str, str], pair: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """By what it is, a folder, the id it was pushed to with the command, and the commit that came back."""
+    folder = tmp_path_factory.mktemp("pushed")
+    later = AutoModel.from_pretrained(pair[0])
+    with torch.no_grad():
+        later.keypoint_encoder.prompt.normal_(std=3.0)
+    later.save_pretrained(folder / "later")
+    AutoProcessor.from_pretrained(pair[0]).save_pretrained(folder / "later")
+    (folder / "report.json").write_text(json.dumps(REPORTS[0]))
+    what: dict[str, dict[str, Any]] = {
+        "descriptor": {
+            "folder": pair[0], "repo_id": "me/my-points", "tag": "v1",
+            "report": folder / "report.json", "license": "apache-2.0",
+        },
+        "localizer": {"folder": pair[1], "repo_id": "me/my-localizer"},
+        "adapter": {"folder": adapter_over(pair[0], folder / "lora"), "repo_id": "me/my-lora", "base": "me/my-points"},
+        "dataset": {"folder": write_points(folder / "own"), "repo_id": "me/my-data", "license": "cc-by-4.0"},
+        "later": {"folder": folder / "later", "repo_id": "me/my-points"},
+    }  # fmt: skip
+    commands = [[w for k, v in options.items() for w in (f"--{k}", str(v))] for options in what.values()]
+    (folder / "push.py").write_text(PUSH)
+    environment = {**hub, "PYTHONPATH": str(ROOT)}
+    lines = run(["push.py", json.dumps(commands), str(pair[0])], environment, folder).splitlines()
+    revisions = json.loads(next(line for line in lines if line.startswith("[")))
+    return {name: {**what[name], "revision": sha} for name, sha in zip(what, revisions, strict=True)}
+
+
+def last_logits(model: torch.nn.Module, processor: Any, kind: str) -> torch.Tensor:
+    """What the snippets of the cards compute on the photo that the tests draw."""
+    words = {"texts": [["the dog's left ear"]]} if kind == "localizer" else {"points": [[(0.4, 0.3)]]}
+    with torch.inference_mode():
+        output = model.eval()(**processor(images=[DOG], **words))
+    return (output.heatmap_logits if kind == "localizer" else output.logits[:, -1]).flatten()
+
+
+def test_cards_code_runs_without_the_package_and_gives_the_same(
+    hub: dict[str, str], pushed: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    DOG.save(tmp_path / "dog.jpg", format="PNG")  # no loss
+    (tmp_path / "run.py").write_text(RUN)
+    codes = [
+        snippets(read(hub, "me/my-points/resolve/v1/README.md"))[-1],
+        snippets(read(hub, "me/my-localizer/resolve/main/README.md"))[-1],
+        snippets(read(hub, "me/my-lora/resolve/main/README.md"))[-1].replace(
+            '"me/my-points"', '"me/my-points", revision="v1"'
+        ),
+        snippets(read(hub, "me/my-points/resolve/v1/README.md"))[-1]
+        .replace("me/my-points", "me/by-hand")
+        .replace(f'revision="{pushed["descriptor"]["revision"]}", ', ""),
+        snippets(read(hub, "me/my-points/resolve/main/README.md"))[-1],
+        snippets(read(hub, "datasets/me/my-data/resolve/main/README.md"))[-1],
+    ]
+    results = json.loads(run(["-P", "run.py", "yes", *codes], hub, tmp_path).splitlines()[-1])
+    descriptor, localizer, adapter, by_hand, later, rows = results
+
+    model, processor = (auto.from_pretrained(pushed["descriptor"]["folder"]) for auto in (AutoModel, AutoProcessor))
+    expected = last_logits(model, processor, "descriptor")
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    torch.testing.assert_close(torch.tensor(descriptor), expected, **close)
+    torch.testing.assert_close(torch.tensor(by_hand), expected, **close)
+    changed = last_logits(PeftModel.from_pretrained(model, pushed["adapter"]["folder"]), processor, "descriptor")
+    torch.testing.assert_close(torch.tensor(adapter), changed, **close)
+    assert (changed - expected).abs().max() > 0.01, "the adapter changes something"
+    other = last_logits(AutoModel.from_pretrained(pushed["later"]["folder"]), processor, "descriptor")
+    torch.testing.assert_close(torch.tensor(later), other, **close)
+    assert (other - expected).abs().max() > 0.01, "so that the pinned revision is seen to matter"
+    model, processor = (auto.from_pretrained(pushed["localizer"]["folder"]) for auto in (AutoModel, AutoProcessor))
+    torch.testing.assert_close(torch.tensor(localizer), last_logits(model, processor, "localizer"), **close)
+    assert rows[:2] == [[[96, 64], 10.0, 20.5, "the ear, left"], [[96, 64], 30.0, 40.0, "the nose"]] and len(rows) == 6
+
+
+def test_readme_s_and_cards_code_runs_with_the_package(
+    hub: dict[str, str], pushed: dict[str, dict[str, Any]], pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    DOG.save(tmp_path / "dog.jpg", format="PNG")
+    (tmp_path / "run.py").write_text(RUN)
+    codes = [
+        next(code for code in snippets(README) if "me/my-points" in code),
+        snippets(read(hub, "me/my-points/resolve/v1/README.md"))[0],
+        snippets(read(hub, "me/my-points/resolve/main/README.md"))[0],
+    ]
+    environment = {**hub, "PYTHONPATH": str(ROOT)}
+    readme, card, later = json.loads(run(["run.py", "", *codes], environment, tmp_path).splitlines()[-1])
+    expected = TalkingPoints.from_pretrained(descriptor=pair[0]).describe(DOG, (30, 20)).text
+    other = TalkingPoints.from_pretrained(descriptor=pushed["later"]["folder"]).describe(DOG, (30, 20)).text
+    assert readme == card == expected and later == other != expected
+
+
+def test_cards_lie_beside_the_weights(hub: dict[str, str], pushed: dict[str, dict[str, Any]]) -> None:
+    data = ModelCard(read(hub, "me/my-points/resolve/v1/README.md")).data
+    assert {r.metric_type: r.metric_value for r in data.eval_results}["mpck_img"] == 81.23
+    assert data.license == "apache-2.0"
+    assert ModelCard(read(hub, "me/my-lora/resolve/main/README.md")).data.base_model == "me/my-points"
+    saved = json.loads(read(hub, "me/my-lora/resolve/main/adapter_config.json"))
+    assert saved["base_model_name_or_path"] == "me/my-points"
+    for card in ("me/my-points", "me/my-localizer", "me/my-lora", "datasets/me/my-data"):
+        assert str(pushed["dataset"]["folder"].parent) not in read(hub, f"{card}/resolve/main/README.md")
+    assert "| train | 3 | 6 |" in read(hub, "datasets/me/my-data/resolve/main/README.md")
+
+
+def test_a_space_is_pushed_as_it_is_assembled(hub: dict[str, str], pushed: dict[str, dict[str, Any]]) -> None:
+    files = {file["rfilename"] for file in json.loads(read(hub, "api/spaces/me/my-space"))["siblings"]}
+    assert {
+        "README.md",
+        "app.py",
+        "requirements.txt",
+        "talkingpoints/checkpoints/descriptor/model.safetensors",
+    } <= files
+    assert not any(name.startswith(("tests/", "training/")) or "__pycache__" in name for name in files)
+
+
+def test_subfolders_are_splits_and_wrong_rows_stop_the_push(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "own"
+    tmp_path.mkdir()
+    for split in ("train", "val"):
+        write_points(tmp_path / split)
+    (tmp_path / "val" / "unnamed.png").write_bytes(b"stays at home")
+    rows = (tmp_path / "val" / "metadata.csv").read_text(encoding="utf-8")
+    files, counts, metadata = collect_points(tmp_path)
+    assert counts == {"train": (3, 6), "val": (3, 6)} and metadata == "metadata.csv"
+    assert sorted(files) == sorted(
+        f"{split}/{name}" for split in counts for name in ("0.png", "1.png", "2.png", "metadata.csv")
+    )
+    (tmp_path / "val" / "metadata.csv").write_text(rows + "0.png,999,1,outside,\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"1 wrong rows\nrow 8.*outside the image"):
+        collect_points(tmp_path)
+
+
+def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], base: Path, tmp_path: Path) -> None:
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": base, "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1, "use_cpu": True,
                "report_to": "none", "push_to_hub": True, "hub_model_id": "me/points", "points_per_photo": 2,
                "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     run([str(ROOT / "training" / "sft_localizer.py"), *flags], hub, tmp_path)
+    card = read(hub, "me/points/resolve/main/README.md")
+    assert "Trained on drawn." in card and f"Built on {base.name}." in card and str(tmp_path) not in card
 
-    photo().save(tmp_path / "photo.png")
-    (tmp_path / "load.py").write_text(LOAD)
-    remote = torch.tensor(json.loads(run(["-P", "load.py", "me/points", "photo.png"], hub, tmp_path).splitlines()[-1]))
-    model, processor = (
-        AutoModel.from_pretrained(tmp_path / "run").eval(),
-        AutoProcessor.from_pretrained(tmp_path / "run"),
+    DOG.save(tmp_path / "dog.jpg", format="PNG")
+    (tmp_path / "run.py").write_text(RUN)
+    remote = json.loads(run(["-P", "run.py", "yes", snippets(card)[-1]], hub, tmp_path).splitlines()[-1])
+    model, processor = (auto.from_pretrained(tmp_path / "run") for auto in (AutoModel, AutoProcessor))
+    torch.testing.assert_close(
+        torch.tensor(remote[0]), last_logits(model, processor, "localizer"), rtol=1e-5, atol=1e-5
     )
-    with torch.inference_mode():
-        here = model(**processor(images=[photo()], texts=[["the left ear"]])).heatmap_logits.flatten()
-    torch.testing.assert_close(remote, here, rtol=1e-5, atol=1e-5)
+
+
+def test_what_cannot_be_pushed_is_refused_before_anything_is(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no config\.json"):
+        kind_of(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llava"}')
+    with pytest.raises(ValueError, match="holds a 'llava' model; only point_descriptor and point_localizer"):
+        kind_of(tmp_path)
+    lora = adapter_over(pair[0], tmp_path / "lora")
+    with pytest.raises(ValueError, match="which nobody else has"):
+        prepare_adapter(lora, tmp_path, base="")
+    (lora / "processor_config.json").unlink()
+    settings = json.loads((lora / "adapter_config.json").read_text())
+    (lora / "adapter_config.json").write_text(json.dumps({**settings, "auto_mapping": None}))
+    with pytest.raises(ValueError, match="does not say whether its adapter is of a descriptor or of a localizer"):
+        published_weights(lora)

@@ -9,8 +9,10 @@ from talkingpoints.inference import CHECKPOINTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SNIPPETS = [  # what talks to a running app is run in test_space_endpoints.py
-    code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "gradio_client" not in code
+SNIPPETS = [  # what talks to a running app is run in test_space_endpoints.py, what asks the Hub in test_push.py
+    code
+    for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    if "gradio_client" not in code and "me/my-points" not in code
 ]
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import SpaceCard
 
 from space.assemble import ROOT, assemble, requirements
 
@@ -48,9 +49,25 @@ def test_nothing_of_training_or_tests_and_no_caches_travel(folder: Path) -> None
         assert (folder / bundled.relative_to(ROOT)).is_file()
 
 
-def test_the_app_of_the_folder_imports_from_there(folder: Path) -> None:
+def test_the_card_s_front_matter_is_one_that_the_hub_takes(folder: Path) -> None:
+    data = SpaceCard.load(folder / "README.md").data
+    assert data.sdk == "gradio" and data.license == "apache-2.0" and data.python_version == "3.11"
+    assert len(data.short_description) <= 60, "the Hub refuses longer ones"
+    colours = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+    assert {data.colorFrom, data.colorTo} <= colours
+
+
+def test_the_app_of_the_folder_runs_from_there_without_what_only_training_needs(folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    code = "import app, space.ui, talkingpoints; print(talkingpoints.__file__)"
+    code = """
+import sys
+sys.modules |= dict.fromkeys(("accelerate", "datasets", "matplotlib", "peft", "tensorboard", "trl"))
+import app, space.ui, talkingpoints
+from PIL import Image
+trip = talkingpoints.TalkingPoints.from_pretrained().round_trip(Image.new("RGB", (80, 60)), (30, 20))
+assert trip.description.text and 0 <= trip.localization.presence <= 1
+print(talkingpoints.__file__)
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

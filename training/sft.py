@@ -12,10 +12,12 @@ import torch
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from talkingpoints.cards import Told, model_card
 from talkingpoints.data.examples import PointExamples
 from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
 from training.processes import GlobalBatchTrainer
+from training.push_to_hub import published_weights, push_card, without_folders
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -205,5 +207,10 @@ def run(
         model.to(DTYPES[sft.save_dtype])
         trainer.save_model()
     if training.push_to_hub:
-        trainer.push_to_hub()
+        pushed = trainer.push_to_hub()
+        if trainer.is_world_process_zero():
+            told = without_folders(Told(base=sft.base, datasets=sft.datasets))
+            weights = published_weights(Path(training.output_dir))
+            card = model_card(weights, told, repo_id=trainer.hub_model_id, revision=pushed.oid)
+            push_card(card, trainer.hub_model_id, revision=training.hub_revision)
     return trainer
