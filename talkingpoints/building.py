@@ -16,6 +16,7 @@ from transformers import (
     AutoModel,
     AutoModelForImageTextToText,
     AutoProcessor,
+    BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -81,6 +82,26 @@ def load_base(base: str | Path, dtype: torch.dtype | str = torch.float32, **opti
         processor = load_base_processor(base, config, **hub)
         vlm = _loaded(AutoModelForImageTextToText, base, dtype, options)
     return Base(vlm, _processor_parts(processor, vlm, base), trained)
+
+
+def quantization(bits: int) -> BitsAndBytesConfig:
+    """For ``quantization_config``: a base's linear layers in 8 or 4 bits (NF4), new parts and output layer as they are.
+
+    Raises:
+        ValueError: another number of bits.
+    """
+    if bits not in (4, 8):
+        raise ValueError(f"quantization is to 8 or 4 bits, got {bits}")
+    kept = ["lm_head", "keypoint_encoder", "head", "query_token"]
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=kept,
+    )
 
 
 def _loaded(auto: type, base: str | Path, dtype: torch.dtype | str, options: dict[str, Any]) -> PreTrainedModel:

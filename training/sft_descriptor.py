@@ -53,8 +53,10 @@ def main(argv: list[str]) -> Trainer:
         window_threshold=descriptor.window_threshold,
         attention_region=descriptor.attention_region,
         share_image_prefix=sft.share_image_prefix,
+        **sft.base_options,
     )
     training.prediction_loss_only = True
+    training.label_names = ["labels"]
     return run(model, processor, DescriptorCollator(processor), sft, training)
 
 
