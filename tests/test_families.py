@@ -253,17 +253,20 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
 
 def test_gradient_checkpointing_changes_no_gradient(tiny: Tiny) -> None:
     batch = tiny.describing(images=[PHOTOS[0]], points=[POINTS], answers=[ANSWERS])
-    gradients = []
+    name = next(n for n, _ in tiny.descriptor.named_modules() if re.search(r"(text|language)_model.*q_proj$", n))
+    gradients, runs = [], []
+    hook = tiny.descriptor.get_submodule(name).register_forward_hook(lambda *_: runs.append(name))
     for checkpointing in (False, True):
         tiny.descriptor.train()
         if checkpointing:
             tiny.descriptor.gradient_checkpointing_enable()
-            assert tiny.descriptor.is_gradient_checkpointing
         tiny.descriptor(**batch).loss.backward()
         gradients.append({n: p.grad.clone() for n, p in tiny.descriptor.named_parameters() if p.grad is not None})
         tiny.descriptor.zero_grad()
+    hook.remove()
     tiny.descriptor.gradient_checkpointing_disable()
     tiny.descriptor.eval()
+    assert len(runs) == 1 + 2, "the layer is run again in the backward pass"
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-6)
