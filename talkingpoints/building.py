@@ -1,114 +1,156 @@
-"""New point models on top of a base vision-language model: tokens, processor and freshly initialised heads."""
+"""A base vision-language model for new point models: loaded once, with its processor, as it was trained.
 
+``PointDescriptor.from_base`` and ``PointLocalizer.from_base`` are the way in; they add tokens and new heads to what
+:func:`load_base` gives.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForImageTextToText,
     AutoProcessor,
+    BitsAndBytesConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
-from .configuration_descriptor import PointDescriptorConfig
-from .configuration_localizer import PointLocalizerConfig
-from .modeling_descriptor import PointDescriptor
-from .modeling_localizer import PointLocalizer
-from .points import LOCATION_TOKENS
-from .processing_descriptor import POINT_TOKEN, PointDescriptorProcessor
-from .processing_localizer import LOCATE_TOKEN, PointLocalizerProcessor
+from .base_processor import load_base_processor
+from .families import chat_template, check_interface, keep_points_in_place
 from .processing_prompts import PromptProcessor
 
-_POINT_MODELS = (PointDescriptorConfig.model_type, PointLocalizerConfig.model_type)
+_POINT_MODELS = ("point_descriptor", "point_localizer")
+_HUB_OPTIONS = ("revision", "token", "cache_dir", "trust_remote_code")
+
+logger = logging.getLogger(__name__)
 
 
-def build_descriptor(base: str | Path, **config) -> tuple[PointDescriptor, PointDescriptorProcessor]:
-    """A new descriptor over a base.
+@dataclass
+class Base:
+    """A base model and what goes with it.
+
+    Attributes:
+        vlm: the vision-language model.
+        processor_parts: arguments of our processors: its image processor, tokenizer, chat template and class.
+        trained: the point model that the base comes out of, if it is one of ours.
+    """
+
+    vlm: PreTrainedModel
+    processor_parts: dict[str, Any]
+    trained: PreTrainedModel | None
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.processor_parts["tokenizer"]
+
+    def token_ids(self, tokens: Sequence[str]) -> list[int]:
+        """Ids of tokens, which are added to the tokenizer where it lacks them; the base's vocabulary stays as it is."""
+        self.tokenizer.add_tokens(list(tokens), special_tokens=True)
+        return self.tokenizer.convert_tokens_to_ids(list(tokens))
+
+
+def load_base(base: str | Path, dtype: torch.dtype | str = torch.float32, **options) -> Base:
+    """Load a base.
 
     Args:
-        base: Hub id or folder of a vision-language model with its processor, or of one of our models, whose base is
-            then taken over as it was trained; of a descriptor also the keypoint encoder, if it is of the same size.
-        config: of :class:`PointDescriptorConfig`.
-
-    Returns:
-        The model, what was not taken over freshly initialised, and its processor.
+        base: Hub id or folder of a vision-language model with its processor, or of one of our models.
+        dtype: of the base's weights; "auto" takes the one that they were saved in.
+        options: further ones of ``from_pretrained``, for example ``device_map``, ``revision`` or
+            ``quantization_config`` (transformers' own, for 8 or 4 bits).
 
     Raises:
-        ValueError: the base's image processor crops or pads.
+        ValueError: the model lacks a part of the common interface, or its image processor cuts photos into tiles in a
+            way that is not known.
+        ImportError: the quantisation that is asked for needs a library that is not there.
     """
-    vlm, parts, trained = _load_base(base)
-    tokenizer = parts["tokenizer"]
-    tokenizer.add_tokens([POINT_TOKEN, *LOCATION_TOKENS], special_tokens=True)
-    model_config = PointDescriptorConfig(
-        vlm_config=vlm.config,
-        point_token_id=tokenizer.convert_tokens_to_ids(POINT_TOKEN),
-        location_token_id=tokenizer.convert_tokens_to_ids(LOCATION_TOKENS[0]),
-        **config,
-    )
-    model = PointDescriptor(model_config)
-    model.vlm.load_state_dict(vlm.state_dict())
-    model.generation_config = vlm.generation_config
-    same = ("num_keypoint_tokens", "encoder_heads", "encoder_layers")
-    if isinstance(trained, PointDescriptor) and _same(model_config, trained.config, same):
-        model.keypoint_encoder.load_state_dict(trained.keypoint_encoder.state_dict())
-    return model, PointDescriptorProcessor(**parts, num_keypoint_tokens=model_config.num_keypoint_tokens)
-
-
-def build_localizer(base: str | Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
-    """A new localizer over a base; arguments and result as for :func:`build_descriptor`.
-
-    Over one of our localizers it takes over the query token, and the head (with its temperature) as well if that is of
-    the same kind and size.
-    """
-    vlm, parts, trained = _load_base(base)
-    tokenizer = parts["tokenizer"]
-    tokenizer.add_tokens([LOCATE_TOKEN], special_tokens=True)
-    model_config = PointLocalizerConfig(
-        vlm_config=vlm.config, locate_token_id=tokenizer.convert_tokens_to_ids(LOCATE_TOKEN), **config
-    )
-    model = PointLocalizer(model_config)
-    model.vlm.load_state_dict(vlm.state_dict())
-    if isinstance(trained, PointLocalizer):
-        if _same(model_config, trained.config, ("head", "head_size", "subcells")):
-            model.head.load_state_dict(trained.head.state_dict())
-            model.config.heatmap_temperature = trained.config.heatmap_temperature
-        if trained.query.shape == model.query.shape:
-            model.query.data.copy_(trained.query.data)
-    return model, PointLocalizerProcessor(**parts)
-
-
-def _same(config: PreTrainedConfig, other: PreTrainedConfig, names: tuple[str, ...]) -> bool:
-    return all(getattr(config, name) == getattr(other, name) for name in names)
-
-
-def _load_base(base: str | Path) -> tuple[PreTrainedModel, dict, PreTrainedModel | None]:
-    """The base model, the parts its processor is made of, and the point model it comes out of, if it is one of ours."""
-    processor = AutoProcessor.from_pretrained(base)
+    hub = {name: options[name] for name in _HUB_OPTIONS if name in options}
+    config = AutoConfig.from_pretrained(base, **hub)
     trained = None
-    if AutoConfig.from_pretrained(base).model_type in _POINT_MODELS:
-        trained = AutoModel.from_pretrained(base)
+    if config.model_type in _POINT_MODELS:
+        processor = AutoProcessor.from_pretrained(base, **hub)
+        trained = _loaded(AutoModel, base, dtype, options)
         vlm = trained.vlm
     else:
-        vlm = AutoModelForImageTextToText.from_pretrained(base)
+        _check_class(config)
+        processor = load_base_processor(base, config, **hub)
+        vlm = _loaded(AutoModelForImageTextToText, base, dtype, options)
+    return Base(vlm, _processor_parts(processor, vlm, base), trained)
+
+
+def quantization(bits: int) -> BitsAndBytesConfig:
+    """For ``quantization_config``: a base's linear layers in 8 or 4 bits (NF4), new parts and output layer as they are.
+
+    Raises:
+        ValueError: another number of bits.
+    """
+    if bits not in (4, 8):
+        raise ValueError(f"quantization is to 8 or 4 bits, got {bits}")
+    kept = ["lm_head", "keypoint_encoder", "head", "query_token"]
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=kept,
+    )
+
+
+def _loaded(auto: type, base: str | Path, dtype: torch.dtype | str, options: dict[str, Any]) -> PreTrainedModel:
+    try:
+        return auto.from_pretrained(base, dtype=dtype, **options)
+    except ImportError as error:
+        quantization = options.get("quantization_config")
+        if quantization is None:
+            raise
+        raise ImportError(
+            f"loading {base} with {type(quantization).__name__} is not possible on this machine, load it without "
+            f"quantization_config or install what is missing: {error}"
+        ) from error
+
+
+def _check_class(config: PreTrainedConfig) -> None:
+    """Refuse a model that cannot be a base before its weights are fetched."""
+    with torch.device("meta"):
+        try:
+            vlm = AutoModelForImageTextToText.from_config(config)
+        except ValueError as error:
+            raise ValueError(f"{config.model_type!r} models cannot be a base here: {error}") from error
+    check_interface(vlm)
+
+
+def _processor_parts(processor, vlm: PreTrainedModel, base: str | Path) -> dict[str, Any]:
     if isinstance(processor, PromptProcessor):
         name, kwargs = processor.base_processor_class, processor.base_processor_kwargs
     else:
         name = type(processor).__name__
-        own = {"image_processor", "tokenizer", "processor_class", "auto_map", "chat_template"}
+        own = {"image_processor", "tokenizer", "video_processor", "processor_class", "auto_map", "chat_template"}
         kwargs = {k: v for k, v in processor.to_dict().items() if k not in own}
-    settings = processor.image_processor.to_dict()
-    moved = [name for name in ("do_center_crop", "do_pad") if settings.get(name)]
-    if moved:
-        raise ValueError(
-            f"the image processor of {base} has {' and '.join(moved)} on, which moves points; switch it off in its "
-            "preprocessor_config.json, so that the whole photo fills the input"
-        )
-    parts = {
+    moving = keep_points_in_place(processor.image_processor, vlm.config)
+    if moving:
+        logger.warning(
+            "%s: switched off %s of the image processor, which moves points; the whole photo fills the input instead",
+            base, " and ".join(moving),
+        )  # fmt: skip
+    if processor.tokenizer.pad_token_id is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return {
         "image_processor": processor.image_processor,
         "tokenizer": processor.tokenizer,
-        "chat_template": processor.chat_template,
+        "chat_template": processor.chat_template or chat_template(name),
         "base_processor_class": name,
         "base_processor_kwargs": kwargs,
     }
-    return vlm, parts, trained
+
+
+def same(config: PreTrainedConfig, other: PreTrainedConfig, names: Sequence[str]) -> bool:
+    """Whether two configurations agree in these fields."""
+    return all(getattr(config, name) == getattr(other, name) for name in names)

@@ -58,7 +58,7 @@ class PointLocalizerConfig(PreTrainedConfig):
         super().__init__(
             **{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs}
         )
-        self.keys_to_ignore_at_inference = ["heatmap_logits", "query", "grid"]  # whatever a saved one says
+        self.keys_to_ignore_at_inference = ["heatmap_logits", "query", "grids"]  # whatever a saved one says
 
     @property
     def image_token_id(self) -> int:

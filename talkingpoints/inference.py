@@ -6,9 +6,10 @@ here. Pixels of the photo outside, the unit square inside.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from transformers import (
     TextIteratorStreamer,
 )
 
+from .adapters import load_pair, switch_on
 from .images import ImageLike, load_image
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
@@ -121,6 +123,7 @@ class TalkingPoints:
         self.localizer = localizer.eval()
         self.localizer_processor = localizer_processor
         self._lock = threading.RLock()  # the models inject embeddings through hooks: one call at a time
+        self._on: str | None = None  # which direction's adapter is switched on, where both share one base
 
     @classmethod
     def from_pretrained(
@@ -129,31 +132,68 @@ class TalkingPoints:
         localizer: str | Path | None = None,
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        base: str | Path | None = None,
+        descriptor_adapter: str | Path | None = None,
+        localizer_adapter: str | Path | None = None,
+        load: dict[str, Any] | None = None,
     ) -> "TalkingPoints":
-        """Load a pair.
+        """Load a pair: two models, or two adapters over one base, which is then in memory once.
 
         Args:
             descriptor, localizer: folders or Hub ids, these also with a tag or commit (``me/points@v1``); None takes
                 the bundled model, which needs no network.
             device: None takes a GPU if there is one.
             dtype: of the weights; None takes float32 on CPU and the checkpoint's own elsewhere.
+            descriptor_adapter, localizer_adapter: Hub ids or folders of LoRA adapters, in place of the models.
+            base: what the adapters belong to; None takes the base that they name.
+            load: further options of ``from_pretrained``, for example
+                ``{"quantization_config": talkingpoints.building.quantization(4)}``.
 
         Raises:
             OSError: a model is not there.
-            ValueError: a checkpoint is no descriptor or no localizer.
+            ValueError: a checkpoint is no descriptor or no localizer, adapters of different bases, or models and
+                adapters both.
+            ImportError: what ``load`` asks for is not possible on this machine.
         """
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         if dtype is None and device.type == "cpu":
             dtype = torch.float32  # half precision is slower there
-        parts = []
-        wanted = ((descriptor or BUNDLED_DESCRIPTOR, PointDescriptor), (localizer or BUNDLED_LOCALIZER, PointLocalizer))
-        for name, kind in wanted:
-            source, revision = _pinned(name)
-            model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto")
-            if not isinstance(model, kind):
-                raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
-            parts += [model.to(device), AutoProcessor.from_pretrained(source, revision=revision)]
-        return cls(*parts)
+        load = load or {}
+        # what is quantised or spread over devices lies where transformers put it
+        placed = "quantization_config" in load or "device_map" in load
+        if base is not None or descriptor_adapter is not None or localizer_adapter is not None:
+            if descriptor_adapter is None or localizer_adapter is None or descriptor or localizer:
+                raise ValueError("give both adapters and no models, or models and neither adapter nor base")
+            parts = load_pair(descriptor_adapter, localizer_adapter, base, dtype=dtype or "auto", load=load)
+            pair = cls(*parts)
+            pair._on = "localizer"  # the adapter that was loaded last
+        else:
+            parts = []
+            wanted = (
+                (descriptor or BUNDLED_DESCRIPTOR, PointDescriptor),
+                (localizer or BUNDLED_LOCALIZER, PointLocalizer),
+            )
+            for name, kind in wanted:
+                source, revision = _pinned(name)
+                model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto", **load)
+                if not isinstance(model, kind):
+                    raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
+                parts += [model, AutoProcessor.from_pretrained(source, revision=revision)]
+            pair = cls(*parts)
+        for model in (pair.descriptor, pair.localizer):
+            if not placed:
+                model.to(device)
+        return pair
+
+    @contextmanager
+    def _turn(self, direction: str) -> Iterator[None]:
+        """While open, no other call runs, and a shared base carries the adapter of "descriptor" or "localizer"."""
+        with self._lock:
+            if self._on is not None and self._on != direction:
+                switch_on(self.descriptor if direction == "descriptor" else self.localizer, direction)
+                self._on = direction
+            yield
 
     @overload
     def describe(self, image: ImageLike, point_px: tuple[float, float]) -> Description: ...
@@ -179,7 +219,7 @@ class TalkingPoints:
         rows = points_px.reshape(-1, 2)
         points = to_unit(rows, (photo.height, photo.width))
         texts: list[str] = []
-        with self._lock, torch.inference_mode():
+        with self._turn("descriptor"), torch.inference_mode():
             visual = None
             for start in range(0, len(rows), _POINTS_AT_ONCE):
                 inputs = self._descriptor_inputs(photo, points[start : start + _POINTS_AT_ONCE])
@@ -209,7 +249,7 @@ class TalkingPoints:
 
         def write() -> None:
             try:
-                with self._lock:
+                with self._turn("descriptor"):
                     self.descriptor.generate(
                         **inputs,
                         streamer=streamer,
@@ -251,7 +291,7 @@ class TalkingPoints:
         photo = load_image(image)
         texts = [text] if isinstance(text, str) else list(text)
         found: list[Localization] = []
-        with self._lock, torch.inference_mode():
+        with self._turn("localizer"), torch.inference_mode():
             visual = None
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]

@@ -124,9 +124,9 @@ class KeypointEncoder(nn.Module):
             window = gaussian_window(points, centers, self.sigma, self.threshold) & valid
         else:
             window = valid
-        dtype = self.project_point.weight.dtype
+        dtype = self.prompt.dtype
         encoded = self.project_point(encode_points(points, self.dim).to(dtype))
-        x = self.prompt[None].to(dtype) + encoded[:, None]
+        x = self.prompt[None] + encoded[:, None]
         for layer in self.layers:
             x = layer(x, cells.to(dtype), window)
         return self.norm(x)

@@ -8,6 +8,7 @@ generation loop and server that passes ``input_ids`` works.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,10 +23,13 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from .building import load_base, same
 from .configuration_descriptor import PointDescriptorConfig
+from .families import check_interface, check_shared_prefix, token_types
 from .keypoint_encoder import KeypointEncoder
 from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
-from .points import LOCATION_BINS
+from .points import LOCATION_BINS, LOCATION_TOKENS
+from .processing_descriptor import POINT_TOKEN, PointDescriptorProcessor
 from .vision_language import (
     VISION_INPUTS,
     VisualFeatures,
@@ -69,10 +73,16 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     _supports_attention_backend = True
     accepts_loss_kwargs = False
 
-    def __init__(self, config: PointDescriptorConfig):
+    def __init__(self, config: PointDescriptorConfig, vlm: PreTrainedModel | None = None):
+        """A model with a new keypoint encoder, over a base that is at hand or, without one, over a random one."""
         super().__init__(config)
-        # the dtype that from_pretrained asked for, not the one that the base was saved in
-        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
+        if vlm is None:
+            # the dtype that from_pretrained asked for, not the one that the base was saved in
+            vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
+        check_interface(vlm)
+        if config.share_image_prefix:
+            check_shared_prefix(vlm.config)
+        self.vlm = vlm
         self.keypoint_encoder = KeypointEncoder(
             config.get_text_config().hidden_size,
             config.num_keypoint_tokens,
@@ -89,6 +99,43 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         super()._init_weights(module)
         if isinstance(module, KeypointEncoder):
             initialization.normal_(module.prompt, std=0.02)
+
+    @classmethod
+    def from_base(
+        cls, base: str | Path, *, dtype: torch.dtype | str = torch.float32, load: dict[str, Any] | None = None, **config
+    ) -> tuple["PointDescriptor", PointDescriptorProcessor]:
+        """A new descriptor over a base, and its processor.
+
+        Args:
+            base: Hub id or folder of a vision-language model with its processor, or of one of our models, whose base is
+                then taken over as it was trained; of a descriptor also the keypoint encoder, if it is of the same size.
+            dtype: of the base's weights; the keypoint encoder is float32.
+            load: further options of the base's ``from_pretrained``, for example ``{"device_map": "auto"}``,
+                ``revision`` or ``quantization_config``.
+            config: of :class:`PointDescriptorConfig`.
+
+        Raises:
+            ValueError: a model that cannot be a base; says what it lacks.
+            ImportError: what ``load`` asks for is not possible on this machine.
+
+        Example:
+            >>> model, processor = PointDescriptor.from_base("Qwen/Qwen3-VL-2B-Instruct", num_keypoint_tokens=8)
+        """
+        found = load_base(base, dtype, **(load or {}))
+        ids = found.token_ids([POINT_TOKEN, *LOCATION_TOKENS])
+        model_config = PointDescriptorConfig(
+            vlm_config=found.vlm.config, point_token_id=ids[0], location_token_id=ids[1], **config
+        )
+        model = cls(model_config, found.vlm)
+        model.generation_config = found.vlm.generation_config
+        same_size = ("num_keypoint_tokens", "encoder_heads", "encoder_layers")
+        if isinstance(found.trained, PointDescriptor) and same(model_config, found.trained.config, same_size):
+            model.keypoint_encoder.load_state_dict(found.trained.keypoint_encoder.state_dict())
+        model.name_or_path = str(base)
+        processor = PointDescriptorProcessor(
+            **found.processor_parts, num_keypoint_tokens=model_config.num_keypoint_tokens
+        )
+        return model.eval(), processor
 
     def get_input_embeddings(self) -> nn.Module:
         return self.vlm.get_input_embeddings()
@@ -168,9 +215,9 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             return run(input_ids=input_ids, **kwargs)
         visual = visual.repeat(rows_per_image(len(input_ids), len(visual)))
         input_ids, mask, keypoints = self._prepare(input_ids, visual)
-        kept = {k: v for k, v in vision_inputs.items() if k in ("image_grid_thw", "image_sizes") and v is not None}
+        kwargs = {**token_types(self.vlm, input_ids, kwargs.get("labels")), **visual.per_image, **kwargs}
         with embeddings_at(self.vlm, mask, keypoints):
-            return run(input_ids=input_ids, mm_encoder_outputs={"image": visual.encoder_output}, **kept, **kwargs)
+            return run(input_ids=input_ids, mm_encoder_outputs={"image": visual.encoder_output}, **kwargs)
 
     def backbone(self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs) -> Any:
         """The base model without its language-modelling head, points injected."""

@@ -5,15 +5,20 @@ where it is. One forward pass, no decoding.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
 
+from .building import load_base, same
 from .configuration_localizer import PointLocalizerConfig
+from .families import check_interface, check_shared_prefix, token_types
 from .localizer_heads import HeatmapHead, PointHead, best_points, gaussian_target, subcell_centers
 from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
+from .processing_localizer import LOCATE_TOKEN, PointLocalizerProcessor
 from .vision_language import (
     VISION_INPUTS,
     VisualFeatures,
@@ -37,7 +42,7 @@ class PointLocalizerOutput(ModelOutput):
         presence_logits: (R,) above 0: the thing is in the image.
         heatmap_logits: (R, N, s * s) scores of the sub-cells, None with the MLP head.
         query: (R, D) hidden states of the query token: what the text says.
-        grid: (height, width) of the first image's vision grid.
+        grids: (height, width) of each row's vision grid, R of them.
     """
 
     loss: torch.FloatTensor | None = None
@@ -46,7 +51,18 @@ class PointLocalizerOutput(ModelOutput):
     presence_logits: torch.FloatTensor | None = None
     heatmap_logits: torch.FloatTensor | None = None
     query: torch.FloatTensor | None = None
-    grid: tuple[int, int] | None = None
+    grids: list[tuple[int, int]] | None = None
+
+
+class QueryToken(nn.Module):
+    """The embedding of the query token: one learned vector. A module, so that adapters can hold it."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(hidden_size))
+
+    def forward(self) -> torch.Tensor:
+        return self.weight
 
 
 class PointLocalizer(PreTrainedModel):
@@ -69,12 +85,18 @@ class PointLocalizer(PreTrainedModel):
     _supports_attention_backend = True
     accepts_loss_kwargs = False
 
-    def __init__(self, config: PointLocalizerConfig):
+    def __init__(self, config: PointLocalizerConfig, vlm: PreTrainedModel | None = None):
+        """A model with a new query token and head, over a base that is at hand or, without one, over a random one."""
         super().__init__(config)
-        # the dtype that from_pretrained asked for, not the one that the base was saved in
-        self.vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
+        if vlm is None:
+            # the dtype that from_pretrained asked for, not the one that the base was saved in
+            vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
+        check_interface(vlm)
+        if config.share_image_prefix:
+            check_shared_prefix(vlm.config)
+        self.vlm = vlm
         hidden_size = config.get_text_config().hidden_size
-        self.query = nn.Parameter(torch.empty(hidden_size))
+        self.query_token = QueryToken(hidden_size)
         if config.head == "heatmap":
             self.head = HeatmapHead(hidden_size, config.head_size, config.subcells)
         else:
@@ -84,8 +106,48 @@ class PointLocalizer(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, PointLocalizer):
-            initialization.normal_(module.query, std=0.02)
+        if isinstance(module, QueryToken):
+            initialization.normal_(module.weight, std=0.02)
+
+    @classmethod
+    def from_base(
+        cls, base: str | Path, *, dtype: torch.dtype | str = torch.float32, load: dict[str, Any] | None = None, **config
+    ) -> tuple["PointLocalizer", PointLocalizerProcessor]:
+        """A new localizer over a base, and its processor.
+
+        Args:
+            base: Hub id or folder of a vision-language model with its processor, or of one of our models, whose base is
+                then taken over as it was trained; of a localizer also the query token, and the head (with its
+                temperature) if it is of the same kind and size.
+            dtype: of the base's weights; query token and head are float32.
+            load: further options of the base's ``from_pretrained``, for example ``{"device_map": "auto"}``,
+                ``revision`` or ``quantization_config``.
+            config: of :class:`PointLocalizerConfig`.
+
+        Raises:
+            ValueError: a model that cannot be a base; says what it lacks.
+            ImportError: what ``load`` asks for is not possible on this machine.
+
+        Example:
+            >>> model, processor = PointLocalizer.from_base("Qwen/Qwen3-VL-2B-Instruct", head="mlp")
+        """
+        found = load_base(base, dtype, **(load or {}))
+        (locate,) = found.token_ids([LOCATE_TOKEN])
+        model = cls(PointLocalizerConfig(vlm_config=found.vlm.config, locate_token_id=locate, **config), found.vlm)
+        trained = found.trained
+        if isinstance(trained, PointLocalizer):
+            if same(model.config, trained.config, ("head", "head_size", "subcells")):
+                model.head.load_state_dict(trained.head.state_dict())
+                model.config.heatmap_temperature = trained.config.heatmap_temperature
+            model.query_token.load_state_dict(trained.query_token.state_dict())
+        model.name_or_path = str(base)
+        return model.eval(), PointLocalizerProcessor(**found.processor_parts)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path, *args, **kwargs):
+        """As transformers does; also of checkpoints in which the query token was called ``query``."""
+        renamed = {r"^query$": "query_token.weight", **(kwargs.pop("key_mapping", None) or {})}
+        return super().from_pretrained(name_or_path, *args, key_mapping=renamed, **kwargs)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.vlm.get_input_embeddings()
@@ -149,8 +211,10 @@ class PointLocalizer(PreTrainedModel):
             points, presence: as for :meth:`forward`.
         """
         found = scores = calibrated = centers = None
+        dtype = self.query_token.weight.dtype  # heads may be float32 over a base of 16 bits
+        cells, asked = visual.tokens.to(dtype), query.to(dtype)
         if self.config.head == "heatmap":
-            scores, presence_logits = self.head(visual.tokens, visual.valid, visual.centers, query, times)
+            scores, presence_logits = self.head(cells, visual.valid, visual.centers, asked, times)
             confidence = torch.full_like(presence_logits, torch.nan)
             centers = subcell_centers(visual.centers, visual.grids, self.config.subcells).flatten(1, 2)
             if not self.training:
@@ -158,7 +222,7 @@ class PointLocalizer(PreTrainedModel):
                 probabilities = calibrated.flatten(1).softmax(-1).unflatten(0, (-1, times))
                 found, confidence = (x.flatten(0, 1) for x in best_points(probabilities, centers))
         else:
-            found, presence_logits = self.head(query)
+            found, presence_logits = self.head(asked)
             confidence = torch.full_like(presence_logits, torch.nan)
         loss = None
         if points is not None:
@@ -171,7 +235,7 @@ class PointLocalizer(PreTrainedModel):
             presence_logits=presence_logits,
             heatmap_logits=scores if calibrated is None else calibrated,
             query=query,
-            grid=visual.grids[0],
+            grids=[grid for grid in visual.grids for _ in range(times)],
         )
 
     def _query_state(
@@ -182,18 +246,21 @@ class PointLocalizer(PreTrainedModel):
         if not (mask.sum(1) == 1).all():
             raise ValueError(f"each row needs exactly one query token, got {mask.sum(1).tolist()}")
         input_ids = input_ids.masked_fill(mask, 0)
-        values = self.query.expand(len(input_ids), 1, -1)
+        values = self.query_token().expand(len(input_ids), 1, -1)
         length = 0
         if self.config.share_image_prefix:
             length = shared_prefix_length(input_ids, self.config.image_token_id, times)
         if length:
             output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, values)
         else:
-            features = visual.repeat(times).encoder_output
-            kept = {k: v for k, v in kwargs.items() if k not in VISION_INPUTS or k in ("image_grid_thw", "image_sizes")}
+            repeated = visual.repeat(times)
+            kept = {k: v for k, v in kwargs.items() if k not in VISION_INPUTS}
             with embeddings_at(self.vlm, mask, values):
                 output = self.vlm.base_model(
-                    input_ids=input_ids, attention_mask=attention_mask, mm_encoder_outputs={"image": features}, **kept
+                    input_ids=input_ids,
+                    attention_mask=attention_mask,
+                    mm_encoder_outputs={"image": repeated.encoder_output},
+                    **{**token_types(self.vlm, input_ids), **repeated.per_image, **kept},
                 )
         return output.last_hidden_state[mask[:, length:]]
 

@@ -76,7 +76,7 @@ class PointDescriptorProcessor(PromptProcessor):
         if (text is None) == (points is None):
             raise ValueError("give either text (ready prompts) or points")
         if text is not None:
-            return self._base(images=images, text=text, **kwargs)
+            return self._prepared(images, text, **kwargs)
         if not set(kwargs) <= {"return_tensors"}:
             raise TypeError(f"unexpected arguments with points: {sorted(kwargs)}")
         words = [[self.prompt(point) for point in rows] for rows in points]

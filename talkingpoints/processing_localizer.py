@@ -61,7 +61,7 @@ class PointLocalizerProcessor(PromptProcessor):
         if LOCATE_TOKEN not in tokenizer.added_tokens_encoder:
             raise ValueError(f"the tokenizer lacks the token {LOCATE_TOKEN}; add LOCATE_TOKEN to it")
         self.instruction = instruction
-        self._after += LOCATE_TOKEN
+        self._end += LOCATE_TOKEN
 
     def __call__(
         self,
@@ -112,7 +112,7 @@ class PointLocalizerProcessor(PromptProcessor):
                     point=point,
                     confidence=float(output.confidence[i].detach()),
                     presence=float(output.presence_logits[i].detach().sigmoid()),
-                    heatmap=None if scores is None else _heatmap(scores, output.grid),
+                    heatmap=None if scores is None else _heatmap(scores, output.grids[i]),
                 )
             )
         return rows

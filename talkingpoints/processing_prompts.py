@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
-from transformers.models.auto.processing_auto import processor_class_from_name
 
+from .base_processor import processor_class
+from .families import image_options, prompt_end
 from .vision_language import VISION_INPUTS
 
 _WORDS = "\x00words\x00"  # stands for the user's words while the chat template is rendered
@@ -36,10 +37,7 @@ class PromptProcessor(ProcessorMixin):
         super().__init__(image_processor, tokenizer, chat_template=chat_template)
         self.base_processor_class = base_processor_class
         self.base_processor_kwargs = base_processor_kwargs or {}
-        base_class = processor_class_from_name(base_processor_class)
-        if base_class is None:
-            raise ValueError(f"this version of transformers has no processor class {base_processor_class!r}")
-        self._base = base_class(
+        self._base = processor_class(base_processor_class)(
             image_processor=image_processor,
             tokenizer=tokenizer,
             chat_template=chat_template,
@@ -49,7 +47,20 @@ class PromptProcessor(ProcessorMixin):
             raise ValueError("the base model needs a chat template: it says where image, words and answer stand")
         content = [{"type": "image"}, {"type": "text", "text": _WORDS}]
         rendered = self._base.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-        self._before, self._after = rendered.split(_WORDS)
+        parts = rendered.split(_WORDS)
+        if len(parts) != 2 or not parts[0]:
+            raise ValueError(
+                f"the chat template must put the image first and the words once behind it, got {rendered!r}"
+            )
+        self._before, after = parts
+        moved = prompt_end(base_processor_class)
+        self._end = after + moved
+        self._moved_tokens = len(self._tokenize([moved])[0])
+        self._options = image_options(image_processor)
+        if tokenizer.bos_token is not None and self._before.startswith(tokenizer.bos_token):
+            self._text_options = {"add_special_tokens": False}  # the template has written it already
+        else:
+            self._text_options = {}
 
     @property
     def model_input_names(self) -> list[str]:
@@ -84,10 +95,15 @@ class PromptProcessor(ProcessorMixin):
                 f"need the same number (1 or more) of rows for each image, got {len(images)} images "
                 f"and rows {[len(rows) for rows in words]}"
             )
-        data = self._base(images=list(images), text=[self._before] * len(images), text_kwargs={"padding": False})
-        suffixes = self._tokenize([row + self._after for rows in words for row in rows])
+        data = self._prepared(
+            [[image] for image in images],
+            [self._before] * len(images),
+            text_kwargs={"padding": False, **self._text_options},
+        )
+        suffixes = self._tokenize([row + self._end for rows in words for row in rows])
         times = counts.pop()
-        prompts = [list(data["input_ids"][i // times]) + suffix for i, suffix in enumerate(suffixes)]
+        before = [list(ids)[: len(ids) - self._moved_tokens] for ids in data["input_ids"]]
+        prompts = [before[i // times] + suffix for i, suffix in enumerate(suffixes)]
         labels = [[IGNORED_LABEL] * len(prompt) for prompt in prompts]
         if answers is not None:
             end = self.tokenizer.eos_token_id
@@ -104,6 +120,10 @@ class PromptProcessor(ProcessorMixin):
             if name in data:
                 batch[name] = torch.as_tensor(np.asarray(data[name]))
         return BatchFeature(batch)
+
+    def _prepared(self, images: Sequence, text: Sequence[str], **kwargs) -> BatchFeature:
+        """What the base's own processor makes of photos and prompts, points left where they are."""
+        return self._base(images=images, text=text, **self._options, **kwargs)
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False, padding=False)["input_ids"]

@@ -1,25 +1,24 @@
-"""What the point models need of a base vision-language model, in one place.
+"""What the point models need of a base vision-language model, whatever its family (see families.py for that).
 
 Image tokens and the grid they lie on, embeddings injected at placeholder tokens, and one encoding of an image shared
-by many rows of text. What differs between model families is decided here and nowhere else; the rest of the package
-talks to these functions. The base model keeps its own forward and generate: it is handed ``input_ids`` and the
-encoded image, so its position ids, masks and caches stay native.
+by many rows of text. The base model keeps its own forward and generate: it is handed ``input_ids`` and the encoded
+image, so its position ids, masks and caches stay native.
 """
 
 import inspect
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 
+from .families import image_grid, row_positions, token_types
 from .keypoint_encoder import cell_centers
 
-VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes")
+VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes", "batch_num_images")
 """Names under which the families' image processors hand over images."""
 
 _FAR_AWAY = 9.0  # unit coordinate of padding cells: outside every window
@@ -35,6 +34,7 @@ class VisualFeatures:
         valid: (B, N) bool, False on padding.
         centers: (B, N, 2) unit centres (x, y) of the cells.
         grids: (height, width) of each image's grid in cells.
+        per_image: what ``forward`` needs to know of the images besides, (B, ...) each.
     """
 
     encoder_output: BaseModelOutputWithPooling
@@ -42,6 +42,7 @@ class VisualFeatures:
     valid: torch.Tensor
     centers: torch.Tensor
     grids: list[tuple[int, int]]
+    per_image: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.grids)
@@ -51,14 +52,28 @@ class VisualFeatures:
 
         Always a copy: generation widens what it is handed in place.
         """
-        features = [f for f in self.encoder_output.pooler_output for _ in range(times)]
         return VisualFeatures(
-            encoder_output=BaseModelOutputWithPooling(pooler_output=features),
+            encoder_output=_repeated_output(self.encoder_output, times),
             tokens=self.tokens.repeat_interleave(times, 0),
             valid=self.valid.repeat_interleave(times, 0),
             centers=self.centers.repeat_interleave(times, 0),
             grids=[grid for grid in self.grids for _ in range(times)],
+            per_image={name: value.repeat_interleave(times, 0) for name, value in self.per_image.items()},
         )
+
+
+def _repeated_output(output: BaseModelOutputWithPooling, times: int) -> BaseModelOutputWithPooling:
+    """Image by image, in the form that the family knows: one tensor, or a list of one per image."""
+
+    def repeated(features):
+        if isinstance(features, torch.Tensor):
+            return features.repeat_interleave(times, 0)
+        return [feature for feature in features for _ in range(times)]
+
+    copy = type(output)(pooler_output=repeated(output.pooler_output))
+    if "deepstack_features" in output:
+        copy.deepstack_features = [repeated(layer) for layer in output.deepstack_features]
+    return copy
 
 
 def rows_per_image(n_rows: int, n_images: int) -> int:
@@ -85,26 +100,25 @@ def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> Visu
     accepted = inspect.signature(vlm.get_image_features).parameters
     output = vlm.get_image_features(**{k: v for k, v in inputs.items() if k in accepted}, return_dict=True)
     features = list(output.pooler_output)
-    grids = [_grid(vlm.config, len(f)) for f in features]
-    longest = max(h * w for h, w in grids)
+    thw = inputs.get("image_grid_thw")
+    sizes = [None] * len(features) if thw is None else thw.tolist()
+    places = [image_grid(vlm.config, len(f), size) for f, size in zip(features, sizes, strict=True)]
+    longest = max(h * w for _, h, w in places)
     tokens, valid, centers = [], [], []
-    for feature, (height, width) in zip(features, grids, strict=True):
+    for feature, (first, height, width) in zip(features, places, strict=True):
         cells = height * width
-        tokens.append(nn.functional.pad(feature[:cells], (0, 0, 0, longest - cells)))
+        tokens.append(nn.functional.pad(feature[first : first + cells], (0, 0, 0, longest - cells)))
         valid.append(torch.arange(longest, device=feature.device) < cells)
         centers.append(nn.functional.pad(cell_centers(height, width, feature.device), (0, 0, 0, longest - cells),
                                          value=_FAR_AWAY))  # fmt: skip
-    return VisualFeatures(output, torch.stack(tokens), torch.stack(valid), torch.stack(centers), grids)
-
-
-def _grid(config: PreTrainedConfig, n_tokens: int) -> tuple[int, int]:
-    side = math.isqrt(n_tokens)
-    if side * side != n_tokens:
-        raise ValueError(
-            f"{n_tokens} image tokens of a {config.model_type!r} model lie on no square grid; "
-            "only families with one square grid per image are supported"
-        )
-    return side, side
+    return VisualFeatures(
+        encoder_output=output,
+        tokens=torch.stack(tokens),
+        valid=torch.stack(valid),
+        centers=torch.stack(centers),
+        grids=[(height, width) for _, height, width in places],
+        per_image={} if thw is None else {"image_grid_thw": thw},
+    )
 
 
 @contextmanager
@@ -168,7 +182,7 @@ def run_with_shared_prefix(
 ) -> BaseModelOutputWithPast:
     """The base model over many rows of text per image, its image prefix run once and its keys and values shared.
 
-    Equal to running the whole rows (up to rounding) for models whose image tokens attend to earlier tokens only.
+    Equal to running the whole rows (up to rounding) for models whose image tokens see nothing behind the image.
 
     Args:
         vlm: the base model.
@@ -183,11 +197,19 @@ def run_with_shared_prefix(
     Returns:
         The base model's output over the S tokens after the prefix; the cache covers all.
     """
+    types = token_types(vlm, input_ids)
+    per_row = {name: value.repeat_interleave(times, 0) for name, value in visual.per_image.items()}
+    positions = row_positions(vlm, input_ids, attention_mask, types, per_row)
+    first = {name: value[::times, :length] for name, value in types.items()}
+    rest = {}
+    if positions is not None:
+        first["position_ids"], rest["position_ids"] = positions[:, ::times, :length], positions[:, :, length:]
     prefix = vlm.base_model(
         input_ids=input_ids[::times, :length],
         attention_mask=attention_mask[::times, :length],
         mm_encoder_outputs={"image": visual.encoder_output},
         use_cache=True,
+        **first,
     )
     cache = prefix.past_key_values
     if cache is None or cache.get_seq_length() != length:
@@ -198,5 +220,9 @@ def run_with_shared_prefix(
     cache.batch_repeat_interleave(times)
     with embeddings_at(vlm, mask[:, length:], values):
         return vlm.base_model(
-            input_ids=input_ids[:, length:], attention_mask=attention_mask, past_key_values=cache, use_cache=True
+            input_ids=input_ids[:, length:],
+            attention_mask=attention_mask,
+            past_key_values=cache,
+            use_cache=True,
+            **rest,
         )

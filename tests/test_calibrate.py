@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from talkingpoints.building import build_localizer
+from talkingpoints import PointLocalizer
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples import PointExamples
 from tests.drawn import drawn_dataset
@@ -61,7 +61,10 @@ def test_the_folder_holds_what_was_fitted(base: Path, drawn: Path, tmp_path: Pat
     assert after.config.heatmap_temperature == pytest.approx(fitted.temperature)
     moved = after.head.presence.bias - model.head.presence.bias
     assert moved.item() == pytest.approx(fitted.presence_shift, abs=1e-5)
-    assert build_localizer(tmp_path / "localizer")[0].config.heatmap_temperature == after.config.heatmap_temperature
+    assert (
+        PointLocalizer.from_base(tmp_path / "localizer")[0].config.heatmap_temperature
+        == after.config.heatmap_temperature
+    )
     again = calibrate.main(flags)
     assert again.ece[0] == pytest.approx(fitted.ece[1], abs=1e-6)
     assert again.balanced_accuracy[0] == pytest.approx(fitted.balanced_accuracy[1])

@@ -139,13 +139,17 @@ def test_a_base_keeps_its_trained_places(base: Path, tmp_path: Path) -> None:
     assert torch.equal(vlm.model.vision_tower.positions, loaded.model.vision_tower.positions)
 
 
-def test_a_base_that_crops_is_refused(base: Path, tmp_path: Path) -> None:
+def test_a_base_that_crops_is_made_to_show_the_whole_photo(base: Path, tmp_path: Path) -> None:
     AutoModelForImageTextToText.from_pretrained(base).save_pretrained(tmp_path)
-    processor = AutoProcessor.from_pretrained(base)
-    processor.image_processor.do_center_crop = True
-    processor.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match="do_center_crop on, which moves points"):
-        tiny_descriptor(tmp_path)
+    cropping = AutoProcessor.from_pretrained(base)
+    cropping.image_processor.do_center_crop = True
+    cropping.image_processor.size = {"shortest_edge": 64}
+    cropping.save_pretrained(tmp_path)
+    _, processor = tiny_descriptor(tmp_path)
+    _, expected = tiny_descriptor(base)
+    wide = photo(200, 50)
+    pixels, whole = (p(images=[wide], points=[[POINTS[0]]])["pixel_values"] for p in (processor, expected))
+    assert torch.equal(pixels, whole)
 
 
 def test_the_shared_prefix_changes_nothing(base: Path) -> None:

@@ -164,7 +164,7 @@ def test_pretraining_hands_over_what_it_learned(base: Path, drawn: Path, tmp_pat
     after = weights(tmp_path / "run")
     for name in ("head.cells.weight", "head.presence.weight", f"vlm.{positions}"):
         assert torch.equal(told[name], after[name])
-    assert torch.equal(told["query"], after["query"])
+    assert torch.equal(told["query_token.weight"], after["query_token.weight"])
     assert not (tmp_path / "run" / "fact_values.json").exists()
 
 

@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
-from talkingpoints.building import build_descriptor, build_localizer
 from training.build_base import BaseArguments, build_model, build_processor, build_tokenizer
 
 CORPUS = [
@@ -42,14 +41,14 @@ def tiny_base(folder: Path) -> Path:
 def tiny_descriptor(base: Path, **config) -> tuple[PointDescriptor, PointDescriptorProcessor]:
     """A random descriptor in eval mode; loud enough weights that inputs show in the logits."""
     torch.manual_seed(0)
-    model, processor = build_descriptor(base, **config)
+    model, processor = PointDescriptor.from_base(base, **config)
     return loud(model).eval(), processor
 
 
 def tiny_localizer(base: Path, **config) -> tuple[PointLocalizer, PointLocalizerProcessor]:
     """A random localizer in eval mode."""
     torch.manual_seed(0)
-    model, processor = build_localizer(base, **config)
+    model, processor = PointLocalizer.from_base(base, **config)
     return loud(model).eval(), processor
 
 

@@ -17,7 +17,6 @@ import torch
 from transformers import Trainer, TrainingArguments, set_seed
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
-from talkingpoints.building import build_localizer
 from talkingpoints.data.examples import PointExample, PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.arguments import parse_arguments
@@ -54,8 +53,8 @@ class FactLocalizer(PointLocalizer):
     _auto_class = None  # its checkpoints are for resuming, not for the Hub
 
     def __init__(self, localizer: PointLocalizer, embeddings: FactEmbeddings):
-        super().__init__(localizer.config)
-        self.vlm, self.query, self.head = localizer.vlm, localizer.query, localizer.head
+        super().__init__(localizer.config, localizer.vlm)
+        self.query_token, self.head = localizer.query_token, localizer.head
         self.embeddings = embeddings
 
     def forward(
@@ -91,7 +90,7 @@ def main(argv: list[str]) -> Trainer:
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)
-    localizer, processor = build_localizer(sft.base, **head.config)
+    localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
     vocabulary = FactVocabulary.of([train[i] for i in range(first)])

@@ -7,11 +7,14 @@ and the ``Trainer`` restores weights, optimiser, schedule and random states.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from talkingpoints.adapters import ATTENTION, lora_config, save_point_config
+from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
 from talkingpoints.data.examples import PointExamples
 from training.arguments import DataArguments, passes_over, with_keypoints
@@ -39,8 +42,36 @@ class SftArguments(OwnDataArguments, DataArguments):
     slow_lr_scale: float = field(default=0.1, metadata={"help": "their share of the learning rate"})
     share_image_prefix: bool = field(default=False, metadata={"help": "run image tokens once for all texts of a photo"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
+    lora_r: int = field(default=0, metadata={"help": "rank of LoRA; 0 trains all weights"})
+    lora_alpha: int = field(default=32, metadata={"help": "scale of LoRA: the update is multiplied by alpha / r"})
+    lora_dropout: float = field(default=0.0, metadata={"help": "dropout of LoRA"})
+    lora_target_modules: list[str] = field(
+        default_factory=lambda: [ATTENTION],
+        metadata={"help": "one regular expression over modules' names, or several ends of names; default: attention "
+                  "projections of the language model"},
+    )  # fmt: skip
+    base_bits: int = field(
+        default=32,
+        metadata={"help": "weights of the base: 32 (float32), 16 (bfloat16), or with LoRA 8 or 4 (needs bitsandbytes)"},
+    )
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
     save_dtype: str = field(default="float32", metadata={"help": "dtype of the final weights: float32 or bfloat16"})
+
+    @property
+    def base_options(self) -> dict[str, Any]:
+        """How ``from_base`` is to load the base.
+
+        Raises:
+            ValueError: another number of bits, or a quantised base without LoRA.
+        """
+        if self.base_bits not in (32, 16, 8, 4):
+            raise ValueError(f"base_bits must be 32, 16, 8 or 4, got {self.base_bits}")
+        if self.base_bits in (32, 16):
+            return {"dtype": torch.float32 if self.base_bits == 32 else torch.bfloat16}
+        if not self.lora_r:
+            raise ValueError(f"base_bits={self.base_bits}: quantised weights cannot be trained, only LoRA beside them; "
+                             "give lora_r")  # fmt: skip
+        return {"dtype": torch.bfloat16, "load": {"quantization_config": quantization(self.base_bits)}}
 
 
 def parse_weights(pairs: list[str]) -> dict[str, float]:
@@ -162,6 +193,19 @@ def fit(
     return trainer
 
 
+def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
+    """The model with LoRA in its base and its new parts trainable as a whole; in float32, whatever the base is in."""
+    from peft import get_peft_model
+
+    targets = sft.lora_target_modules
+    config = lora_config(
+        model, sft.lora_r, sft.lora_alpha, sft.lora_dropout, targets[0] if len(targets) == 1 else targets
+    )
+    adapted = get_peft_model(model, config)
+    adapted.print_trainable_parameters()
+    return adapted
+
+
 def run(
     model: PreTrainedModel,
     processor: ProcessorMixin,
@@ -186,8 +230,14 @@ def run(
     """
     if sft.save_dtype not in DTYPES:
         raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {sft.save_dtype!r}")
+    if training.gradient_checkpointing and sft.share_image_prefix:
+        raise ValueError(
+            "gradient_checkpointing turns off the caches that share_image_prefix is made of; take one of them"
+        )
     train, val = build_examples(sft, training, negatives)
     model.vlm.set_attn_implementation(sft.attn_implementation)
+    if sft.lora_r:
+        model = with_lora(model, sft)
     trainer = fit(
         model,
         sft,
@@ -200,6 +250,8 @@ def run(
         **trainer_options,
     )
     trainer.save_model()  # before anything else can fail
+    if sft.lora_r and trainer.is_world_process_zero():
+        save_point_config(model, training.output_dir)
     metrics = trainer.evaluate()
     trainer.log_metrics("eval", metrics)
     trainer.save_metrics("eval", metrics)

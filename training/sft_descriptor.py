@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import torch
 from transformers import Trainer, TrainingArguments, set_seed
 
-from talkingpoints.building import build_descriptor
+from talkingpoints import PointDescriptor
 from training.arguments import parse_arguments
 from training.collators import DescriptorCollator
 from training.sft import SftArguments, run
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> Trainer:
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # the new encoder too
-    model, processor = build_descriptor(
+    model, processor = PointDescriptor.from_base(
         sft.base,
         num_keypoint_tokens=descriptor.num_keypoint_tokens,
         encoder_layers=descriptor.encoder_layers,
@@ -53,8 +53,10 @@ def main(argv: list[str]) -> Trainer:
         window_threshold=descriptor.window_threshold,
         attention_region=descriptor.attention_region,
         share_image_prefix=sft.share_image_prefix,
+        **sft.base_options,
     )
     training.prediction_loss_only = True
+    training.label_names = ["labels"]
     return run(model, processor, DescriptorCollator(processor), sft, training)
 
 

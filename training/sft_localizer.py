@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import torch
 from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
-from talkingpoints.building import build_localizer
+from talkingpoints import PointLocalizer
 from talkingpoints.points import unit_distance
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
@@ -111,7 +111,9 @@ def main(argv: list[str]) -> Trainer:
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # new heads too
-    model, processor = build_localizer(sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix)
+    model, processor = PointLocalizer.from_base(
+        sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix, **sft.base_options
+    )
     embeddings = FactEmbeddings.load(localizer.facts) if localizer.facts else None
     if embeddings is None and (localizer.point_weight, localizer.fact_weight) != (1, 1):
         raise ValueError("point_weight and fact_weight weigh points against facts; they need --facts")
