@@ -155,6 +155,10 @@ class PointLocalizer(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Module) -> None:
         self.vlm.set_input_embeddings(value)
 
+    def get_output_embeddings(self) -> nn.Module:
+        """Never run, but where the base ties them to its input embeddings, who moves one must know of the other."""
+        return self.vlm.get_output_embeddings()
+
     def save_pretrained(self, save_directory, **kwargs) -> None:
         """As transformers does, under the parameters' own names: those that the ``Trainer`` resumes with."""
         super().save_pretrained(save_directory, **{"save_original_format": False, **kwargs})

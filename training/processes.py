@@ -15,7 +15,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.nn.functional import binary_cross_entropy_with_logits
-from transformers import Trainer
+from torch.optim import Optimizer
+from transformers import PreTrainedModel, Trainer
 
 T = TypeVar("T")
 
@@ -64,15 +65,33 @@ def read_once(read: Callable[[], T]) -> T:
     return outcome[0]
 
 
+def keep_existing_layers(model: PreTrainedModel) -> None:
+    """Forget names of layers that a model could have but has not (Siglip's head, often): FSDP would look for them."""
+    existing = {type(module).__name__ for module in model.modules()}
+    model._no_split_modules = set(model._no_split_modules) & existing
+
+
 class GlobalBatchTrainer(Trainer):
     """A ``Trainer`` whose loss is the mean over the global batch, however that is cut.
 
     Our models give the mean over the tokens, or the texts whose point is in the photo, of what they are shown; the mean
     of such means would depend on which photos came together, among processes and accumulation steps.
+
+    Args:
+        build_optimizer: makes the optimiser when it is wanted (FSDP allows no earlier one), or gives None for the
+            trainer's own.
     """
 
-    _terms = 0.0
-    _parts = 1
+    def __init__(self, build_optimizer: Callable[[PreTrainedModel], Optimizer | None], **options):
+        super().__init__(**options)
+        self.build_optimizer = build_optimizer
+        self._parts = 1  # of the global batch: processes times accumulation steps
+        self._terms = torch.ones(())
+
+    def create_optimizer(self, model=None):
+        if self.optimizer is None:
+            self.optimizer = self.build_optimizer(self.model if model is None else model)
+        return super().create_optimizer(model)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)

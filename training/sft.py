@@ -6,10 +6,13 @@ and the ``Trainer`` restores weights, optimiser, schedule and random states.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -19,7 +22,7 @@ from talkingpoints.cards import Told, model_card
 from talkingpoints.data.examples import PointExamples
 from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
-from training.processes import GlobalBatchTrainer
+from training.processes import GlobalBatchTrainer, keep_existing_layers
 from training.push_to_hub import published_weights, push_card, without_folders
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -166,6 +169,22 @@ def build_optimizer(
     )
 
 
+def check_sharding(accelerator: Accelerator, sft: SftArguments) -> None:
+    """Refuse what cannot be done with weights that are cut up among processes (FSDP, DeepSpeed).
+
+    Raises:
+        ValueError: ``share_image_prefix``, which runs each layer twice in a step and hands keys and values on in a
+            cache, past the hooks that put the weights together for the backward pass; or another ``save_dtype`` than
+            float32.
+    """
+    if accelerator.distributed_type not in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        return
+    if sft.share_image_prefix:
+        raise ValueError("share_image_prefix must be false where weights are sharded (FSDP, DeepSpeed)")
+    if sft.save_dtype != "float32":
+        raise ValueError("save_dtype must be float32 where weights are sharded (FSDP, DeepSpeed)")
+
+
 def fit(
     model: PreTrainedModel,
     sft: SftArguments,
@@ -186,8 +205,12 @@ def fit(
     """
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are in random order already
-    optimizer = build_optimizer(model, training, sft.slow_modules, sft.slow_lr_scale)
-    trainer = trainer_class(model=model, args=training, optimizers=(optimizer, None), **trainer_options)
+    optimizer = partial(
+        build_optimizer, training=training, slow_modules=sft.slow_modules, slow_lr_scale=sft.slow_lr_scale
+    )
+    trainer = trainer_class(model=model, args=training, build_optimizer=optimizer, **trainer_options)
+    check_sharding(trainer.accelerator, sft)
+    keep_existing_layers(model)
     last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     return trainer
