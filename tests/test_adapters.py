@@ -113,6 +113,8 @@ def test_one_base_in_memory_serves_both_directions(qwen: Path, tmp_path: Path) -
         assert (trip.localization.x, trip.localization.y) == (expected.localization.x, expected.localization.y)
         assert (trip.localization.heatmap == expected.localization.heatmap).all()
     assert "".join(tp.stream(photo(), (10, 20))).strip() == tp.describe(photo(), (10, 20)).text
+    two = TalkingPoints.from_pretrained(descriptor=tmp_path / "d", localizer=tmp_path / "l")  # a base for each
+    assert two.round_trip(photo(), (10, 20)).error_px == trip.error_px
     unnamed = TalkingPoints.from_pretrained(descriptor_adapter=tmp_path / "d", localizer_adapter=tmp_path / "l")
     assert unnamed.localize(photo(), "nose").unit == tp.localize(photo(), "nose").unit
 
@@ -131,6 +133,8 @@ def test_wrong_adapters_are_refused(qwen: Path, pair: tuple[Path, Path], tmp_pat
     adapted(pair[1], "localizer", tmp_path / "other")
     with pytest.raises(ValueError, match="different bases"):
         load_pair(tmp_path / "d", tmp_path / "other")
+    with pytest.raises(ValueError, match="holds an adapter, not a base: merge it"):
+        PointDescriptor.from_base(tmp_path / "d")
     with pytest.raises(ValueError, match="rank r of LoRA must be at least 1, got 0"):
         lora_config(PointLocalizer.from_base(qwen)[0], r=0)
 
