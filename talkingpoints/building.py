@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import find_adapter_config_file
 
 from .base_processor import load_base_processor
 from .families import chat_template, check_interface, keep_points_in_place
@@ -71,6 +72,9 @@ def load_base(base: str | Path, dtype: torch.dtype | str = torch.float32, **opti
         ImportError: the quantisation that is asked for needs a library that is not there.
     """
     hub = {name: options[name] for name in _HUB_OPTIONS if name in options}
+    if is_adapter(base, **hub):
+        raise ValueError(f"{base} holds an adapter, not a base: merge it into its own base first, with "
+                         "talkingpoints.adapters.load_adapter(..., merge=True)")  # fmt: skip
     config = AutoConfig.from_pretrained(base, **hub)
     trained = None
     if config.model_type in _POINT_MODELS:
@@ -81,7 +85,24 @@ def load_base(base: str | Path, dtype: torch.dtype | str = torch.float32, **opti
         _check_class(config)
         processor = load_base_processor(base, config, **hub)
         vlm = _loaded(AutoModelForImageTextToText, base, dtype, options)
-    return Base(vlm, _processor_parts(processor, vlm, base), trained)
+    parts = _processor_parts(processor, vlm, base)
+    _end_answers(vlm, parts["tokenizer"])
+    return Base(vlm, parts, trained)
+
+
+def is_adapter(name: str | Path, **hub) -> bool:
+    """Whether a Hub id or folder holds an adapter in place of a whole model."""
+    return find_adapter_config_file(name, **hub) is not None
+
+
+def _end_answers(vlm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let generation end where our training texts end: at the tokenizer's own token."""
+    ends = vlm.generation_config.eos_token_id
+    ends = [] if ends is None else ends if isinstance(ends, list) else [ends]
+    if tokenizer.eos_token_id not in ends:
+        vlm.generation_config.eos_token_id = [*ends, tokenizer.eos_token_id]
+    if vlm.generation_config.pad_token_id is None:
+        vlm.generation_config.pad_token_id = tokenizer.pad_token_id
 
 
 def quantization(bits: int) -> BitsAndBytesConfig:

@@ -17,6 +17,7 @@ class PointDescriptorConfig(PreTrainedConfig):
         num_keypoint_tokens: ``<point>`` placeholders per point (K).
         encoder_heads: attention heads of the keypoint encoder.
         encoder_layers: its layers.
+        encoder_size: its inner width; None takes the language model's, which is much for a large base.
         sigma: standard deviation of the Gaussian window in shares of the image.
         window_threshold: where the Gaussian is cut, 0..1.
         attention_region: "gaussian" or "none" (ablation: no window).
@@ -37,6 +38,7 @@ class PointDescriptorConfig(PreTrainedConfig):
         num_keypoint_tokens: int = 4,
         encoder_heads: int = 4,
         encoder_layers: int = 2,
+        encoder_size: int | None = None,
         sigma: float = 0.1,
         window_threshold: float = 0.1,
         attention_region: str = "gaussian",
@@ -47,12 +49,15 @@ class PointDescriptorConfig(PreTrainedConfig):
             raise ValueError(f"attention_region must be one of {ATTENTION_REGIONS}, got {attention_region!r}")
         if not 0 < window_threshold < 1 or sigma <= 0:
             raise ValueError(f"need sigma > 0 and 0 < window_threshold < 1, got {sigma} and {window_threshold}")
+        if encoder_size is not None and (encoder_size < 4 or encoder_size % encoder_heads):
+            raise ValueError(f"encoder_size must be a multiple of encoder_heads={encoder_heads}, got {encoder_size}")
         self.vlm_config = nested_config(vlm_config)
         self.point_token_id = point_token_id
         self.location_token_id = location_token_id
         self.num_keypoint_tokens = num_keypoint_tokens
         self.encoder_heads = encoder_heads
         self.encoder_layers = encoder_layers
+        self.encoder_size = encoder_size
         self.sigma = sigma
         self.window_threshold = window_threshold
         self.attention_region = attention_region

@@ -24,7 +24,8 @@ from transformers import (
     TextIteratorStreamer,
 )
 
-from .adapters import load_pair, switch_on
+from .adapters import load_adapter, load_pair, switch_on
+from .building import is_adapter
 from .images import ImageLike, load_image
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
@@ -141,11 +142,11 @@ class TalkingPoints:
         """Load a pair: two models, or two adapters over one base, which is then in memory once.
 
         Args:
-            descriptor, localizer: folders or Hub ids, these also with a tag or commit (``me/points@v1``); None takes
-                the bundled model, which needs no network.
+            descriptor, localizer: folders or Hub ids, these also with a tag or commit (``me/points@v1``), of models or
+                of LoRA adapters that name their base; None takes the bundled model, which needs no network.
             device: None takes a GPU if there is one.
             dtype: of the weights; None takes float32 on CPU and the checkpoint's own elsewhere.
-            descriptor_adapter, localizer_adapter: Hub ids or folders of LoRA adapters, in place of the models.
+            descriptor_adapter, localizer_adapter: Hub ids or folders of LoRA adapters over one base.
             base: what the adapters belong to; None takes the base that they name.
             load: further options of ``from_pretrained``, for example
                 ``{"quantization_config": talkingpoints.building.quantization(4)}``.
@@ -175,11 +176,15 @@ class TalkingPoints:
                 (localizer or BUNDLED_LOCALIZER, PointLocalizer),
             )
             for name, kind in wanted:
-                source, revision = _pinned(name)
-                model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto", **load)
+                if is_adapter(name):
+                    model, processor = load_adapter(name, dtype=dtype or "auto", load=load)
+                else:
+                    source, revision = _pinned(name)
+                    model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto", **load)
+                    processor = AutoProcessor.from_pretrained(source, revision=revision)
                 if not isinstance(model, kind):
                     raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
-                parts += [model, AutoProcessor.from_pretrained(source, revision=revision)]
+                parts += [model, processor]
             pair = cls(*parts)
         for model in (pair.descriptor, pair.localizer):
             if not placed:

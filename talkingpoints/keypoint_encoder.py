@@ -80,6 +80,7 @@ class KeypointEncoder(nn.Module):
         heads, layers: of the windowed cross-attention.
         sigma, threshold: of the Gaussian window, see :func:`gaussian_window`.
         attention_region: "gaussian" (the paper) or "none" (its ablation: the queries see the whole photo).
+        width: inner width; None takes ``dim``, with which the weights grow as its square.
     """
 
     def __init__(
@@ -91,14 +92,17 @@ class KeypointEncoder(nn.Module):
         sigma: float = 0.1,
         threshold: float = 0.1,
         attention_region: str = "gaussian",
+        width: int | None = None,
     ):
         super().__init__()
-        self.dim, self.sigma, self.threshold = dim, sigma, threshold
+        self.dim, self.sigma, self.threshold = width or dim, sigma, threshold
         self.attention_region = attention_region
-        self.prompt = nn.Parameter(torch.empty(num_tokens, dim))
-        self.project_point = nn.Linear(4 * (dim // 4), dim)
-        self.layers = nn.ModuleList(WindowedLayer(dim, heads) for _ in range(layers))
-        self.norm = nn.LayerNorm(dim)
+        self.prompt = nn.Parameter(torch.empty(num_tokens, self.dim))
+        self.project_point = nn.Linear(4 * (self.dim // 4), self.dim)
+        self.layers = nn.ModuleList(WindowedLayer(self.dim, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(self.dim)
+        self.narrow = nn.Identity() if width is None else nn.Linear(dim, width)
+        self.widen = nn.Identity() if width is None else nn.Linear(width, dim)
 
     def forward(
         self,
@@ -127,6 +131,7 @@ class KeypointEncoder(nn.Module):
         dtype = self.prompt.dtype
         encoded = self.project_point(encode_points(points, self.dim).to(dtype))
         x = self.prompt[None] + encoded[:, None]
+        cells = self.narrow(cells.to(dtype))
         for layer in self.layers:
-            x = layer(x, cells.to(dtype), window)
-        return self.norm(x)
+            x = layer(x, cells, window)
+        return self.widen(self.norm(x))

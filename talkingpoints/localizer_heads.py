@@ -14,6 +14,7 @@ CONFIDENCE_RADIUS = 0.1
 """The confidence is the heat map's mass within this distance (unit square) of the point."""
 
 _SCORE_RADII = (0.05, 0.1, 0.2)
+_PAIRS_AT_ONCE = 2**24  # of sub-cells: bounds the memory where a large photo has a large grid
 
 
 class HeatmapHead(nn.Module):
@@ -108,9 +109,12 @@ def best_points(probabilities: torch.Tensor, centers: torch.Tensor) -> tuple[tor
         Points (B, T, 2) in the unit square, and confidences (B, T): the mass within 0.1 of the point, that is the
         probability that the error is under 0.1 if the heat map is calibrated.
     """
-    distances = torch.cdist(centers, centers)
-    kernel = sum((distances <= radius).to(probabilities.dtype) for radius in _SCORE_RADII)
-    best = (probabilities @ kernel).argmax(-1, keepdim=True)
+    scores = []
+    for candidates in centers.split(max(1, _PAIRS_AT_ONCE // centers.shape[1]), dim=1):
+        distances = torch.cdist(centers, candidates)
+        kernel = sum((distances <= radius).to(probabilities.dtype) for radius in _SCORE_RADII)
+        scores.append(probabilities @ kernel)
+    best = torch.cat(scores, dim=-1).argmax(-1, keepdim=True)
     winner = centers.gather(1, best.expand(-1, -1, 2))
     near = probabilities * (torch.cdist(winner, centers) <= CONFIDENCE_RADIUS)
     points = near @ centers / near.sum(-1, keepdim=True).clamp_min(1e-9)

@@ -91,6 +91,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             config.sigma,
             config.window_threshold,
             config.attention_region,
+            config.encoder_size,
         )
         self.post_init()
 
@@ -128,7 +129,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         )
         model = cls(model_config, found.vlm)
         model.generation_config = found.vlm.generation_config
-        same_size = ("num_keypoint_tokens", "encoder_heads", "encoder_layers")
+        same_size = ("num_keypoint_tokens", "encoder_heads", "encoder_layers", "encoder_size")
         if isinstance(found.trained, PointDescriptor) and same(model_config, found.trained.config, same_size):
             model.keypoint_encoder.load_state_dict(found.trained.keypoint_encoder.state_dict())
         model.name_or_path = str(base)

@@ -160,14 +160,16 @@ def embeddings_at(vlm: PreTrainedModel, mask: torch.Tensor, values: torch.Tensor
 def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: int) -> int:
     """Length of the prefix (through the last image token) that the ``times`` rows of each image have in common.
 
-    0 if there is nothing to share: one row per image, no image token, or rows whose prefixes differ (left padding).
+    0 if there is nothing to share: one row per image, no image token, or rows whose prefixes differ or end elsewhere
+    (left padding, photos with other numbers of image tokens).
     """
     is_image = input_ids == image_token_id
-    if times == 1 or not is_image.any():
+    if times == 1 or not is_image.any(1).all():
         return 0
-    length = int(is_image.nonzero()[:, 1].max()) + 1
+    ends = input_ids.shape[1] - is_image.flip(1).int().argmax(1)
+    length = int(ends[0])
     grouped = input_ids[:, :length].unflatten(0, (-1, times))
-    return length if bool((grouped == grouped[:, :1]).all()) else 0
+    return length if bool((ends == length).all()) and bool((grouped == grouped[:, :1]).all()) else 0
 
 
 def run_with_shared_prefix(

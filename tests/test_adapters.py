@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoProcessor, BitsAndBytesConfig
 from talkingpoints import PointDescriptor, PointLocalizer, TalkingPoints
 from talkingpoints.adapters import load_adapter, load_pair, lora_config, new_parts, save_point_config
 from talkingpoints.building import load_base, quantization
+from tests import families
 from tests.drawn import drawn_dataset
 from tests.families import FAMILIES, family_base
 from tests.tiny import loud, photo
@@ -112,6 +113,8 @@ def test_one_base_in_memory_serves_both_directions(qwen: Path, tmp_path: Path) -
         assert (trip.localization.x, trip.localization.y) == (expected.localization.x, expected.localization.y)
         assert (trip.localization.heatmap == expected.localization.heatmap).all()
     assert "".join(tp.stream(photo(), (10, 20))).strip() == tp.describe(photo(), (10, 20)).text
+    two = TalkingPoints.from_pretrained(descriptor=tmp_path / "d", localizer=tmp_path / "l")  # a base for each
+    assert two.round_trip(photo(), (10, 20)).error_px == trip.error_px
     unnamed = TalkingPoints.from_pretrained(descriptor_adapter=tmp_path / "d", localizer_adapter=tmp_path / "l")
     assert unnamed.localize(photo(), "nose").unit == tp.localize(photo(), "nose").unit
 
@@ -130,6 +133,8 @@ def test_wrong_adapters_are_refused(qwen: Path, pair: tuple[Path, Path], tmp_pat
     adapted(pair[1], "localizer", tmp_path / "other")
     with pytest.raises(ValueError, match="different bases"):
         load_pair(tmp_path / "d", tmp_path / "other")
+    with pytest.raises(ValueError, match="holds an adapter, not a base: merge it"):
+        PointDescriptor.from_base(tmp_path / "d")
     with pytest.raises(ValueError, match="rank r of LoRA must be at least 1, got 0"):
         lora_config(PointLocalizer.from_base(qwen)[0], r=0)
 
@@ -247,8 +252,14 @@ def test_quantisation_without_its_library_says_so(qwen: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
 @pytest.mark.parametrize("bits", [8, 4])
-def test_a_quantised_base_trains_an_adapter(bits: int, qwen: Path, drawn: Path, tmp_path: Path) -> None:
-    sft_descriptor.main(flags(qwen, drawn, tmp_path / "run", base_bits=bits, bf16=True))
+def test_a_quantised_base_trains_an_adapter(
+    bits: int, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sizes, wide in ((families._TEXT, 128), (families._VIT, 64)):  # bitsandbytes wants multiples of 64 on CPU
+        monkeypatch.setitem(sizes, "hidden_size", 64)
+        monkeypatch.setitem(sizes, "intermediate_size", wide)
+    base = family_base("llava", tmp_path / "base")
+    sft_descriptor.main(flags(base, drawn, tmp_path / "run", base_bits=bits, bf16=True))
     load = {"quantization_config": quantization(bits)}
     model, processor = load_adapter(tmp_path / "run", dtype=torch.bfloat16, load=load)
     assert model.vlm.model.language_model.layers[0].mlp.up_proj.weight.dtype in (torch.int8, torch.uint8)

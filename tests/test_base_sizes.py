@@ -27,5 +27,5 @@ def test_memory_and_settings() -> None:
     assert size.memory["4 bits"] == pytest.approx(1 + 4.127 / 16)
     assert size.memory["LoRA"] == 2 + 4 * 16 / 1024
     assert size.memory["all weights"] == 16 * (1 + 3 / 1024)
-    assert "--base_bits 16" in size.settings
+    assert size.settings == "B"
     assert "| me/base | 1.07 B | 0.54 + 0.54 | 8 x 8 | 1.0 M + 3.1 or 1.0 M |" in table([size])

@@ -195,6 +195,21 @@ def test_bfloat16_runs(base: Path) -> None:
     assert model.generate(**inputs, max_new_tokens=3).shape[0] == 2
 
 
+def test_a_narrower_encoder_is_smaller_and_still_sees_the_point(base: Path, tmp_path: Path) -> None:
+    wide, _ = tiny_descriptor(base)
+    model, processor = tiny_descriptor(base, encoder_size=8, encoder_heads=2)
+    assert sum(p.numel() for p in model.keypoint_encoder.parameters()) < 0.2 * sum(
+        p.numel() for p in wide.keypoint_encoder.parameters()
+    )
+    one, other = logits(model, processor(images=[photo()], points=[POINTS]))[:, -1]
+    assert (one - other).abs().max() > 1e-3
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path).eval()
+    assert torch.equal(logits(loaded, processor(images=[photo()], points=[POINTS]))[:, -1], torch.stack([one, other]))
+    with pytest.raises(ValueError, match="multiple of encoder_heads=4, got 6"):
+        PointDescriptorConfig(encoder_size=6)
+
+
 def test_wrong_prompts_are_refused(base: Path) -> None:
     model, processor = tiny_descriptor(base)
     inputs = processor(images=[photo()], points=[POINTS])

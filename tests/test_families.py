@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
+from talkingpoints.base_processor import load_base_processor
 from tests.families import FAMILIES, family_base, tokenizer_of
 from tests.tiny import loud, photo
 
@@ -177,8 +178,9 @@ def test_the_gradient_reaches_the_new_parts(tiny: Tiny) -> None:
         model(**batch).loss.backward()
         new = {n: p for n, p in model.named_parameters() if not n.startswith("vlm.")}
         assert [n for n, p in new.items() if p.grad is None or not p.grad.abs().sum() > 0] == []
-        weights = [p for n, p in model.named_parameters() if re.search(r"(text|language)_model.*q_proj", n)]
-        assert len(weights) >= 2 and all(p.grad is not None and p.grad.abs().sum() > 0 for p in weights)
+        weights = [p for n, p in model.named_parameters() if re.search(r"(text|language)_model.*q_proj.weight", n)]
+        weights += [p for n, p in model.named_parameters() if re.search(r"vis.*\.0\..*(q_proj|qkv).weight", n)]
+        assert len(weights) == 3 and all(p.grad is not None and p.grad.abs().sum() > 0 for p in weights)
         model.zero_grad()
         model.eval()
 
@@ -249,6 +251,16 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3)
     torch.testing.assert_close(*heat, **CLOSE)
+
+
+@pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
+def test_photos_with_other_grids_share_no_prefix(tiny: Tiny) -> None:
+    same = tiny.localizing(images=PHOTOS, texts=[["nose", "nose"], ["nose", "nose"]])  # even where the words agree
+    plain = scores(tiny.localizer, **same)
+    tiny.localizer.config.share_image_prefix = True
+    shared = scores(tiny.localizer, **same)
+    tiny.localizer.config.share_image_prefix = False
+    torch.testing.assert_close(plain, shared, **CLOSE)
 
 
 def test_gradient_checkpointing_changes_no_gradient(tiny: Tiny) -> None:
@@ -342,6 +354,31 @@ def test_a_fresh_process_without_the_package_gives_the_same(
     remote = json.loads(done.stdout.splitlines()[-1])
     for folder, values in expected.items():
         torch.testing.assert_close(torch.tensor(remote[folder]), values, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("legacy", ["qwen3_vl", "gemma3"])
+def test_repositories_without_a_processor_config_load(legacy: str, tmp_path: Path) -> None:
+    folder = family_base(legacy, tmp_path / "whole")
+    _, expected = PointDescriptor.from_base(folder)
+    whole = load_base_processor(folder)
+    (folder / "processor_config.json").unlink()
+    whole.image_processor.save_pretrained(folder)
+    if legacy == "qwen3_vl":
+        _, processor = PointDescriptor.from_base(folder)
+        inputs = [p(images=[PHOTOS[1]], points=[POINTS]) for p in (expected, processor)]
+        assert all(torch.equal(inputs[0][name], inputs[1][name]) for name in inputs[0])
+    else:  # its number of image tokens stood in that file
+        assert type(load_base_processor(folder)).__name__ == "Gemma3Processor"
+
+
+def test_answers_end_where_training_texts_end(tmp_path: Path) -> None:
+    folder = family_base("llava", tmp_path)
+    vlm = AutoModelForImageTextToText.from_pretrained(folder)
+    vlm.generation_config.eos_token_id, vlm.generation_config.pad_token_id = 2, None
+    vlm.save_pretrained(folder)
+    model, processor = PointDescriptor.from_base(folder)
+    assert model.generation_config.eos_token_id == [2, processor.tokenizer.eos_token_id]
+    assert model.generation_config.pad_token_id == processor.tokenizer.pad_token_id
 
 
 def unknown_base(folder: Path, model: transformers.PreTrainedModel, tokenizer, image_processor) -> Path:

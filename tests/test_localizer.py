@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoProcessor
 
-from talkingpoints import PointLocalizerConfig
+from talkingpoints import PointLocalizerConfig, localizer_heads
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import best_points, gaussian_target, subcell_centers
 from tests.tiny import photo, tiny_localizer
@@ -136,6 +137,25 @@ def test_the_best_point_of_a_known_heat_map() -> None:
     point, confidence = best_points(0.6 * heat + 0.4 * other, centers)
     torch.testing.assert_close(point[0], truth, atol=0.01, rtol=0)
     assert abs(confidence.item() - 0.6) < 0.02
+
+
+def test_a_large_grid_is_scored_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    centers = cell_centers(20, 30)[None]
+    heat = torch.rand(1, 2, 600, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    whole = best_points(heat, centers)
+    monkeypatch.setattr(localizer_heads, "_PAIRS_AT_ONCE", 5000)
+    for one, other in zip(whole, best_points(heat, centers), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_query_token_of_older_checkpoints_is_loaded(base: Path, tmp_path: Path) -> None:
+    model, processor = tiny_localizer(base)
+    model.save_pretrained(tmp_path)
+    held = load_file(tmp_path / "model.safetensors")
+    held["query"] = held.pop("query_token.weight")
+    save_file(held, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    inputs = processor(images=[photo()], texts=[TEXTS])
+    assert torch.equal(scores(model, inputs), scores(AutoModel.from_pretrained(tmp_path).eval(), inputs))
 
 
 def test_special_tokens_of_a_text_are_plain_characters(base: Path) -> None:

@@ -19,6 +19,15 @@ from talkingpoints.configuration_descriptor import nested_config
 
 BASES = Path(__file__).resolve().parent / "configs" / "bases.yaml"
 LORA_RANK = 16
+ENCODER_SIZE = 1024
+"""Of the keypoint encoder where the language model is wider: as wide as that, it would outweigh LoRA by far."""
+
+SETTINGS = {
+    "A": "all weights, or `--lora_r 16`",
+    "B": f"`--lora_r 16 --base_bits 16 --bf16 true`, and `--encoder_size {ENCODER_SIZE}` for the descriptor",
+    "C": "as B with `--gradient_checkpointing true`; where that does not fit, with `--base_bits 4`",
+}
+"""To start with on one GPU: rules of thumb, not measured."""
 
 _ADAM = 16  # bytes of a trained float32 weight: itself, its gradient and two moments
 _NF4 = 4.127 / 8  # bytes of a weight in NF4 with double quantisation (QLoRA, arXiv 2305.14314, section 3)
@@ -67,12 +76,8 @@ class Size:
 
     @property
     def settings(self) -> str:
-        """Flags to start with on one GPU: a rule by size, not measured."""
-        if self.parameters < 6e8:
-            return "all weights, or `--lora_r 16`"
-        if self.parameters < 3e9:
-            return "`--lora_r 16 --base_bits 16 --bf16`"
-        return "`--lora_r 16 --base_bits 16 --bf16 --gradient_checkpointing`, or `--base_bits 4`"
+        """Key of :data:`SETTINGS`: a rule by size."""
+        return "A" if self.parameters < 6e8 else "B" if self.parameters < 3e9 else "C"
 
 
 def read_bases(path: Path = BASES) -> dict[str, PreTrainedConfig]:
@@ -92,10 +97,11 @@ def measure(name: str, config: PreTrainedConfig) -> Size:
     )
     language = sum(p.numel() for n, p in vlm.named_parameters() if _is_language(n))
     parameters = vlm.num_parameters()
-    models = []
+    models: list[PointDescriptor | PointLocalizer] = []
     with torch.device("meta"):
-        for kind, kind_config in ((PointDescriptor, PointDescriptorConfig), (PointLocalizer, PointLocalizerConfig)):
-            models.append(kind(kind_config(vlm_config=config), vlm))
+        narrow = {"encoder_size": ENCODER_SIZE} if config.get_text_config().hidden_size > ENCODER_SIZE else {}
+        models.append(PointDescriptor(PointDescriptorConfig(vlm_config=config, **narrow), vlm))
+        models.append(PointLocalizer(PointLocalizerConfig(vlm_config=config), vlm))
     new = tuple(model.num_parameters() - parameters for model in models)
     adapted = get_peft_model(models[0], lora_config(models[0], LORA_RANK), low_cpu_mem_usage=True)
     lora = sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n)
@@ -123,7 +129,7 @@ def table(sizes: list[Size]) -> str:
     """Markdown."""
     lines = [
         "| base | parameters | language + vision | grid | LoRA r=16 trains | bfloat16 | 4 bits | LoRA | LoRA on 4 bits "
-        "| all weights | to start with |",
+        "| all weights | start with |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for size in sizes:
@@ -134,7 +140,7 @@ def table(sizes: list[Size]) -> str:
             f"| {grid} | {size.lora / 1e6:.1f} M + {size.new[0] / 1e6:.1f} or {size.new[1] / 1e6:.1f} M | {memory} "
             f"| {size.settings} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *(f"{key}: {text}.  " for key, text in SETTINGS.items())])
 
 
 def _is_language(name: str) -> bool:

@@ -30,6 +30,7 @@ class DescriptorArguments:
     num_keypoint_tokens: int = field(default=4, metadata={"help": "tokens per point (K)"})
     encoder_layers: int = 2
     encoder_heads: int = 4
+    encoder_size: int | None = field(default=None, metadata={"help": "its width (default: the language model's)"})
     sigma: float = field(default=0.1, metadata={"help": "of the Gaussian window, in shares of the image"})
     window_threshold: float = field(default=0.1, metadata={"help": "where the Gaussian is cut"})
     attention_region: str = field(default="gaussian", metadata={"help": "gaussian, or none (ablation)"})
@@ -49,6 +50,7 @@ def main(argv: list[str]) -> Trainer:
         num_keypoint_tokens=descriptor.num_keypoint_tokens,
         encoder_layers=descriptor.encoder_layers,
         encoder_heads=descriptor.encoder_heads,
+        encoder_size=descriptor.encoder_size,
         sigma=descriptor.sigma,
         window_threshold=descriptor.window_threshold,
         attention_region=descriptor.attention_region,
