@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import Cache, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 
 from .keypoint_encoder import cell_centers
@@ -156,6 +156,37 @@ def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: in
     return length if bool((grouped == grouped[:, :1]).all()) else 0
 
 
+def run_prefix(
+    vlm: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    visual: VisualFeatures,
+    times: int,
+    length: int,
+) -> Cache:
+    """Run each image's prefix once: its keys and values, for each of its ``times`` rows.
+
+    Arguments as for :func:`run_with_shared_prefix`.
+
+    Raises:
+        RuntimeError: the model has kept no keys and values.
+    """
+    prefix = vlm.base_model(
+        input_ids=input_ids[::times, :length],
+        attention_mask=attention_mask[::times, :length],
+        mm_encoder_outputs={"image": visual.encoder_output},
+        use_cache=True,
+    )
+    cache = prefix.past_key_values
+    if cache is None or cache.get_seq_length() != length:
+        raise RuntimeError(
+            "the image prefix was not kept: gradient checkpointing turns caches off; "
+            "train with share_image_prefix=false or without gradient checkpointing"
+        )
+    cache.batch_repeat_interleave(times)
+    return cache
+
+
 def run_with_shared_prefix(
     vlm: PreTrainedModel,
     input_ids: torch.Tensor,
@@ -183,19 +214,7 @@ def run_with_shared_prefix(
     Returns:
         The base model's output over the S tokens after the prefix; the cache covers all.
     """
-    prefix = vlm.base_model(
-        input_ids=input_ids[::times, :length],
-        attention_mask=attention_mask[::times, :length],
-        mm_encoder_outputs={"image": visual.encoder_output},
-        use_cache=True,
-    )
-    cache = prefix.past_key_values
-    if cache is None or cache.get_seq_length() != length:
-        raise RuntimeError(
-            "the image prefix was not kept: gradient checkpointing turns caches off; "
-            "train with share_image_prefix=false or without gradient checkpointing"
-        )
-    cache.batch_repeat_interleave(times)
+    cache = run_prefix(vlm, input_ids, attention_mask, visual, times, length)
     with embeddings_at(vlm, mask[:, length:], values):
         return vlm.base_model(
             input_ids=input_ids[:, length:], attention_mask=attention_mask, past_key_values=cache, use_cache=True
