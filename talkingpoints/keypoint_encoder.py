@@ -64,7 +64,8 @@ class WindowedLayer(nn.Module):
         batch, count, dim = x.shape
         split = (batch, -1, self.heads, dim // self.heads)
         query = self.query(self.norm_query(x)).view(split).transpose(1, 2)
-        key, value = self.key_value(self.norm_cells(cells)).chunk(2, dim=-1)
+        key_value = self.key_value(self.norm_cells(cells))  # once for all points of a photo
+        key, value = key_value.repeat_interleave(batch // len(cells), 0).chunk(2, dim=-1)
         key, value = key.view(split).transpose(1, 2), value.view(split).transpose(1, 2)
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=window[:, None, None])
         x = x + self.out(attended.transpose(1, 2).reshape(batch, count, dim))
@@ -116,12 +117,13 @@ class KeypointEncoder(nn.Module):
             cells: (B, N, D) vision tokens.
             valid: (B, N) bool, False on padding.
             centers: (B, N, 2) unit centres of the cells.
-            points: (B, 2) unit points.
-            region: optional (B, N) bool in place of the Gaussian, True where the queries may look.
+            points: (R, 2) unit points, R a multiple of B: each photo's in a row.
+            region: optional (R, N) bool in place of the Gaussian, True where the queries may look.
 
         Returns:
-            (B, K, D) keypoint tokens.
+            (R, K, D) keypoint tokens.
         """
+        valid, centers = (x.repeat_interleave(len(points) // len(cells), 0) for x in (valid, centers))
         if region is not None:
             window = region & valid
         elif self.attention_region == "gaussian":

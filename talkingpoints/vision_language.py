@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 
 from .families import image_grid, row_positions, token_types
@@ -172,6 +172,47 @@ def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: in
     return length if bool((ends == length).all()) and bool((grouped == grouped[:, :1]).all()) else 0
 
 
+def run_prefix(
+    vlm: PreTrainedModel,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    visual: VisualFeatures,
+    times: int,
+    length: int,
+) -> tuple[Cache, torch.Tensor | None]:
+    """Run each image's prefix once: its keys and values, for each of its ``times`` rows.
+
+    Arguments as for :func:`run_with_shared_prefix`.
+
+    Returns:
+        The cache, and the position ids (3, R, S) of whole rows where the family does not just count.
+
+    Raises:
+        RuntimeError: the model has kept no keys and values.
+    """
+    types = token_types(vlm, input_ids)
+    per_row = {name: value.repeat_interleave(times, 0) for name, value in visual.per_image.items()}
+    positions = row_positions(vlm, input_ids, attention_mask, types, per_row)
+    first = {name: value[::times, :length] for name, value in types.items()}
+    if positions is not None:
+        first["position_ids"] = positions[:, ::times, :length]
+    prefix = vlm.base_model(
+        input_ids=input_ids[::times, :length],
+        attention_mask=attention_mask[::times, :length],
+        mm_encoder_outputs={"image": visual.encoder_output},
+        use_cache=True,
+        **first,
+    )
+    cache = prefix.past_key_values
+    if cache is None or cache.get_seq_length() != length:
+        raise RuntimeError(
+            "the image prefix was not kept: gradient checkpointing turns caches off; "
+            "train with share_image_prefix=false or without gradient checkpointing"
+        )
+    cache.batch_repeat_interleave(times)
+    return cache, positions
+
+
 def run_with_shared_prefix(
     vlm: PreTrainedModel,
     input_ids: torch.Tensor,
@@ -199,27 +240,8 @@ def run_with_shared_prefix(
     Returns:
         The base model's output over the S tokens after the prefix; the cache covers all.
     """
-    types = token_types(vlm, input_ids)
-    per_row = {name: value.repeat_interleave(times, 0) for name, value in visual.per_image.items()}
-    positions = row_positions(vlm, input_ids, attention_mask, types, per_row)
-    first = {name: value[::times, :length] for name, value in types.items()}
-    rest = {}
-    if positions is not None:
-        first["position_ids"], rest["position_ids"] = positions[:, ::times, :length], positions[:, :, length:]
-    prefix = vlm.base_model(
-        input_ids=input_ids[::times, :length],
-        attention_mask=attention_mask[::times, :length],
-        mm_encoder_outputs={"image": visual.encoder_output},
-        use_cache=True,
-        **first,
-    )
-    cache = prefix.past_key_values
-    if cache is None or cache.get_seq_length() != length:
-        raise RuntimeError(
-            "the image prefix was not kept: gradient checkpointing turns caches off; "
-            "train with share_image_prefix=false or without gradient checkpointing"
-        )
-    cache.batch_repeat_interleave(times)
+    cache, positions = run_prefix(vlm, input_ids, attention_mask, visual, times, length)
+    rest = {} if positions is None else {"position_ids": positions[:, :, length:]}
     with embeddings_at(vlm, mask[:, length:], values):
         return vlm.base_model(
             input_ids=input_ids[:, length:],

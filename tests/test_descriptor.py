@@ -168,6 +168,41 @@ def test_the_shared_prefix_changes_nothing(base: Path) -> None:
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"do_sample": True, "top_k": 0},
+        {"num_beams": 2},
+        {"do_sample": True, "num_return_sequences": 2},
+        {"return_dict_in_generate": True, "output_logits": True},
+    ],
+    ids=lambda options: "-".join(options) or "greedy",
+)
+def test_the_shared_prefix_changes_no_answer(base: Path, options: dict) -> None:
+    """Two photos with three points each, from photos and from their encoding; beams have a prefix each."""
+    written = []
+    for shared in (False, True):
+        model, processor = tiny_descriptor(base, share_image_prefix=shared)
+        points = [[(0.1, 0.2), (0.9, 0.8), (0.4, 0.5)], [(0.3, 0.3), (0.6, 0.1), (0.5, 0.9)]]
+        inputs = processor(images=[photo(), photo(seed=1)], points=points)
+        prefixes: list[int] = []
+        model.vlm.base_model.register_forward_pre_hook(
+            lambda module, args, kwargs, seen=prefixes: seen.append(kwargs["input_ids"].shape[0]), with_kwargs=True
+        )
+        torch.manual_seed(0)
+        output = model.generate(**inputs, max_new_tokens=12, **options)
+        if "output_logits" in options:
+            written.append(torch.stack(output.logits))
+            output = output.sequences
+        assert (output[:: len(output) // 6, : inputs["input_ids"].shape[1]] == inputs["input_ids"]).all()
+        written.append(output)
+        assert (prefixes[0] == 2) == (shared and not {"num_beams", "num_return_sequences"} & options.keys())
+    half = len(written) // 2
+    for plain, with_shared in zip(written[:half], written[half:], strict=True):
+        torch.testing.assert_close(with_shared, plain, rtol=1e-4, atol=1e-4)
+
+
 def test_the_gradient_reaches_every_parameter(base: Path) -> None:
     model, processor = tiny_descriptor(base, share_image_prefix=True)
     model.train()

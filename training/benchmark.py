@@ -97,7 +97,7 @@ def bundled_pair(device: str) -> TalkingPoints:
 
 
 def mid_size_pair(
-    device: str, width: int = 576, layers: int = 12, tower_width: int = 384, vocabulary: int = 32_000
+    device: str, width: int = 512, layers: int = 8, tower_width: int = 384, vocabulary: int = 32_000
 ) -> TalkingPoints:
     """A descriptor and a localizer over bases with random weights, of the same architecture.
 
@@ -107,7 +107,7 @@ def mid_size_pair(
         tower_width: of the vision tower, which has as many layers; a multiple of 64.
         vocabulary: entries of the embeddings; the tokenizer is the bundled pair's and uses the first of them.
     """
-    heads = {"num_attention_heads": width // 64, "num_key_value_heads": max(1, width // 192)}
+    heads = {"num_attention_heads": width // 64, "num_key_value_heads": max(1, width // 256)}
     text = LlamaConfig(hidden_size=width, intermediate_size=width * 8 // 3, num_hidden_layers=layers, **heads,
                        vocab_size=vocabulary, max_position_embeddings=2048, pad_token_id=0, eos_token_id=1,
                        bos_token_id=None, tie_word_embeddings=True)  # fmt: skip
