@@ -7,9 +7,19 @@ and load back. Any token is welcome; every user is "me".
 """
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
+import socket
+import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -84,6 +94,15 @@ def entry(path: str, data: bytes) -> dict:
     if path.endswith(LFS_SUFFIXES):
         told["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 100}
     return told
+
+
+def listed(files: dict[str, bytes]) -> list[dict]:
+    """What is told of all files and folders."""
+    folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents} - {"."}
+    return [
+        *({"type": "directory", "path": path, "oid": hashlib.sha1(path.encode()).hexdigest()} for path in folders),
+        *(entry(path, data) for path, data in files.items()),
+    ]
 
 
 def missing(code: str) -> Response:
@@ -165,11 +184,16 @@ def application(address: str) -> FastAPI:
 
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}", response_model=None)
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}/{folder:path}", response_model=None)
-    def tree(kind: str, owner: str, name: str, revision: str, folder: str = "") -> Response | list[dict]:
+    def tree(
+        kind: str, owner: str, name: str, revision: str, folder: str = "", recursive: bool = False
+    ) -> Response | list[dict]:
         found = hub.files(KINDS[kind], f"{owner}/{name}", revision)
         if isinstance(found, Response):
             return found
-        entries = [entry(path, data) for path, data in found[1].items() if path.startswith(folder)]
+        inside = f"{folder}/" if folder else ""
+        entries = [one for one in listed(found[1]) if one["path"].startswith(inside)]
+        if not recursive:
+            entries = [one for one in entries if "/" not in one["path"].removeprefix(inside)]
         return entries if entries or not folder else missing("EntryNotFound")
 
     @app.post("/api/{kind}/{owner}/{name}/paths-info/{revision}", response_model=None)
@@ -177,11 +201,10 @@ def application(address: str) -> FastAPI:
         found = hub.files(KINDS[kind], f"{owner}/{name}", revision)
         if isinstance(found, Response):
             return found
-        wanted = (await request.json())["paths"]
-        folders = {path.rpartition("/")[0] for path in found[1]} - {""}
-        return [entry(path, found[1][path]) for path in wanted if path in found[1]] + [
-            {"type": "directory", "path": path, "oid": "0" * 40} for path in wanted if path in folders
-        ]
+        body = await request.body()
+        is_json = request.headers.get("content-type", "").startswith("application/json")
+        wanted = json.loads(body)["paths"] if is_json else parse_qs(body.decode()).get("paths", [])
+        return [one for one in listed(found[1]) if one["path"] in wanted]
 
     def resolve(kind: str, name: str, revision: str, path: str, request: Request) -> Response:
         found = hub.files(kind, name, revision)
@@ -208,6 +231,40 @@ def application(address: str) -> FastAPI:
         return resolve("dataset", f"{owner}/{name}", revision, path, request)
 
     return app
+
+
+@contextlib.contextmanager
+def running_hub(home: Path) -> Iterator[dict[str, str]]:
+    """A stand-in in a process of its own; gives the environment that points at it, with ``home`` as HF_HOME."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.hub", str(port)], cwd=Path(__file__).resolve().parent.parent
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(150):
+            try:
+                urllib.request.urlopen(f"{address}/api/whoami-v2", timeout=2)
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+        else:
+            raise RuntimeError("the stand-in for the Hub did not start")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+        yield {
+            **kept,
+            "HF_ENDPOINT": address,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_TOKEN": "hf_anything",
+            "HF_HOME": str(home),
+            "OMP_NUM_THREADS": "1",
+            "NO_PROXY": "127.0.0.1",
+        }
+    finally:
+        server.kill()
+        server.wait(10)
 
 
 if __name__ == "__main__":
