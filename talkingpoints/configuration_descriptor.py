@@ -28,6 +28,7 @@ class PointDescriptorConfig(PreTrainedConfig):
     """
 
     model_type = "point_descriptor"
+    auto_map: dict | None = None  # TRL asks for it, also where a checkpoint names none
 
     def __init__(
         self,
