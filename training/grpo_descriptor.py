@@ -59,9 +59,7 @@ class GrpoArguments(DataArguments):
     tail: float = field(default=0.3, metadata={"help": "share of the shaped reward that a wide Gaussian gives"})
     fewest_words: int = field(default=3, metadata={"help": "texts with fewer are worth nothing"})
     most_words: int = field(default=60, metadata={"help": "texts with more are worth nothing"})
-    fluency_weight: float = field(
-        default=0.1, metadata={"help": "of the fluency reward beside the listener's; 0: none"}
-    )
+    fluency_weight: float = field(default=0.1, metadata={"help": "of the fluency reward, the listener's is 1; 0: none"})
     frozen_modules: list[str] = field(
         default_factory=list, metadata={"help": "parts of names of parameters that stay, for example vision_tower"}
     )
@@ -191,8 +189,8 @@ def share_without_spread(rewards: np.ndarray, examples: Sequence[int]) -> float:
 def freeze(model: PointDescriptor, frozen_modules: Sequence[str]) -> None:
     """Keep parameters as they are, by parts of their names, and batch statistics everywhere.
 
-    Batch normalisation that follows the batch would show policy and reference different photos: the KL would not be 0 at
-    the start. The trainer switches the model to training mode before every step, so the layers switch themselves back.
+    Batch normalisation that follows the batch would show policy and reference different photos: the KL would not be 0
+    at the start. The trainer puts the model into training mode before every step, so the layers switch themselves back.
 
     Raises:
         ValueError: a name that no parameter has.

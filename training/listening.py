@@ -1,8 +1,8 @@
 """Models that read many texts about few photos, fast: the listener that finds a text's point, and the judge that says
 how likely a text is.
 
-Unlike ``TalkingPoints.localize`` they take several photos at once, and keep the features of photos that come again: GRPO
-asks for several texts about each of several points of a photo.
+Unlike ``TalkingPoints.localize`` they take several photos at once, and keep the features of photos that come again:
+GRPO asks for several texts about each of several points of a photo.
 """
 
 from collections import OrderedDict

@@ -207,9 +207,9 @@ class MetersCallback(TrainerCallback):
 
 
 def summary(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What ``meters.json`` holds: the ``readings``, the ``gain`` in mpck_img of each listener from the first to the last,
-    and ``confirmed``, the gain through each independent one as a share of that through the rewarding one (None where
-    that gained nothing)."""
+    """What ``meters.json`` holds: the ``readings``, the ``gain`` in mpck_img of each listener from the first to the
+    last, and ``confirmed``, the gain through each independent one as a share of that through the rewarding one (None
+    where that gained nothing)."""
     first, last = readings[0].get("mpck_img", {}), readings[-1].get("mpck_img", {})
     gain = {name: last[name] - first[name] for name in last if name in first}
     own = gain.get(REWARDING, 0.0)

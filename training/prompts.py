@@ -32,9 +32,9 @@ class PointPrompts:
         return len(self.examples) * self.points_per_photo
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        """``prompt``: the messages; ``image``: RGB photo; ``point``: unit (x, y); ``box``: its object's, unit; ``part``:
-        the keypoint's name; ``size``: (height, width) of the photo in pixels; ``view``: names the photo as it is shown;
-        ``example``: the index."""
+        """``prompt``: the messages; ``image``: RGB photo; ``point``: unit (x, y); ``box``: its object's, unit;
+        ``part``: the keypoint's name; ``size``: (height, width) of the photo in pixels; ``view``: names the photo as it
+        is shown; ``example``: the index."""
         places = [divmod(index, self.points_per_photo) for index in batch["example"]]
         views = dict.fromkeys(view for view, _ in places)
         self._last = {view: self._last[view] if view in self._last else self._view(view) for view in views}

@@ -8,6 +8,7 @@ nothing, and so are those that are too short or too long: the listener reads the
 Leaves out the models that read (listening.py) and the training (grpo_descriptor.py).
 """
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -79,8 +80,8 @@ def box_distances(found: ArrayLike, truth: ArrayLike, boxes: ArrayLike, sizes: A
 def closeness(distances: ArrayLike, widths: ArrayLike, tail: float = 0.3) -> Array:
     """The shaped reward (n,), from 1 at the point down to 0.
 
-    (1 - tail) exp(-d² / 2w²) + tail exp(-d² / 2(3w)²): the narrow Gaussian asks for the part, the wide one still tells a
-    miss from a far miss, where the narrow one is flat.
+    (1 - tail) exp(-d² / 2w²) + tail exp(-d² / 2(3w)²): the narrow Gaussian asks for the part, the wide one still tells
+    a miss from a far miss, where the narrow one is flat.
 
     Args:
         distances: (n,) in shares of the box, inf for no answer.
@@ -150,7 +151,7 @@ def is_fair(text: str, fewest_words: int = 3, most_words: int = 60) -> bool:
 def distinct_2(texts: Sequence[str]) -> float:
     """Share of different ones among all pairs of neighbouring words, 0 to 1 (Li et al., 2016); 0 if there are none."""
     words = [text.lower().split() for text in texts]
-    pairs = [pair for row in words for pair in zip(row, row[1:], strict=False)]
+    pairs = [pair for row in words for pair in itertools.pairwise(row)]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
