@@ -163,7 +163,7 @@ class MetersCallback(TrainerCallback):
             kept = json.loads(self.file.read_text(encoding="utf-8"))["readings"]
             self.readings = [reading for reading in kept if reading["step"] <= state.global_step]
         if not self.readings:
-            self._read(state)
+            self._read(state, control)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -174,15 +174,15 @@ class MetersCallback(TrainerCallback):
         self._seconds[0] += self.stopwatch.seconds - self._before
         self._seconds[1] += time.perf_counter() - self._step_started
         if state.global_step % self.steps == 0 and state.global_step < state.max_steps:
-            self._read(state)
+            self._read(state, control)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if self.readings and self.readings[-1]["step"] < state.global_step:
-            self._read(state)
+            self._read(state, control)
 
-    def _read(self, state: TrainerState) -> None:
+    def _read(self, state: TrainerState, control: TrainerControl) -> None:
         """One reading, in the main process only."""
         if not state.is_world_process_zero:
             return
@@ -195,7 +195,9 @@ class MetersCallback(TrainerCallback):
         self.readings.append(reading)
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.file.write_text(json.dumps(summary(self.readings), indent=1) + "\n", encoding="utf-8")
+        waiting = control.should_log
         self.trainer.log(flat(reading))
+        control.should_log = waiting  # logging takes back that the step itself is to be logged
         model.train(mode)
 
     def _averages(self, state: TrainerState) -> dict[str, float]:
