@@ -21,7 +21,7 @@ def test_the_papers_reward_by_hand() -> None:
 
 
 def test_distances_in_shares_of_the_box() -> None:
-    """A photo of 100 x 200 pixels (height, width), a box of 40 x 100 pixels: 30 px across and 40 px down are 0.5 boxes."""
+    """A photo 200 px wide and 100 px high, a box of 100 x 40 px: 30 px across and 40 px down are half a box."""
     boxes, sizes = [[0.1, 0.1, 0.6, 0.5]] * 2, [[100, 200]] * 2
     found = [[0.35, 0.6], [np.nan, np.nan]]
     np.testing.assert_allclose(rewards.box_distances(found, [[0.2, 0.2]] * 2, boxes, sizes), [0.5, np.inf])

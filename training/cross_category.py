@@ -4,8 +4,8 @@
         --stages test_a_0 test_a_1
     python -m training.cross_category --runs runs/cross
 
-The first command runs one setting with one seed (and the supervised models that it needs); the second makes the table of
-all that is there. ``test_SETTING_0`` is zero-shot, ``test_SETTING_SEED`` after GRPO with that seed. Differences are
+The first command runs one setting with one seed (and the supervised models that it needs); the second makes the table
+of all that is there. ``test_SETTING_0`` is zero-shot, ``test_SETTING_SEED`` after GRPO with that seed. Differences are
 paired over points, intervals over photos (talkingpoints/evaluation/bootstrap.py); "all" is the mean over seeds of each
 point. Rows through the rewarding listener, and through those that took no part.
 """
@@ -92,18 +92,15 @@ def gains_table(settings: Sequence[Setting], seed: int = 0) -> str:
             after = {str(number): read(folder / _PREDICTIONS, row) for number, folder in setting.after.items()}
             for name, system in after.items():
                 if not np.array_equal(zero.points, system.points):
-                    raise ValueError(
-                        f"setting {setting.name}, seed {name}: not measured on the points of the zero-shot"
-                    )
+                    raise ValueError(f"setting {setting.name}, seed {name}: measured on other points than zero-shot")
             scores = {name: system.scores for name, system in after.items()}
             scores["all"] = np.mean(list(scores.values()), axis=0)
             before = bootstrap_mean(zero.scores, zero.photos, seed=seed).mean
             for name, values in scores.items():
                 change = difference(zero, values, seed)
-                lines.append(
-                    f"| {setting.name} | {listener} | {name} | {before:.2f} | {values.mean():.2f} | {change.mean:+.2f} | "
-                    f"{change.low:+.2f} to {change.high:+.2f} |"
-                )
+                interval = f"{change.low:+.2f} to {change.high:+.2f}"
+                cells = [setting.name, listener, name, f"{before:.2f}", f"{values.mean():.2f}", f"{change.mean:+.2f}"]
+                lines.append(f"| {' | '.join([*cells, interval])} |")
     return "\n".join(lines)
 
 
