@@ -62,7 +62,8 @@ class PointDescriptorConfig(PreTrainedConfig):
         self.window_threshold = window_threshold
         self.attention_region = attention_region
         self.share_image_prefix = share_image_prefix
-        super().__init__(**{"tie_word_embeddings": ties_embeddings(self.vlm_config), **kwargs})
+        # auto_map: TRL reads it also of a checkpoint that names no remote code
+        super().__init__(**{"auto_map": {}, "tie_word_embeddings": ties_embeddings(self.vlm_config), **kwargs})
 
     @property
     def image_token_id(self) -> int:

@@ -289,13 +289,48 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         length: int,
     ) -> PointDescriptorOutput:
         """The loss with each image's prefix run once for its rows; no logits, the head runs on the answers only."""
+        answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length)
+        loss = nn.functional.cross_entropy(logits, targets[answered])
+        return PointDescriptorOutput(loss=loss)
+
+    def _answers(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        visual: VisualFeatures,
+        times: int,
+        length: int,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Behind a shared prefix: where answers are predicted (R, S) bool, the n logits there (n, V) in float32, and
+        what they should predict (R, S)."""
         input_ids, mask, keypoints = self._prepare(input_ids, visual)
         output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, keypoints)
         targets = nn.functional.pad(labels[:, length + 1 :], (0, 1), value=-100)
         answered = targets != -100
-        logits = self.vlm.get_output_embeddings()(output.last_hidden_state[answered])
-        loss = nn.functional.cross_entropy(logits.float(), targets[answered])
-        return PointDescriptorOutput(loss=loss, past_key_values=output.past_key_values)
+        return answered, self.vlm.get_output_embeddings()(output.last_hidden_state[answered]).float(), targets
+
+    def log_likelihoods(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        labels: torch.Tensor,
+        visual: VisualFeatures,
+        **kwargs,
+    ) -> torch.Tensor:
+        """Mean log-likelihood per token of each row's answer, (R,); arguments as for :meth:`forward`."""
+        times = rows_per_image(len(input_ids), len(visual))
+        length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+        if self.config.share_image_prefix and length:
+            answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length)
+        else:
+            targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
+            answered = targets != -100
+            output = self._call(self.vlm, input_ids, visual, {**kwargs, "attention_mask": attention_mask})
+            logits = output.logits[answered].float()
+        losses = logits.new_zeros(answered.shape)
+        losses[answered] = nn.functional.cross_entropy(logits, targets[answered], reduction="none")
+        return -losses.sum(1) / answered.sum(1)
 
     def _generate_shared(
         self, input_ids: torch.Tensor, visual: VisualFeatures, times: int, length: int, kwargs: dict

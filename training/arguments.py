@@ -36,6 +36,10 @@ class DataArguments:
     half: str | None = field(
         default=None, metadata={"help": "train on every other photo only, even or odd: for independent listeners"}
     )
+    labels: list[str] | None = field(
+        default=None,
+        metadata={"help": "only photos on which nothing but these categories is annotated, for example cat horse"},
+    )
     threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
     crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
     smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
@@ -49,7 +53,44 @@ class DataArguments:
 
     def load(self, split: str) -> Dataset:
         """One split of all datasets together, see :func:`load_rows`."""
-        return concatenate_datasets([load_rows(folder, split, self.half) for folder in self.datasets])
+        return concatenate_datasets(load_each(self.datasets, split, self.half, self.labels))
+
+
+def load_each(
+    folders: Sequence[str], split: str, half: str | None = None, labels: Sequence[str] | None = None
+) -> list[Dataset]:
+    """One split of several folders, see :func:`load_rows`; of their photos those with ``labels`` only.
+
+    A photo that also shows another category is left out as a whole. To drop only that object would keep it in sight
+    without a word about it: a spot on it would be called background, and "the left one" would be wrong.
+
+    Args:
+        folders, split, half: as for :func:`load_rows`.
+        labels: categories; None keeps all photos.
+
+    Returns:
+        One dataset for each folder, empty where the folder shows none of the labels.
+
+    Raises:
+        ValueError: what :func:`load_rows` refuses, or a label that no photo shows.
+    """
+    parts = [load_rows(folder, split, half) for folder in folders]
+    return parts if labels is None else [only_labels(rows, labels) for rows in _with_all(parts, labels)]
+
+
+def only_labels(rows: Dataset, labels: Sequence[str]) -> Dataset:
+    """The photos of ``rows`` (of :func:`load_keypoints`) on which some of these categories are annotated, and nothing
+    else is."""
+    shown = [{item["label"] for item in objects} for objects in rows["objects"]]
+    return rows.select([i for i, here in enumerate(shown) if here and here <= set(labels)])
+
+
+def _with_all(parts: list[Dataset], labels: Sequence[str]) -> list[Dataset]:
+    there = {item["label"] for rows in parts for objects in rows["objects"] for item in objects}
+    unknown = sorted(set(labels) - there)
+    if unknown:
+        raise ValueError(f"labels: no photo shows {', '.join(unknown)}; there are {', '.join(sorted(there))}")
+    return parts
 
 
 def load_rows(folder: str, split: str, half: str | None = None) -> Dataset:

@@ -28,7 +28,7 @@ from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data import STYLES
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.data.writer import CANONICAL, FREE
-from training.arguments import load_rows, parse_arguments
+from training.arguments import load_each, parse_arguments
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "image_token": "<image>", "answer_token": "<answer>"}
 CHAT_TEMPLATE = (
@@ -46,6 +46,9 @@ class BaseArguments:
     datasets: list[str] = field(metadata={"help": "COCO-keypoints folders whose train split the tokenizer reads"})
     output_dir: str = field(metadata={"help": "folder to write"})
     half: str | None = field(default=None, metadata={"help": "read every other photo only, even or odd"})
+    labels: list[str] | None = field(
+        default=None, metadata={"help": "read only photos on which nothing but these categories is annotated"}
+    )
     vocab_size: int = 1536
     hidden_size: int = 256
     intermediate_size: int = 640
@@ -69,9 +72,9 @@ def written_texts(arguments: BaseArguments) -> Iterator[str]:
     """Texts of every style over the train photos, for the tokenizer."""
     styles = dict.fromkeys((*STYLES, CANONICAL, FREE), 1.0)
     rng = random.Random(arguments.seed)
-    per_dataset = arguments.texts // len(arguments.datasets)
-    for folder in arguments.datasets:
-        rows = load_rows(folder, "train", arguments.half)
+    parts = [rows for rows in load_each(arguments.datasets, "train", arguments.half, arguments.labels) if len(rows)]
+    per_dataset = arguments.texts // len(parts)
+    for rows in parts:
         examples = PointExamples(rows, 8, styles, passes=100, arbitrary=0.2, background=0.1, seed=arguments.seed)
         for _ in range(per_dataset // 8):
             yield from examples[rng.randrange(len(examples))]["texts"]

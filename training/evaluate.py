@@ -30,12 +30,12 @@ from accelerate import PartialState
 from PIL import Image
 
 from talkingpoints import TalkingPoints, __version__
-from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, match_points, read_free_texts
 from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_points
 from talkingpoints.evaluation.protocol import LISTENED, ROW_ORDER, Evaluation, Systems, evaluate
 from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
+from training.arguments import load_each
 from training.processes import join_on_cpu
 from training.report_page import write_page
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     folders = [file.parent for file in (arguments.output, arguments.predictions) if file is not None]
     for folder in filter(None, (*folders, arguments.report)):
         folder.mkdir(parents=True, exist_ok=True)  # now: what cannot be written or read must not cost the run
-    dataset = load_keypoints(arguments.dataset, arguments.split)
+    (dataset,) = load_each([arguments.dataset], arguments.split, labels=arguments.labels)
     inside = arguments.masks and mask_points(dataset, arguments.masks, seed=arguments.seed, limit=arguments.limit)
     name = Path(arguments.dataset).resolve().name
     free = [] if arguments.free_texts is None else read_free_texts(arguments.free_texts)
@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     report = {
         "dataset": name,
         "split": arguments.split,
+        "labels": arguments.labels,
         **evaluation.report,
         "latency_s": latency(systems.pair, dataset[0]["image"]),
         "free_texts": evaluate_free_texts(systems, [(dataset, free)], seed=arguments.seed) if free else None,
@@ -133,7 +134,7 @@ def load_systems(arguments: argparse.Namespace, device: str) -> Systems:
 
 def question(arguments: argparse.Namespace) -> dict[str, Any]:
     """What the stored answers depend on: the options, the rows, and size and time of the files of data and models."""
-    names = ("dataset", "split", "descriptor", "localizer", "blind_localizer", "listeners", "limit", "seed")
+    names = ("dataset", "split", "labels", "descriptor", "localizer", "blind_localizer", "listeners", "limit", "seed")
     options = {name: getattr(arguments, name) for name in names}
     models = [
         arguments.descriptor or BUNDLED_DESCRIPTOR,
@@ -155,6 +156,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--dataset", required=True, metavar="DIR", help="directory in COCO-keypoints layout")
     parser.add_argument("--split", required=True, help="name of the annotation file without .json, for example test")
+    parser.add_argument(
+        "--labels", nargs="+", metavar="LABEL", help="only photos on which nothing but these categories is annotated"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="where the report goes")
     parser.add_argument("--descriptor", metavar="DIR", help="descriptor checkpoint (default: the bundled one)")
     parser.add_argument("--localizer", metavar="DIR", help="localizer checkpoint (default: the bundled one)")

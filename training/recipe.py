@@ -25,7 +25,7 @@ import yaml
 from talkingpoints.inference import CHECKPOINTS
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
-RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor")
+RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor")
 """Scripts with ``--resume``."""
 
 _FOLDERS = ("DATA", "CHECKPOINTS")

@@ -1,0 +1,337 @@
+"""GRPO for the Point Descriptor on keypoints without texts: a frozen localizer says what a description is worth.
+
+    accelerate launch training/grpo_descriptor.py --config training/configs/grpo.yaml --base runs/descriptor \\
+        --localizer runs/localizer --listeners other=runs/other/localizer --datasets DIR [DIR ...] \\
+        --output_dir runs/grpo
+
+TRL's own ``GRPOTrainer``: the points travel in the prompts' ids (README). Every field of ``GrpoArguments`` and of TRL's
+``GRPOConfig`` is a key of the yaml file and a flag. ``--base`` is the supervised descriptor: where the policy starts,
+what the KL is measured against, and what judges fluency. With ``--lora_r`` an adapter is trained and merged at the end.
+``meters.json`` in the output tells whether a gain is real (meters.py). Hardware and time: see training/README.md.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import numpy as np
+import torch
+from peft import LoraConfig
+from PIL import Image
+from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from trl import GRPOConfig, GRPOTrainer
+
+from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
+from talkingpoints.data.examples import PointExamples
+from training.arguments import DataArguments, parse_arguments
+from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
+from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
+from training.prompts import PointPrompts, prompt_dataset
+from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, width_of
+from training.sft import DTYPES
+
+REWARDS = ("shaped", "mse")
+
+
+@dataclass(kw_only=True)
+class GrpoArguments(DataArguments):
+    """Policy, listeners and rewards."""
+
+    localizer: str = field(metadata={"help": "Hub id or folder of the frozen localizer that rewards"})
+    listeners: list[str] = field(
+        default_factory=list, metadata={"help": "NAME=DIR of localizers that only measure, apart from the training"}
+    )
+    photos: int | None = field(
+        default=None, metadata={"help": "train on so many photos only, the first (default: all)"}
+    )
+    points_per_photo: int = field(default=4, metadata={"help": "prompts in a row about one view of a photo"})
+    reward: str = field(default="shaped", metadata={"help": "shaped, or mse (the paper's)"})
+    hearings: list[str] = field(
+        default_factory=lambda: ["plain", "mirrored"],
+        metadata={"help": "average over the listener asked plain, mirrored, paraphrased"},
+    )
+    width_scale: float = field(default=0.5, metadata={"help": "of the shaped reward's width, see rewards.part_widths"})
+    tail: float = field(default=0.3, metadata={"help": "share of the shaped reward that a wide Gaussian gives"})
+    fewest_words: int = field(default=3, metadata={"help": "texts with fewer are worth nothing"})
+    most_words: int = field(default=60, metadata={"help": "texts with more are worth nothing"})
+    fluency_weight: float = field(default=0.1, metadata={"help": "of the fluency reward, the listener's is 1; 0: none"})
+    frozen_modules: list[str] = field(
+        default_factory=list, metadata={"help": "parts of names of parameters that stay, for example vision_tower"}
+    )
+    lora_r: int = field(default=0, metadata={"help": "rank of a LoRA adapter on the language model; 0 trains all"})
+    lora_alpha: int = 32
+    lora_target_modules: str = field(
+        default=r".*vlm.*language_model.*\.(q_proj|k_proj|v_proj|o_proj)", metadata={"help": "regular expression"}
+    )
+    attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
+    resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
+    save_dtype: str = field(default="float32", metadata={"help": "dtype of the final weights: float32 or bfloat16"})
+    meter_photos: int = field(default=32, metadata={"help": "val photos that the meters describe; 0: no meters"})
+    meter_points: int = field(default=4, metadata={"help": "at most so many points of each"})
+    meter_steps: int = field(default=50, metadata={"help": "steps between two readings of the meters"})
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("reward", self.reward, REWARDS), ("save_dtype", self.save_dtype, DTYPES)):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {sorted(allowed)}, got {value!r}")
+        strange = sorted(set(self.hearings) - set(HEARINGS))
+        if strange or not self.hearings:
+            raise ValueError(f"hearings must be some of {HEARINGS}, got {self.hearings}")
+        if len(self.independent) < len(self.listeners) or not all((*self.independent, *self.independent.values())):
+            raise ValueError(f"listeners must be NAME=DIR, each with a name of its own, got {self.listeners}")
+        if REWARDING in self.independent:
+            raise ValueError(f"listeners: {REWARDING!r} is the name of the localizer that rewards; take another one")
+        if self.fluency_weight < 0 or self.points_per_photo < 1 or self.meter_steps < 1:
+            raise ValueError("need fluency_weight of at least 0, points_per_photo and meter_steps of at least 1")
+
+    @property
+    def independent(self) -> dict[str, str]:
+        """Name -> folder of the listeners that only measure."""
+        return {name: folder for name, _, folder in (pair.partition("=") for pair in self.listeners)}
+
+
+ARGUMENTS = (GrpoArguments, GRPOConfig)
+
+
+class ListenerReward:
+    """How near a frozen listener comes to the point that was described; TRL calls it with the dataset's columns.
+
+    Args:
+        listener: reads the texts.
+        arguments: the reward and its hearings.
+        widths: of the parts, see :func:`part_widths`.
+        stopwatch: adds up the seconds.
+    """
+
+    __name__ = "listener"  # in TRL's logs
+
+    def __init__(self, listener: Listener, arguments: GrpoArguments, widths: dict[str, float], stopwatch: Stopwatch):
+        self.listener, self.arguments, self.widths, self.stopwatch = listener, arguments, widths, stopwatch
+
+    def __call__(
+        self,
+        completions: Sequence[Sequence[dict[str, str]]],
+        image: Sequence[Image.Image],
+        view: Sequence[str],
+        point: Sequence[Sequence[float]],
+        box: Sequence[Sequence[float]],
+        size: Sequence[Sequence[int]],
+        part: Sequence[str],
+        example: Sequence[int],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        """One reward for each completion; an unfair text is worth the least that the reward can be."""
+        with self.stopwatch:
+            texts = spoken(completions)
+            fair = [is_fair(text, self.arguments.fewest_words, self.arguments.most_words) for text in texts]
+            asked = [text if ok else "" for text, ok in zip(texts, fair, strict=True)]
+            heard = []
+            for hearing in self.arguments.hearings:
+                found = self.listener.find(image, view, asked, hearing)
+                if self.arguments.reward == "mse":
+                    heard.append(negative_mse(found, point))
+                else:
+                    widths = [width_of(name, self.widths) for name in part]
+                    heard.append(closeness(box_distances(found, point, box, size), widths, self.arguments.tail))
+            rewards = np.mean(heard, axis=0)
+            rewards[~np.array(fair)] = WORST_MSE if self.arguments.reward == "mse" else 0.0
+        log_metric("unfair_rate", 1.0 - float(np.mean(fair)))
+        log_metric("frac_listener_zero_std", share_without_spread(rewards, example))
+        return rewards.tolist()
+
+
+class FluencyReward:
+    """How likely the untouched descriptor finds a text: the policy may find other words, but none that nobody says.
+
+    Args:
+        judge: the untouched descriptor.
+        stopwatch: adds up the seconds.
+    """
+
+    __name__ = "fluency"  # in TRL's logs
+
+    def __init__(self, judge: FluencyJudge, stopwatch: Stopwatch):
+        self.judge, self.stopwatch = judge, stopwatch
+
+    def __call__(
+        self,
+        completions: Sequence[Sequence[dict[str, str]]],
+        image: Sequence[Image.Image],
+        view: Sequence[str],
+        point: Sequence[Sequence[float]],
+        **_: Any,
+    ) -> list[float]:
+        """Mean log-likelihood per token of each completion."""
+        with self.stopwatch:
+            return self.judge.score(image, view, point, spoken(completions)).tolist()
+
+
+def spoken(completions: Sequence[Sequence[dict[str, str]]]) -> list[str]:
+    """The texts of conversational completions."""
+    return [messages[0]["content"].strip() for messages in completions]
+
+
+def share_without_spread(rewards: np.ndarray, examples: Sequence[int]) -> float:
+    """Share of prompts all of whose completions are worth the same: they teach nothing.
+
+    TRL's own ``frac_reward_zero_std`` looks at the sum of all rewards, and with ``normalize_then_sum`` at the whole
+    batch, where there always is some spread.
+    """
+    return float(np.mean([np.ptp(rewards[rows]) < 1e-6 for rows in rows_of(examples).values()]))
+
+
+def freeze(model: PointDescriptor, frozen_modules: Sequence[str]) -> None:
+    """Keep parameters as they are, by parts of their names, and batch statistics everywhere.
+
+    Batch normalisation that follows the batch would show policy and reference different photos: the KL would not be 0
+    at the start. The trainer puts the model into training mode before every step, so the layers switch themselves back.
+
+    Raises:
+        ValueError: a name that no parameter has.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    unknown = [frozen for frozen in frozen_modules if not any(frozen in name for name in names)]
+    if unknown:
+        raise ValueError(f"frozen_modules: no parameter has {unknown} in its name")
+    for name, parameter in model.named_parameters():
+        if any(frozen in name for frozen in frozen_modules):
+            parameter.requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(lambda norm, _: norm.eval() and None)
+
+
+def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        ValueError: vLLM, or checkpoints in the middle of a generation.
+    """
+    if training.use_vllm:
+        raise ValueError(
+            "use_vllm: vLLM knows no Point Descriptor. Its own model classes would read the location tokens as words "
+            "and never see the point; generation has to go through transformers (leave use_vllm off, or take a larger "
+            "per_device_train_batch_size)"
+        )
+    steps = training.num_iterations * training.steps_per_generation // training.gradient_accumulation_steps
+    if training.save_strategy == "steps" and steps > 1 and training.save_steps % steps:
+        raise ValueError(
+            f"save_steps must be a multiple of {steps} (num_iterations x steps_per_generation / "
+            f"gradient_accumulation_steps), or a resumed run would differ; got {training.save_steps}"
+        )
+
+
+def load(folder: str, kind: type, **options: Any) -> tuple[Any, Any]:
+    """A model and its processor.
+
+    Raises:
+        ValueError: a model of another kind.
+    """
+    model = AutoModel.from_pretrained(folder, **options)
+    if not isinstance(model, kind):
+        raise ValueError(f"{folder} holds a {type(model).__name__}, not a {kind.__name__}")
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def load_listener(folder: str, device: torch.device) -> Listener:
+    """A frozen localizer."""
+    model, processor = load(folder, PointLocalizer, dtype=torch.float32 if device.type == "cpu" else "auto")
+    return Listener(model.to(device), processor)
+
+
+def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> PointPrompts:
+    """As many prompts as the run asks for, all different; afterwards one epoch shows them all.
+
+    Raises:
+        ValueError: no photo holds a keypoint.
+    """
+    rows = grpo.load("train")
+    rows = rows if grpo.photos is None else rows.select(range(min(grpo.photos, len(rows))))
+    augmentation = grpo.augmentation if max(grpo.crop, grpo.flip, grpo.colour) > 0 else None
+    examples = PointExamples(rows, passes=1, augmentation=augmentation, seed=training.seed)
+    if training.max_steps > 0:
+        prompts = training.max_steps * training.generation_batch_size // training.num_generations
+        examples.passes = 1 + prompts // (len(examples.rows) * grpo.points_per_photo)
+    else:
+        examples.passes = round(training.num_train_epochs)
+        training.num_train_epochs = 1
+    return PointPrompts(examples, processor, grpo.points_per_photo)
+
+
+def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
+    """Everything up to the first step."""
+    check(grpo, training)
+    AutoModelForCausalLM.register(PointDescriptorConfig, PointDescriptor, exist_ok=True)  # how TRL loads the reference
+    training.shuffle_dataset = False  # the examples are in random order already
+    training.dataloader_num_workers = 0  # the photos of a batch are made once
+    device = training.device
+    model, processor = load(grpo.base, PointDescriptor, dtype=torch.float32)
+    model.vlm.set_attn_implementation(grpo.attn_implementation)
+    freeze(model, grpo.frozen_modules)
+    listener = load_listener(grpo.localizer, device)
+    judge = FluencyJudge(load(grpo.base, PointDescriptor, dtype=torch.float32)[0].to(device), processor)
+    stopwatch = Stopwatch()
+    prompts = build_prompts(grpo, training, processor)
+    widths = part_widths(prompts.examples.scenes, grpo.width_scale)
+    rewards: list[Callable] = [ListenerReward(listener, grpo, widths, stopwatch)]
+    weights = [1.0]
+    if grpo.fluency_weight > 0:
+        rewards.append(FluencyReward(judge, stopwatch))
+        weights.append(grpo.fluency_weight)
+    training.reward_weights = training.reward_weights or weights
+    lora = None
+    if grpo.lora_r:
+        lora = LoraConfig(
+            r=grpo.lora_r,
+            lora_alpha=grpo.lora_alpha,
+            target_modules=grpo.lora_target_modules,
+            modules_to_save=["keypoint_encoder"],
+        )
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=rewards,
+        args=training,
+        train_dataset=prompt_dataset(prompts),
+        processing_class=processor,
+        peft_config=lora,
+    )
+    if trainer.ref_model is not None:  # the same kernels: at the start the KL is 0, not nearly 0
+        trainer.accelerator.unwrap_model(trainer.ref_model).vlm.set_attn_implementation(grpo.attn_implementation)
+    meters = None
+    if grpo.meter_photos:
+        others = {name: load_listener(folder, device) for name, folder in grpo.independent.items()}
+        pair = TalkingPoints(model, processor, listener.model, listener.processor)
+        meters = Meters(pair, {REWARDING: listener, **others}, judge, grpo.load("val"), grpo, seed=training.seed)
+    trainer.add_callback(MetersCallback(trainer, meters, stopwatch, grpo.meter_steps))
+    return trainer
+
+
+def main(argv: list[str]) -> GRPOTrainer:
+    """Train; see the module docstring."""
+    grpo, training = parse_arguments(ARGUMENTS, argv)
+    if grpo.threads:
+        torch.set_num_threads(grpo.threads)
+    set_seed(training.seed)
+    trainer = build_trainer(grpo, training)
+    output = Path(training.output_dir)
+    last = get_last_checkpoint(training.output_dir) if grpo.resume and output.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    if grpo.lora_r:
+        merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
+        trainer.model = trainer.model_wrapped = merged
+    if grpo.save_dtype != "float32":
+        trainer.model.to(DTYPES[grpo.save_dtype])
+    trainer.save_model()
+    if training.push_to_hub:
+        trainer.push_to_hub()
+    return trainer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
