@@ -34,14 +34,15 @@ LOSS, WEIGHTS = 1e-5, 1e-5
 def plain_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny base with a vision tower that has no batch normalisation, whose statistics processes do not share."""
     folder = tmp_path_factory.mktemp("plain_base")
-    config = LlavaForConditionalGeneration.from_pretrained(base).config
+    plain = LlavaForConditionalGeneration.from_pretrained(base)
+    config = plain.config
     config.vision_config = SiglipVisionConfig(
         hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=64, patch_size=16,
         vision_use_head=False,
     )  # fmt: skip
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(config)
-    model.generation_config.pad_token_id, model.generation_config.eos_token_id = 0, 2
+    model.generation_config = plain.generation_config
     model.save_pretrained(folder)
     AutoProcessor.from_pretrained(base).save_pretrained(folder)
     return folder

@@ -22,15 +22,15 @@ from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch.distributed.fsdp import FSDPModule
 
-from talkingpoints.building import build_descriptor, build_localizer
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples import PointExamples
+from tests.tiny import tiny_descriptor, tiny_localizer
 from training import sft
 from training.collators import DescriptorCollator, LocalizerCollator
 from training.processes import keep_existing_layers
 
 CONFIGS = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"
-KINDS = ((build_descriptor, DescriptorCollator), (build_localizer, LocalizerCollator))
+KINDS = ((tiny_descriptor, DescriptorCollator), (tiny_localizer, LocalizerCollator))
 
 
 class SeenExamples(PointExamples):
@@ -50,8 +50,7 @@ def shard(base: str, dataset: str) -> list[dict[str, float]]:
     examples = PointExamples(load_keypoints(dataset, "train"), 3, seed=0)
     found = []
     for build, collator in KINDS:
-        torch.manual_seed(0)
-        model, processor = build(base)
+        model, processor = build(Path(base))
         batch = collator(processor)([examples[0], examples[1]])
         whole = model.train()(**batch).loss
         whole.backward()
