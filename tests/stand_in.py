@@ -23,7 +23,7 @@ TROUBLES = (
     "500", "chunked_500", "503", "429", "reset", "hang", "cut", "quiet_end", "html", "half_json", "no_choices",
     "bad_types", "noise", "empty",
 )  # fmt: skip
-HANG_S = 2.5
+HANG_S = 5.0
 COLOURS = ("red", "blue", "dark green", "silver", "black", "white", "pale yellow", "brown")
 SURFACES = ("glossy", "dull", "scratched", "finely ribbed", "smooth", "dusty", "speckled", "worn")
 MARKS = (
