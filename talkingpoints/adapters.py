@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, ProcessorMixin
 
-from .building import Base, load_base
+from .building import Base, is_adapter, load_base
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
 from .modeling_descriptor import PointDescriptor
@@ -95,6 +95,33 @@ def load_adapter(
     adapted = _adapted(model, adapter, "default")
     model = adapted.merge_and_unload() if merge else adapted.get_base_model()
     return model.eval(), AutoProcessor.from_pretrained(adapter)
+
+
+def load_model(
+    name: str | Path,
+    kind: type[PointDescriptor | PointLocalizer],
+    *,
+    dtype: torch.dtype | str = torch.float32,
+    load: dict[str, Any] | None = None,
+) -> tuple[PointDescriptor | PointLocalizer, ProcessorMixin]:
+    """A whole model, or one in the form of an adapter, and its processor.
+
+    Args:
+        name: Hub id or folder.
+        kind: what it has to be.
+        dtype, load: of ``from_pretrained``.
+
+    Raises:
+        ValueError: it is of the other kind.
+    """
+    if is_adapter(name):
+        model, processor = load_adapter(name, dtype=dtype, load=load)
+    else:
+        model = AutoModel.from_pretrained(name, dtype=dtype, **(load or {}))
+        processor = AutoProcessor.from_pretrained(name)
+    if not isinstance(model, kind):
+        raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
+    return model, processor
 
 
 def base_of(adapter: str | Path) -> str:
