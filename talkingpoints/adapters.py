@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoProcessor, PreTrainedModel, ProcessorMixin
+from huggingface_hub import snapshot_download
+from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, ProcessorMixin
 
-from .building import Base, load_base
+from .building import Base, is_adapter, load_base
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
 from .modeling_descriptor import PointDescriptor
@@ -90,11 +91,48 @@ def load_adapter(
         >>> model, processor = load_adapter("runs/lora", merge=True)
         >>> model.save_pretrained("runs/merged"); processor.save_pretrained("runs/merged")
     """
+    adapter = at_revision(adapter)
     config = _point_config(adapter)
     model = _over(load_base(base or base_of(adapter), dtype, **(load or {})), config)
     adapted = _adapted(model, adapter, "default")
     model = adapted.merge_and_unload() if merge else adapted.get_base_model()
     return model.eval(), AutoProcessor.from_pretrained(adapter)
+
+
+def load_model(
+    name: str | Path,
+    kind: type[PointDescriptor | PointLocalizer],
+    *,
+    dtype: torch.dtype | str = torch.float32,
+    load: dict[str, Any] | None = None,
+) -> tuple[PointDescriptor | PointLocalizer, ProcessorMixin]:
+    """A whole model, or one in the form of an adapter, and its processor.
+
+    Args:
+        name: folder or Hub id, this also with a tag or commit behind it (``me/points@v1``).
+        kind: what it has to be.
+        dtype, load: of ``from_pretrained``.
+
+    Raises:
+        ValueError: it is of the other kind.
+    """
+    name = at_revision(name)
+    if is_adapter(name):
+        model, processor = load_adapter(name, dtype=dtype, load=load)
+    else:
+        model = AutoModel.from_pretrained(name, dtype=dtype, **(load or {}))
+        processor = AutoProcessor.from_pretrained(name)
+    if not isinstance(model, kind):
+        raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
+    return model, processor
+
+
+def at_revision(name: str | Path) -> str | Path:
+    """A folder or Hub id as it is; of an id with a tag or commit behind it (``me/points@v1``) its downloaded folder."""
+    if isinstance(name, Path) or Path(name).exists() or "@" not in name:
+        return name
+    source, _, revision = name.partition("@")
+    return snapshot_download(source, revision=revision)
 
 
 def base_of(adapter: str | Path) -> str:
@@ -127,7 +165,7 @@ def load_pair(
     Raises:
         ValueError: adapters of different bases and no base given, or of other kinds.
     """
-    adapters = {"descriptor": descriptor_adapter, "localizer": localizer_adapter}
+    adapters = {"descriptor": at_revision(descriptor_adapter), "localizer": at_revision(localizer_adapter)}
     configs = {kind: _point_config(adapter) for kind, adapter in adapters.items()}
     for kind, config in configs.items():
         if config.model_type != f"point_{kind}":

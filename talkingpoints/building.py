@@ -28,7 +28,7 @@ from .families import chat_template, check_interface, keep_points_in_place
 from .processing_prompts import PromptProcessor
 
 _POINT_MODELS = ("point_descriptor", "point_localizer")
-_HUB_OPTIONS = ("revision", "token", "cache_dir", "trust_remote_code")
+_HUB_OPTIONS = ("revision", "token", "cache_dir")
 
 logger = logging.getLogger(__name__)
 

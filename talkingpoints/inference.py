@@ -15,17 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from transformers import (
-    AutoModel,
-    AutoProcessor,
-    PreTrainedModel,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    TextIteratorStreamer,
-)
+from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
-from .adapters import load_adapter, load_pair, switch_on
-from .building import is_adapter
+from .adapters import load_model, load_pair, switch_on
 from .images import ImageLike, load_image
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
@@ -158,37 +150,23 @@ class TalkingPoints:
             ImportError: what ``load`` asks for is not possible on this machine.
         """
         device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        if dtype is None and device.type == "cpu":
-            dtype = torch.float32  # half precision is slower there
-        load = load or {}
-        # what is quantised or spread over devices lies where transformers put it
-        placed = "quantization_config" in load or "device_map" in load
-        if base is not None or descriptor_adapter is not None or localizer_adapter is not None:
+        if dtype is None:
+            dtype = torch.float32 if device.type == "cpu" else "auto"  # half precision is slower on a CPU
+        shared = base is not None or descriptor_adapter is not None or localizer_adapter is not None
+        if shared:
             if descriptor_adapter is None or localizer_adapter is None or descriptor or localizer:
                 raise ValueError("give both adapters and no models, or models and neither adapter nor base")
-            parts = load_pair(descriptor_adapter, localizer_adapter, base, dtype=dtype or "auto", load=load)
-            pair = cls(*parts)
-            pair._on = "localizer"  # the adapter that was loaded last
+            parts = load_pair(descriptor_adapter, localizer_adapter, base, dtype=dtype, load=load)
         else:
-            parts = []
-            wanted = (
-                (descriptor or BUNDLED_DESCRIPTOR, PointDescriptor),
-                (localizer or BUNDLED_LOCALIZER, PointLocalizer),
-            )
-            for name, kind in wanted:
-                if is_adapter(name):
-                    model, processor = load_adapter(name, dtype=dtype or "auto", load=load)
-                else:
-                    source, revision = _pinned(name)
-                    model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto", **load)
-                    processor = AutoProcessor.from_pretrained(source, revision=revision)
-                if not isinstance(model, kind):
-                    raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
-                parts += [model, processor]
-            pair = cls(*parts)
-        for model in (pair.descriptor, pair.localizer):
-            if not placed:
-                model.to(device)
+            parts = [
+                *load_model(descriptor or BUNDLED_DESCRIPTOR, PointDescriptor, dtype=dtype, load=load),
+                *load_model(localizer or BUNDLED_LOCALIZER, PointLocalizer, dtype=dtype, load=load),
+            ]
+        pair = cls(*parts)
+        pair._on = "localizer" if shared else None  # the adapter that was loaded last
+        if not set(load or {}) & {"quantization_config", "device_map"}:  # else it lies where transformers put it
+            pair.descriptor.to(device)
+            pair.localizer.to(device)
         return pair
 
     @contextmanager
@@ -355,14 +333,6 @@ class _Stopped(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
-
-
-def _pinned(name: str | Path) -> tuple[str | Path, str]:
-    """Folder or Hub id, and the revision behind an id's "@"."""
-    if isinstance(name, Path) or Path(name).exists():
-        return name, "main"
-    source, _, revision = name.partition("@")
-    return source, revision or "main"
 
 
 def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:

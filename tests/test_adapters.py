@@ -16,6 +16,7 @@ from tests.drawn import drawn_dataset
 from tests.families import FAMILIES, family_base
 from tests.tiny import loud, photo
 from training import sft_descriptor, sft_localizer
+from training.sft import SftArguments, with_lora
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 TEXTS = ["the left ear", "nose"]
@@ -189,6 +190,15 @@ def test_checkpointing_with_lora_changes_no_gradient(qwen: Path) -> None:
     for name, gradient in gradients[0].items():
         assert gradient is not None and gradient.abs().sum() > 0, name
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_target_modules_are_a_pattern_or_several_names(qwen: Path) -> None:
+    several = ["gate_proj", "k_proj"]
+    for targets, expected in ([r".*language_model.*\.up_proj"], {"up_proj"}), (several, set(several)):
+        model, _ = PointLocalizer.from_base(qwen)
+        sft = SftArguments(base=str(qwen), datasets=[], lora_r=2, lora_target_modules=targets)
+        names = [n for n, p in with_lora(model, sft).named_parameters() if "lora_A" in n and p.requires_grad]
+        assert {n.split(".lora_A")[0].split(".")[-1] for n in names} == expected
 
 
 def test_what_cannot_go_together_is_refused_before_training(qwen: Path, drawn: Path, tmp_path: Path) -> None:
