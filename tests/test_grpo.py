@@ -67,7 +67,7 @@ def logged(trainer, name: str) -> list[float]:
 def test_two_steps_train_the_language_model_and_the_encoder(
     pair: tuple[Path, Path], drawn: Path, tmp_path: Path
 ) -> None:
-    options = {"meter_photos": 3, "meter_points": 2, "meter_steps": 1, "listeners": f"other={pair[1]}"}
+    options = {"meter_photos": 2, "meter_points": 1, "meter_steps": 1, "listeners": f"other={pair[1]}"}
     trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, **options))
     kl = logged(trainer, "kl")
     assert kl[0] == 0 and kl[1] > 0  # the policy starts as the reference, and leaves it

@@ -28,9 +28,9 @@ from transformers import AutoModel, AutoProcessor
 model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
 processor = AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
 assert "talkingpoints" not in sys.modules
-inputs = processor(images=[Image.open(sys.argv[2])], texts=[["the left ear"]])
+inputs = processor(images=[Image.open(sys.argv[2])], **json.loads(sys.argv[3]))
 with torch.inference_mode():
-    print(json.dumps(model(**inputs).heatmap_logits.flatten().tolist()))
+    print(json.dumps(model(**inputs)[sys.argv[4]].flatten().tolist()))
 """
 
 
@@ -74,6 +74,18 @@ def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
+def outputs_equal(hub: dict[str, str], folder: Path, name: str, asked: dict, output: str) -> None:
+    """What was pushed as ``name`` answers, without the package, as what lies in ``folder / run``."""
+    photo().save(folder / "photo.png")
+    (folder / "load.py").write_text(LOAD)
+    printed = run(["-P", "load.py", name, "photo.png", json.dumps(asked), output], hub, folder)
+    remote = torch.tensor(json.loads(printed.splitlines()[-1]))
+    model, processor = (AutoModel.from_pretrained(folder / "run").eval(), AutoProcessor.from_pretrained(folder / "run"))
+    with torch.inference_mode():
+        here = model(**processor(images=[photo()], **asked))[output].flatten()
+    torch.testing.assert_close(remote, here, rtol=1e-5, atol=1e-5)
+
+
 def test_a_script_pushes_and_the_model_loads_back_by_id(hub: dict[str, str], base: Path, tmp_path: Path) -> None:
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": base, "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1, "use_cpu": True,
@@ -81,14 +93,15 @@ def test_a_script_pushes_and_the_model_loads_back_by_id(hub: dict[str, str], bas
                "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     run([str(ROOT / "training" / "sft_localizer.py"), *flags], hub, tmp_path)
+    outputs_equal(hub, tmp_path, "me/points", {"texts": [["the left ear"]]}, "heatmap_logits")
 
-    photo().save(tmp_path / "photo.png")
-    (tmp_path / "load.py").write_text(LOAD)
-    remote = torch.tensor(json.loads(run(["-P", "load.py", "me/points", "photo.png"], hub, tmp_path).splitlines()[-1]))
-    model, processor = (
-        AutoModel.from_pretrained(tmp_path / "run").eval(),
-        AutoProcessor.from_pretrained(tmp_path / "run"),
-    )
-    with torch.inference_mode():
-        here = model(**processor(images=[photo()], texts=[["the left ear"]])).heatmap_logits.flatten()
-    torch.testing.assert_close(remote, here, rtol=1e-5, atol=1e-5)
+
+def test_grpo_pushes_the_merged_model(hub: dict[str, str], pair: tuple[Path, Path], tmp_path: Path) -> None:
+    data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
+    options = {"base": pair[0], "localizer": pair[1], "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1,
+               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "meter_photos": 0,
+               "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "report_to": "none", "lora_r": 2,
+               "push_to_hub": True, "hub_model_id": "me/grpo", "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
+    flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    run([str(ROOT / "training" / "grpo_descriptor.py"), *flags], hub, tmp_path)
+    outputs_equal(hub, tmp_path, "me/grpo", {"points": [[[0.3, 0.4]]]}, "logits")
