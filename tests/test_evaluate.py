@@ -102,6 +102,19 @@ def test_command_line(tmp_path, monkeypatch, capsys, dataset):
         assert np.isnan(arrays["confidence_image_centre"]).all()
 
 
+def test_photos_of_some_labels_only(tmp_path, monkeypatch, dataset):
+    dogs = [i for i, objects in enumerate(dataset["objects"]) if {item["label"] for item in objects} == {"dog"}]
+    kept = dataset.select(dogs)
+    assert 0 < len(kept) < len(dataset)
+    monkeypatch.setattr(script, "TalkingPoints", FromPretrained(TablePair(kept, protocol.labelled_points(kept))))
+    arguments = ["--dataset", str(tmp_path / "animals"), "--split", "test", "--output", str(tmp_path / "report.json")]
+    report = script.main([*arguments, "--labels", "dog", "--rows", "descriptor", "--threads", "1", "--quiet"])
+    assert set(report["by_label"]) == {"dog"} and report["labels"] == ["dog"] and report["n_images"] == len(kept)
+    assert report["rows"]["descriptor"]["mpck_img"] == 100
+    with pytest.raises(ValueError, match="no photo shows unicorn"):
+        script.main([*arguments, "--labels", "unicorn"])
+
+
 def test_stored_answers_of_another_model_are_not_taken(tmp_path, dataset):
     del dataset
     model = tmp_path / "model"

@@ -52,7 +52,8 @@ def command(pair: tuple[Path, Path], drawn: Path, output: Path, steps: int, **op
         "disable_tqdm": True,
         **options,
     }
-    return [word for key, value in values.items() for word in (f"--{key}", *map(str, np.atleast_1d(value)))]
+    given = {key: value for key, value in values.items() if value is not None}
+    return [word for key, value in given.items() for word in (f"--{key}", *map(str, np.atleast_1d(value)))]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -66,7 +67,7 @@ def logged(trainer, name: str) -> list[float]:
 def test_two_steps_train_the_language_model_and_the_encoder(
     pair: tuple[Path, Path], drawn: Path, tmp_path: Path
 ) -> None:
-    options = {"meter_photos": 3, "meter_points": 2, "meter_steps": 1, "listeners": f"other={pair[1]}"}
+    options = {"meter_photos": 2, "meter_points": 1, "meter_steps": 1, "listeners": f"other={pair[1]}"}
     trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, **options))
     kl = logged(trainer, "kl")
     assert kl[0] == 0 and kl[1] > 0  # the policy starts as the reference, and leaves it
@@ -74,14 +75,13 @@ def test_two_steps_train_the_language_model_and_the_encoder(
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("keypoint_encoder" in name for name in moved) and any("language_model" in name for name in moved)
     assert not any("vision_tower" in name for name in moved)  # batch statistics neither
-    assert {"rewards/listener/mean", "rewards/fluency/mean", "frac_listener_zero_std", "unfair_rate"} <= set(
-        trainer.state.log_history[1]
-    )
+    for name in ("rewards/listener/mean", "rewards/fluency/mean", "frac_listener_zero_std", "unfair_rate"):
+        assert len(logged(trainer, name)) == 2
     written = json.loads((tmp_path / "run" / "meters.json").read_text())
     assert [reading["step"] for reading in written["readings"]] == [0, 1, 2]
     last = written["readings"][-1]
     assert set(last["mpck_img"]) == {"reward", "other"} and last["mpck_img"]["reward"] == last["mpck_img"]["other"]
-    assert 0 < last["reward_share"] < 1 and last["fluency"] < 0 and last["training"]["kl"] == pytest.approx(kl[1])
+    assert 0 < last["reward_share"] < 1 and last["fluency"] < 0 and last["training"]["kl"] == pytest.approx(np.mean(kl))
     assert logged(trainer, "meters/mpck_img/other")
 
 
@@ -118,7 +118,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pair: tuple[Path, Path], draw
 
 
 def test_an_adapter_is_merged(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
-    trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, lora_r=2, frozen_modules=[]))
+    trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, lora_r=2, frozen_modules=None))
     assert logged(trainer, "kl")[0] == 0
     model = AutoModel.from_pretrained(tmp_path / "run")
     assert isinstance(model, PointDescriptor)

@@ -41,6 +41,19 @@ AutoProcessor.from_pretrained(descriptor).push_to_hub("me/by-hand")
 assemble.main(["space", "--repo_id", "me/my-space"])
 """
 
+LOAD = """
+import json, sys
+import torch
+from PIL import Image
+from transformers import AutoModel, AutoProcessor
+model = AutoModel.from_pretrained(sys.argv[1], trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained(sys.argv[1], trust_remote_code=True)
+assert "talkingpoints" not in sys.modules
+with torch.inference_mode():
+    logits = model(**processor(images=[Image.open(sys.argv[2])], points=[[(0.3, 0.4)]])).logits
+print(json.dumps(logits[:, -1].flatten().tolist()))
+"""
+
 RUN = """
 import json, sys
 import torch
@@ -264,6 +277,24 @@ def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], b
     torch.testing.assert_close(
         torch.tensor(remote[0]), last_logits(model, processor, "localizer"), rtol=1e-5, atol=1e-5
     )
+
+
+def test_grpo_pushes_the_merged_model(hub: dict[str, str], pair: tuple[Path, Path], tmp_path: Path) -> None:
+    data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
+    options = {"base": pair[0], "localizer": pair[1], "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1,
+               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "meter_photos": 0,
+               "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "report_to": "none", "lora_r": 2,
+               "push_to_hub": True, "hub_model_id": "me/grpo", "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
+    flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    run([str(ROOT / "training" / "grpo_descriptor.py"), *flags], hub, tmp_path)
+
+    DOG.save(tmp_path / "dog.png")
+    (tmp_path / "load.py").write_text(LOAD)
+    remote = json.loads(run(["-P", "load.py", "me/grpo", "dog.png"], hub, tmp_path).splitlines()[-1])
+    model, processor = (auto.from_pretrained(tmp_path / "run") for auto in (AutoModel, AutoProcessor))
+    with torch.inference_mode():
+        here = model.eval()(**processor(images=[DOG], points=[[(0.3, 0.4)]])).logits[:, -1].flatten()
+    torch.testing.assert_close(torch.tensor(remote), here, rtol=1e-5, atol=1e-5)
 
 
 def test_what_cannot_be_pushed_is_refused_before_anything_is(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ class MetersCallback(TrainerCallback):
         self.readings: list[dict[str, Any]] = []
         self._step_started = self._before = 0.0
         self._seconds = [0.0, 0.0]  # of rewards, of steps
+        self._logged = 0  # entries of the trainer's log that a reading has taken in
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -162,6 +163,7 @@ class MetersCallback(TrainerCallback):
         if self.file.is_file() and state.global_step:
             kept = json.loads(self.file.read_text(encoding="utf-8"))["readings"]
             self.readings = [reading for reading in kept if reading["step"] <= state.global_step]
+        self._logged = len(state.log_history)
         if not self.readings:
             self._read(state, control)
 
@@ -202,8 +204,7 @@ class MetersCallback(TrainerCallback):
 
     def _averages(self, state: TrainerState) -> dict[str, float]:
         """Means of what TRL logged since the last reading."""
-        since = self.readings[-1]["step"] if self.readings else -1
-        entries = [entry for entry in state.log_history if since < entry["step"] <= state.global_step]
+        entries, self._logged = state.log_history[self._logged :], len(state.log_history)
         found = {name: [entry[name] for entry in entries if entry.get(name) is not None] for name in _AVERAGED}
         return {name: float(np.mean(values)) for name, values in found.items() if values}
 
