@@ -18,9 +18,9 @@ from talkingpoints.data.point_datasets import (
     open_dataset,
     read_dataset,
     stream_dataset,
+    where,
 )
-from talkingpoints.data.point_datasets import where as where_in_dataset
-from talkingpoints.data.point_folders import is_point_folder, metadata_file, read_folder, split_folder, stream_folder
+from talkingpoints.data.point_folders import is_point_folder, read_folder, split_folder, stream_folder
 from training.arguments import examples_of, passes_over
 from training.processes import read_once
 
@@ -60,7 +60,7 @@ def holds_own_points(sources: Sequence[str]) -> bool:
         raise ValueError(f"{list(sources)} are of two kinds, annotated keypoints and one's own texts; take one kind")
     if not any(own):
         for source in sources:
-            if not any(list((Path(source) / folder).glob("*.json")) for folder in ANNOTATION_FOLDERS):
+            if not any(any((Path(source) / folder).glob("*.json")) for folder in ANNOTATION_FOLDERS):
                 raise ValueError(
                     f"{source} holds no dataset: needs metadata.csv or metadata.jsonl (one's own points), "
                     "annotations/train.json (COCO keypoints), parquet files, or what save_to_disk wrote"
@@ -102,7 +102,7 @@ def own_examples(
 
 def _read(sft: Any) -> OwnPoints:
     parts = [read_folder(s) if is_point_folder(s) else read_dataset(s) for s in sft.datasets]
-    settle({where: wrong for part in parts for where, wrong in part.problems.items()}, sft.skip_bad_rows)
+    settle({name: wrong for part in parts for name, wrong in part.problems.items()}, sft.skip_bad_rows)
     own = OwnPoints([p for part in parts for p in part.train], [p for part in parts for p in part.val], {})
     for split, photos in (("train", own.train), ("val", own.val)):
         if not photos:
@@ -116,23 +116,25 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
     if training.max_steps <= 0:
         raise ValueError("--streaming needs --max_steps: how long a pass is, is not known before its end")
     streams = [_streams(source) for source in sft.datasets]
-    val_streams = [train if val is None else val for _, train, val in streams]
     each = -(-sft.val_photos // len(streams))
-    where = ", ".join(name for name, _, _ in streams)
 
     def first_photos() -> list[PhotoPoints]:
-        photos, problems = check_groups(group for stream in val_streams for group in islice(stream(), each))
-        settle({f"{where}, for validation": problems}, sft.skip_bad_rows)
+        photos, problems = check_groups(
+            group for splits in streams for group in islice(splits.get("val", splits["train"])(), each)
+        )
+        settle(problems, sft.skip_bad_rows)
         if not photos:
-            raise ValueError(f"{where}: no photo to validate with; val_photos must be at least 1")
+            raise ValueError(f"{list(sft.datasets)}: no photo to validate with; val_photos must be at least 1")
         return photos
 
     def all_photos() -> Iterator[RowGroup]:
-        return chain.from_iterable(islice(train(), 0 if val else each, None) for _, train, val in streams)
+        return chain.from_iterable(
+            islice(splits["train"](), 0 if "val" in splits else each, None) for splits in streams
+        )
 
     examples = StreamedExamples(
         all_photos,
-        where,
+        ", ".join(sft.datasets),
         examples_of(training),
         sft.points_per_photo,
         sft.colour,
@@ -143,13 +145,14 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
     return examples, OwnExamples(read_once(first_photos), sft.points_per_photo, seed=training.seed)
 
 
-def _streams(source: str) -> tuple[str, Stream, Stream | None]:
-    """Name, training stream, and validation stream if there is one of its own."""
+def _streams(source: str) -> dict[str, Stream]:
+    """The stream "train", and "val" if there is one of its own."""
     if is_point_folder(source):
-        root = Path(source)
-        train, val = (split_folder(root, split) for split in ("train", "val"))
-        own = None if val == root else partial(stream_folder, val)
-        return str(metadata_file(train)), partial(stream_folder, train), own
+        folders = {split: split_folder(Path(source), split) for split in ("train", "val")}
+        return {
+            split: partial(stream_folder, folder)
+            for split, folder in folders.items()
+            if split == "train" or folder != Path(source)
+        }
     splits = open_dataset(source, streaming=True)
-    streams = {name: partial(stream_dataset, rows) for name, rows in splits.items()}
-    return where_in_dataset(source, "train"), streams["train"], streams.get("val")
+    return {split: partial(stream_dataset, rows, where(source, split)) for split, rows in splits.items()}

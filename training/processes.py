@@ -68,7 +68,7 @@ def read_once(read: Callable[[], T]) -> T:
 def keep_existing_layers(model: PreTrainedModel) -> None:
     """Forget names of layers that a model could have but has not (Siglip's head, often): FSDP would look for them."""
     existing = {type(module).__name__ for module in model.modules()}
-    model._no_split_modules = set(model._no_split_modules) & existing
+    model._no_split_modules = set(model._no_split_modules or ()) & existing
 
 
 class GlobalBatchTrainer(Trainer):

@@ -100,10 +100,8 @@ def build_examples(
     Raises:
         ValueError: datasets of both kinds, or what the readers refuse.
     """
-    if holds_own_points(sft.datasets):
-        examples = own_examples(sft, training, negatives)
-    else:
-        examples = _keypoint_examples(sft, training, negatives)
+    build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
+    examples = build(sft, training, negatives)
     training.num_train_epochs = 1
     return examples
 

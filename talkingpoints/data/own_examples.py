@@ -176,10 +176,10 @@ class StreamedExamples(torch.utils.data.Dataset):
             number += 1
 
     def _checked(self, group: RowGroup, log: bool) -> PhotoPoints:
-        photo, problems = check_group(group)
+        photo, problems = check_group(group, decoded=True)
         if problems and not self.skip_bad_rows:
-            raise ValueError(f"{self.where}: {problems[0]}; --skip_bad_rows leaves such rows out")
+            raise ValueError(f"{group.where}: {problems[0]}; --skip_bad_rows leaves such rows out")
         if log:
             for problem in problems:
-                _log.warning("%s: %s; left out", self.where, problem)
+                _log.warning("%s: %s; left out", group.where, problem)
         return photo

@@ -59,11 +59,13 @@ class RowGroup(NamedTuple):
     """Rows about one photo, neither checked nor decoded.
 
     Attributes:
+        where: names their source in reports, and says how its rows are counted.
         image: gives the photo; ValueError where there is none.
         rows: with their numbers.
         needed: columns that each must have.
     """
 
+    where: str
     image: Callable[[], PhotoSource]
     rows: list[tuple[int, Row]]
     needed: tuple[str, ...] = NEEDED
@@ -81,7 +83,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class OwnPoints:
-    """Photos to train on and to validate with, and by source (and how its rows are counted) what was wrong."""
+    """Photos to train on and to validate with, and by source what was wrong."""
 
     train: list[PhotoPoints]
     val: list[PhotoPoints]
@@ -106,19 +108,25 @@ def encoded(value: Any) -> Path | bytes | Image.Image:
     return value
 
 
-def check_groups(groups: Iterable[RowGroup]) -> tuple[list[PhotoPoints], list[Problem]]:
-    """Decode each photo once and check all rows: the photos with good points, and what is wrong, by row number."""
-    photos, problems = [], []
+def check_groups(groups: Iterable[RowGroup]) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
+    """Decode each photo once and check all rows: the photos with good points; what is wrong, by source and row."""
+    photos: list[PhotoPoints] = []
+    problems: dict[str, list[Problem]] = {}
     for group in groups:
         photo, wrong = check_group(group)
-        problems += wrong
+        problems.setdefault(group.where, []).extend(wrong)
         if photo.points:
             photos.append(photo)
-    return photos, sorted(problems, key=lambda problem: problem.row)
+    return photos, {where: sorted(wrong, key=lambda problem: problem.row) for where, wrong in problems.items()}
 
 
-def check_group(group: RowGroup) -> tuple[PhotoPoints, list[Problem]]:
-    """The good points of a photo, maybe none, and what is wrong with the other rows."""
+def check_group(group: RowGroup, decoded: bool = False) -> tuple[PhotoPoints, list[Problem]]:
+    """The good points of a photo, maybe none, and what is wrong with the other rows.
+
+    Args:
+        group: the rows.
+        decoded: hand the photo on as it was decoded, in place of its source.
+    """
     problems: list[Problem] = []
     given: list[tuple[int, str, GivenPoint]] = []
     for number, row in group.rows:
@@ -138,6 +146,8 @@ def check_group(group: RowGroup) -> tuple[PhotoPoints, list[Problem]]:
         image = read_photo(photo.image)
     except ValueError as error:
         return photo, problems + [Problem(number, f"{name}: {error}") for number, name, _ in given]
+    if decoded:
+        photo.image = image
     size = (image.height, image.width)
     for number, name, point in given:
         try:
@@ -160,9 +170,9 @@ def points_of_row(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         ValueError: lists of different lengths, no point, or more values than columns.
     """
-    if None in row:  # as csv reads a text with commas that is not quoted: part of it would be lost
-        raise ValueError(f"more values than columns, from {row[None][0]!r} on; quote what holds commas")
-    columns = dict(row)
+    columns: dict[Any, Any] = dict(row)
+    if None in columns:  # as csv reads a text with commas that is not quoted: part of it would be lost
+        raise ValueError(f"more values than columns, from {columns[None][0]!r} on; quote what holds commas")
     if columns.get("points") is not None:
         try:
             pairs = [(x, y) for x, y in columns["points"]]

@@ -6,7 +6,7 @@ an id on the Hub. Reports count rows from 0, as ``dataset[0]`` does.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -80,21 +80,28 @@ def read_dataset(source: str) -> OwnPoints:
     Raises:
         ValueError: as :func:`open_dataset`.
     """
-    photos, problems = {}, {}
+    photos: dict[str, list[PhotoPoints]] = {}
+    problems: dict[str, list[Problem]] = {}
     for split, rows in open_dataset(source).items():
-        photos[split], problems[where(source, split)] = _read(rows)
+        photos[split], wrong = check_groups(_groups(rows, where(source, split)))
+        problems |= wrong
     if "val" not in photos:
         return OwnPoints(*hold_out(photos["train"]), problems)
     return OwnPoints(photos["train"], photos["val"], problems)
 
 
-def stream_dataset(rows: IterableDataset) -> Iterator[RowGroup]:
-    """The photos of a split as its rows come; neighbouring rows with the same photo belong together."""
+def stream_dataset(rows: IterableDataset, name: str) -> Iterator[RowGroup]:
+    """The photos of a split as its rows come; neighbouring rows with the same photo belong together.
+
+    Args:
+        rows: of :func:`open_dataset`.
+        name: of :func:`where`.
+    """
     features = rows.features or Features()
     for _, numbered in groupby(enumerate(rows), key=lambda one: _key(one[1]["image"])):
         group = list(numbered)
         image = group[0][1]["image"]
-        yield RowGroup(partial(_photo, image), [(number, _words(row, features)) for number, row in group])
+        yield RowGroup(name, partial(_photo, image), [(number, _words(row, features)) for number, row in group])
 
 
 def where(source: str, split: str) -> str:
@@ -102,13 +109,14 @@ def where(source: str, split: str) -> str:
     return f"{source}, split {split} (its first row is 0)"
 
 
-def _read(rows: Dataset) -> tuple[list[PhotoPoints], list[Problem]]:
+def _groups(rows: Dataset, name: str) -> Iterable[RowGroup]:
+    """All rows, those with the same photo together."""
     groups: dict[Any, RowGroup] = {}
     for number, row in enumerate(rows):
         stored = partial(_stored, rows, number, row["image"] is None)
-        group = groups.setdefault(_key(row["image"]), RowGroup(stored, []))
+        group = groups.setdefault(_key(row["image"]), RowGroup(name, stored, []))
         group.rows.append((number, _words(row, rows.features)))
-    return check_groups(groups.values())
+    return groups.values()
 
 
 def _undecoded(name: str, rows: Dataset | IterableDataset, streaming: bool) -> Dataset | IterableDataset:

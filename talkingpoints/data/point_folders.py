@@ -70,17 +70,16 @@ def read_folder(folder: str | Path) -> OwnPoints:
     root = Path(folder)
     train_folder, val_folder = (split_folder(root, split) for split in ("train", "val"))
     train, problems = _read(train_folder)
-    where = {str(metadata_file(train_folder)): problems}
     if val_folder == root:
-        return OwnPoints(*hold_out(train), where)
-    val, problems = _read(val_folder)
-    return OwnPoints(train, val, where | {str(metadata_file(val_folder)): problems})
+        return OwnPoints(*hold_out(train), problems)
+    val, more = _read(val_folder)
+    return OwnPoints(train, val, problems | more)
 
 
 def stream_folder(folder: Path) -> Iterator[RowGroup]:
     """The photos of a folder (of one split) as its rows come; what is wrong is found when a group is checked."""
     for name, rows in groupby(_rows(folder), key=lambda numbered: _name(numbered[1])):
-        yield RowGroup(partial(_path, folder, name), list(rows), NEEDED)
+        yield _group(folder, name, list(rows))
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -97,12 +96,15 @@ def metadata_file(folder: Path) -> Path:
     return file
 
 
-def _read(folder: Path) -> tuple[list[PhotoPoints], list[Problem]]:
-    groups: dict[str, RowGroup] = {}
+def _read(folder: Path) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
+    rows: dict[str, list[tuple[int, Row]]] = {}
     for number, row in _rows(folder):
-        name = _name(row)
-        groups.setdefault(name, RowGroup(partial(_path, folder, name), [], NEEDED)).rows.append((number, row))
-    return check_groups(groups[name] for name in sorted(groups))
+        rows.setdefault(_name(row), []).append((number, row))
+    return check_groups(_group(folder, name, rows[name]) for name in sorted(rows))
+
+
+def _group(folder: Path, name: str, rows: list[tuple[int, Row]]) -> RowGroup:
+    return RowGroup(str(metadata_file(folder)), partial(_path, folder, name), rows, NEEDED)
 
 
 def _rows(folder: Path) -> Iterator[tuple[int, Row]]:
