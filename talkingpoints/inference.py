@@ -13,6 +13,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 import torch
+from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import (
     AutoModel,
@@ -148,11 +149,11 @@ class TalkingPoints:
         parts = []
         wanted = ((descriptor or BUNDLED_DESCRIPTOR, PointDescriptor), (localizer or BUNDLED_LOCALIZER, PointLocalizer))
         for name, kind in wanted:
-            source, revision = _pinned(name)
-            model = AutoModel.from_pretrained(source, revision=revision, dtype=dtype or "auto")
+            source = pinned(name)
+            model = AutoModel.from_pretrained(source, dtype=dtype or "auto")
             if not isinstance(model, kind):
                 raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
-            parts += [model.to(device), AutoProcessor.from_pretrained(source, revision=revision)]
+            parts += [model.to(device), AutoProcessor.from_pretrained(source)]
         return cls(*parts)
 
     @overload
@@ -312,12 +313,12 @@ class _Stopped(StoppingCriteria):
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
 
 
-def _pinned(name: str | Path) -> tuple[str | Path, str]:
-    """Folder or Hub id, and the revision behind an id's "@"."""
-    if isinstance(name, Path) or Path(name).exists():
-        return name, "main"
+def pinned(name: str | Path) -> str | Path:
+    """A Hub id with a tag or commit, ``me/points@v1`` -> the folder with what it was then; other names as they are."""
+    if isinstance(name, Path) or "@" not in name or Path(name).exists():
+        return name
     source, _, revision = name.partition("@")
-    return source, revision or "main"
+    return snapshot_download(source, revision=revision)
 
 
 def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
