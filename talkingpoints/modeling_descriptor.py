@@ -280,7 +280,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             visual = self.encode_images(**kwargs)
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
-        if self.config.share_image_prefix and one_row_each(kwargs, self.generation_config):
+        kept = not (self.training and self.is_gradient_checkpointing)  # which turns caches off
+        if self.config.share_image_prefix and kept and takes_prefix(kwargs, self.generation_config):
             length = shared_prefix_length(input_ids, self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)
@@ -292,14 +293,13 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         return output
 
 
-def one_row_each(kwargs: dict, config: GenerationConfig) -> bool:
-    """Whether a generation gives one answer for each row, without beams, and no image has its own place ids.
-
-    Only then can it start from keys and values that are at hand.
-    """
+def takes_prefix(kwargs: dict, config: GenerationConfig) -> bool:
+    """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, a
+    cache that is not the caller's own, and no place ids of the image's own."""
     config = kwargs.get("generation_config") or config
     widened = [kwargs.get(name, getattr(config, name)) or 1 for name in ("num_beams", "num_return_sequences")]
-    return widened == [1, 1] and kwargs.get("image_grid_thw") is None
+    given = [name for name in ("past_key_values", "image_grid_thw") if kwargs.get(name) is not None]
+    return widened == [1, 1] and not given and kwargs.get("use_cache", True)
 
 
 PointDescriptor.register_for_auto_class("AutoModel")
