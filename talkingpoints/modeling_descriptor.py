@@ -280,8 +280,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             visual = self.encode_images(**kwargs)
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
-        kept = not (self.training and self.is_gradient_checkpointing)  # which turns caches off
-        if self.config.share_image_prefix and kept and takes_prefix(kwargs, self.generation_config):
+        # not in training mode: there gradient checkpointing may turn caches off
+        if self.config.share_image_prefix and not self.training and takes_prefix(kwargs, self.generation_config):
             length = shared_prefix_length(input_ids, self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)

@@ -129,6 +129,9 @@ def test_gradient_checkpointing_and_a_shared_prefix_exclude_each_other(base: Pat
     model.train()
     with pytest.raises(RuntimeError, match="gradient checkpointing turns caches off"):
         model(**processor(images=[photo()], points=[POINTS], answers=[["A dog.", "Its ear."]]))
+    inputs = processor(images=[photo()], points=[POINTS])
+    written = model.generate(**inputs, max_new_tokens=4, do_sample=False)  # each row has a prefix of its own then
+    assert torch.equal(written, model.eval().generate(**inputs, max_new_tokens=4, do_sample=False))
 
 
 def test_a_base_keeps_its_trained_places(base: Path, tmp_path: Path) -> None:
