@@ -222,15 +222,15 @@ def use(role: Role, weights: Weights, repo_id: str, revision: str) -> str:
             "from talkingpoints import TalkingPoints",
             f"tp = TalkingPoints.from_pretrained()  # the bundled pair\n{role.call}",
         )
+    name = f"{repo_id}@{revision}" if revision else repo_id
+    pair = f'tp = TalkingPoints.from_pretrained({role.argument}="{name}")\n{role.call}'
+    with_package = f"With the package:\n\n{_python('from talkingpoints import TalkingPoints', pair)}"
+    if weights.own_config:
+        return with_package
     pinned = f', revision="{revision}"' if revision else ""
     here = f'"{repo_id}"{pinned}, trust_remote_code=True'
     imports = "from PIL import Image\nfrom transformers import AutoModel, AutoProcessor"
-    if weights.own_config:
-        imports = "from huggingface_hub import snapshot_download\nfrom PIL import Image\n\n"
-        imports += "from talkingpoints.adapters import load_adapter"
-        loading = f'folder = snapshot_download("{repo_id}"{pinned})\n'
-        loading += f"model, processor = load_adapter(folder)  # over {weights.adapter_of}"
-    elif weights.adapter_of:
+    if weights.adapter_of:
         imports = f"from peft import PeftModel\n{imports}"
         below = f'"{weights.adapter_of}", trust_remote_code=True'
         loading = f"model = AutoModel.from_pretrained({below})\n"
@@ -242,12 +242,7 @@ def use(role: Role, weights: Weights, repo_id: str, revision: str) -> str:
     plain = _python(imports, f'{loading}\nphoto = Image.open("dog.jpg").convert("RGB")\n{role.inference}')
     if weights.adapter_of:
         return plain
-    name = f"{repo_id}@{revision}" if revision else repo_id
-    pair = f'tp = TalkingPoints.from_pretrained({role.argument}="{name}")\n{role.call}'
-    return (
-        f"With the package:\n\n{_python('from talkingpoints import TalkingPoints', pair)}\n\n"
-        f"Without it (transformers runs the code that lies beside the weights):\n\n{plain}"
-    )
+    return f"{with_package}\n\nWithout it (transformers runs the code that lies beside the weights):\n\n{plain}"
 
 
 def eval_results(role: Role, reports: Sequence[Mapping[str, Any]]) -> list[EvalResult]:

@@ -363,7 +363,9 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             visual = self.encode_images(**kwargs)
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
-        if self.config.share_image_prefix and one_row_each(kwargs, self.generation_config) and counts_tokens(self.vlm):
+        # not in training mode: there gradient checkpointing may turn caches off
+        shares = self.config.share_image_prefix and not self.training and counts_tokens(self.vlm)
+        if shares and takes_prefix(kwargs, self.generation_config):
             length = shared_prefix_length(input_ids, self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)
@@ -375,11 +377,12 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         return output
 
 
-def one_row_each(kwargs: dict, config: GenerationConfig) -> bool:
-    """Whether a generation gives one answer for each row, without beams: then it can start from a cache at hand."""
+def takes_prefix(kwargs: dict, config: GenerationConfig) -> bool:
+    """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, and a
+    cache that is not the caller's own."""
     config = kwargs.get("generation_config") or config
     widened = [kwargs.get(name, getattr(config, name)) or 1 for name in ("num_beams", "num_return_sequences")]
-    return widened == [1, 1]
+    return widened == [1, 1] and kwargs.get("past_key_values") is None and kwargs.get("use_cache", True)
 
 
 PointDescriptor.register_for_auto_class("AutoModel")

@@ -85,7 +85,7 @@ def test_snippets_pin_the_commit() -> None:
     assert 'AutoProcessor.from_pretrained("me/base", trust_remote_code=True)' in card.text
     assert (card.data.base_model, card.data.library_name) == ("me/base", "peft")
     text = model_card(replace(adapter, own_config=True), TOLD, (), "me/lora", "abc").text
-    assert 'snapshot_download("me/lora", revision="abc")\n' in text and "load_adapter(folder)  # over me/base" in text
+    assert 'TalkingPoints.from_pretrained(descriptor="me/lora@abc")' in text and "AutoModel" not in text
 
 
 def test_a_report_without_the_model_s_row_is_refused() -> None:

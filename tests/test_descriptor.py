@@ -129,6 +129,9 @@ def test_gradient_checkpointing_and_a_shared_prefix_exclude_each_other(base: Pat
     model.train()
     with pytest.raises(RuntimeError, match="gradient checkpointing turns caches off"):
         model(**processor(images=[photo()], points=[POINTS], answers=[["A dog.", "Its ear."]]))
+    inputs = processor(images=[photo()], points=[POINTS])
+    written = model.generate(**inputs, max_new_tokens=4, do_sample=False)  # each row has a prefix of its own then
+    assert torch.equal(written, model.eval().generate(**inputs, max_new_tokens=4, do_sample=False))
 
 
 def test_a_base_keeps_its_trained_places(base: Path, tmp_path: Path) -> None:
@@ -176,6 +179,7 @@ def test_the_shared_prefix_changes_nothing(base: Path) -> None:
         {"num_beams": 2},
         {"do_sample": True, "num_return_sequences": 2},
         {"return_dict_in_generate": True, "output_logits": True},
+        {"use_cache": False},
     ],
     ids=lambda options: "-".join(options) or "greedy",
 )
@@ -197,7 +201,9 @@ def test_the_shared_prefix_changes_no_answer(base: Path, options: dict) -> None:
             output = output.sequences
         assert (output[:: len(output) // 6, : inputs["input_ids"].shape[1]] == inputs["input_ids"]).all()
         written.append(output)
-        assert (prefixes[0] == 2) == (shared and not {"num_beams", "num_return_sequences"} & options.keys())
+        assert (prefixes[0] == 2) == (
+            shared and not {"num_beams", "num_return_sequences", "use_cache"} & options.keys()
+        )
     half = len(written) // 2
     for plain, with_shared in zip(written[:half], written[half:], strict=True):
         torch.testing.assert_close(with_shared, plain, rtol=1e-4, atol=1e-4)

@@ -18,10 +18,10 @@ from transformers import AutoModel, AutoProcessor
 from talkingpoints import TalkingPoints
 from tests.drawn import drawn_dataset
 from tests.hub import running_hub
-from tests.test_cards import REPORTS
+from tests.test_cards import REPORTS, report
 from tests.test_readme import README
 from tests.tiny import photo
-from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights
+from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights, push
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -303,6 +303,10 @@ def test_what_cannot_be_pushed_is_refused_before_anything_is(pair: tuple[Path, P
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
     with pytest.raises(ValueError, match="holds a 'llava' model; only point_descriptor and point_localizer"):
         kind_of(tmp_path)
+    with pytest.raises(ValueError, match="reports measure models"):
+        push(write_points(tmp_path / "own"), "me/x", reports=REPORTS)
+    with pytest.raises(KeyError, match="descriptor"):
+        push(pair[0], "me/x", reports=[report(reference=1.0)])  # offline: a request would be another error
     lora = adapter_over(pair[0], tmp_path / "lora")
     with pytest.raises(ValueError, match="which nobody else has"):
         prepare_adapter(lora, tmp_path, base="")

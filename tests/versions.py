@@ -12,7 +12,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
-def tested_versions() -> list[str]:
+def all_versions() -> list[str]:
     """All tested versions, the oldest first."""
     return tomllib.loads(PROJECT.read_text(encoding="utf-8"))["tool"]["talkingpoints"]["tested-transformers"]
 
@@ -23,4 +23,4 @@ def installed() -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(version for version in tested_versions() if version != installed()))
+    print("\n".join(version for version in all_versions() if version != installed()))

@@ -3,17 +3,17 @@
     python -m training.benchmark --output benchmark.json
     python -m training.benchmark --output benchmark.json --models mid --device cuda --repeats 20
 
-Ratios within one run: the two sides of each take turns, and the median of each is what counts, in wall time and in CPU
-time of the process (which other work on the machine disturbs less; on a GPU only wall time means anything).
+Ratios within one run: the two sides of each take turns, and the median of the rounds' ratios is what counts, in wall
+time and in CPU time of the process (which other work on the machine disturbs less; on a GPU only wall time means
+anything).
 
 * ``generate``: the descriptor's ``generate`` by the bare base's, as many new tokens from as many prompt tokens;
 * ``points``: describing 17 points of a photo by describing one of them;
 * ``texts``: finding 32 texts in a photo by finding one of them.
 
 Models: the bundled pair, and "mid", a base with random weights in the proportions of a small vision-language model (a
-SigLIP tower and a Llama, 95 million parameters), which shows cost and nothing else; or ``--descriptor`` and
-``--localizer``. Takes about 2 minutes on a quiet core. Not a test: it says what it measured, and nobody waits for a
-number.
+SigLIP tower and a Llama, 60 million parameters), which shows cost and nothing else. Takes 2 minutes of one CPU core.
+Not a test: it says what it measured, and nothing waits for a number.
 """
 
 import argparse
@@ -213,11 +213,9 @@ def interleaved(calls: Calls, repeats: int) -> dict[str, dict[str, list[float]]]
 
 
 def compared(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
-    """Ratio of the medians, and the quartiles of the ratios round by round."""
-    rounds = np.array(first) / np.array(second)
-    low, high = np.quantile(rounds, (0.25, 0.75))
-    ratio = statistics.median(first) / statistics.median(second)
-    return {"median": round(ratio, 3), "low": round(float(low), 3), "high": round(float(high), 3)}
+    """Median and quartiles of the ratios round by round."""
+    low, median, high = np.quantile(np.array(first) / np.array(second), (0.25, 0.5, 0.75)).tolist()
+    return {"median": round(median, 3), "low": round(low, 3), "high": round(high, 3)}
 
 
 def peak_memory(call: Callable[[], Any]) -> float:

@@ -19,8 +19,9 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,40 +70,43 @@ def push(
         The id and the commit that holds the files.
 
     Raises:
-        ValueError: the folder holds none of these, wrong rows, or an adapter over a folder that nobody else has.
+        ValueError: the folder holds none of these, wrong rows, an adapter over a folder that nobody else has, or
+            reports for a dataset.
+        KeyError: a report lacks the row that measures the model.
     """
     folder, told = Path(folder), without_folders(told or Told())
     kind = kind_of(folder)
-    api = HfApi()
     repo_type = "dataset" if kind == "dataset" else "model"
+    if kind == "dataset" and reports:
+        raise ValueError("reports measure models; a dataset's card takes none")
     with tempfile.TemporaryDirectory() as prepared:
+        card: Callable[[str, str], RepoCard]
         if kind == "dataset":
             files, counts, metadata = collect_points(folder)
+            card = partial(dataset_card, told, counts, metadata)
         else:
             if kind == "adapter":
                 prepare_adapter(folder, Path(prepared), told.base)
             else:
                 prepare_model(folder, Path(prepared))
-            weights = published_weights(Path(prepared))
-            files = {
-                path.relative_to(prepared).as_posix(): path for path in Path(prepared).rglob("*") if path.is_file()
-            }
+            files = {path.name: path for path in Path(prepared).iterdir() if path.is_file()}
+            card = partial(model_card, published_weights(Path(prepared)), told, reports)
+        card(repo_id, "")  # what cannot be said stops it before anything is pushed
+        api = HfApi()
         repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
         operations = [CommitOperationAdd(name, path) for name, path in files.items()]
         revision = api.create_commit(repo_id, operations, commit_message=f"The {kind}", repo_type=repo_type).oid
-    if kind == "dataset":
-        card: RepoCard = dataset_card(told, counts, metadata, repo_id, revision)
-    else:
-        card = model_card(weights, told, reports, repo_id, revision)
-    push_card(card, repo_id, repo_type)
+    push_card(card(repo_id, revision), repo_id, repo_type)
     if tag is not None:
         api.create_tag(repo_id, tag=tag, repo_type=repo_type, exist_ok=True)
     return Pushed(repo_id, revision)
 
 
-def push_card(card: RepoCard, repo_id: str, repo_type: str = "model", revision: str | None = None) -> None:
-    """Put a card beside what was pushed."""
-    HfApi().upload_file(
+def push_card(
+    card: RepoCard, repo_id: str, repo_type: str = "model", revision: str | None = None, token: str | None = None
+) -> None:
+    """Put a card beside what was pushed, to the branch ``revision``."""
+    HfApi(token=token).upload_file(
         path_or_fileobj=card.content.encode(),
         path_in_repo="README.md",
         repo_id=repo_id,

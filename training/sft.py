@@ -285,5 +285,5 @@ def run(
             told = without_folders(Told(base=sft.base, datasets=sft.datasets))
             weights = published_weights(Path(training.output_dir))
             card = model_card(weights, told, repo_id=trainer.hub_model_id, revision=pushed.oid)
-            push_card(card, trainer.hub_model_id, revision=training.hub_revision)
+            push_card(card, trainer.hub_model_id, revision=training.hub_revision, token=training.hub_token)
     return trainer
