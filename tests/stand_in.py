@@ -145,7 +145,11 @@ class _Handler(BaseHTTPRequestHandler):
                 state.at_once -= 1
 
     def _respond(self, state: StandIn) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        content = self.rfile.read(length)
+        if len(content) < length:
+            raise ConnectionResetError("the client was killed while it asked")
+        body = json.loads(content)
         with state.lock:
             state.bodies.append({name: value for name, value in body.items() if name != "messages"})
             state.headers.append(dict(self.headers))

@@ -171,16 +171,18 @@ def test_wrong_writer_arguments():
 # Views.
 
 
-def test_context_view_marks_the_point_and_leaves_it_visible(tmp_path):
+@pytest.mark.parametrize("size", [(2000, 1000), (160, 80)])
+def test_context_view_marks_the_point_and_leaves_it_visible(tmp_path, size):
     path = tmp_path / "plain.png"
-    Image.new("RGB", (2000, 1000), (10, 20, 30)).save(path)
-    view = np.asarray(context_view(path, (1500.0, 250.0))).astype(int)
+    Image.new("RGB", size, (10, 20, 30)).save(path)
+    view = np.asarray(context_view(path, (0.75 * size[0], 0.25 * size[1]))).astype(int)
     assert view.shape == (CONTEXT_PX // 2, CONTEXT_PX, 3)
     changed = np.argwhere((view != (10, 20, 30)).any(-1))
     y, x = changed.mean(axis=0)
     assert abs(x - 0.75 * CONTEXT_PX) < 1 and abs(y - 0.125 * CONTEXT_PX) < 1
-    middle = view[round(0.125 * CONTEXT_PX), round(0.75 * CONTEXT_PX)]
-    assert middle.tolist() == [10, 20, 30] and np.ptp(changed, axis=0).max() < 50
+    row, column = round(0.125 * CONTEXT_PX), round(0.75 * CONTEXT_PX)
+    assert (view[row - 5 : row + 6, column - 5 : column + 6] == (10, 20, 30)).all()
+    assert np.ptp(changed, axis=0).max() < 50
 
 
 def test_local_view_is_centred_and_fades(tmp_path):

@@ -16,7 +16,7 @@ from talkingpoints.engine.checking import CheckedText
 from talkingpoints.engine.views import context_view
 from talkingpoints.images import load_image
 
-_PHOTO_PX = 360
+_PHOTO_PX = 420
 _CLOSE_PX = 200
 _CLOSE_SHARE = 0.25
 

@@ -12,6 +12,8 @@ VIEWS_VERSION = "views 1"
 
 CONTEXT_PX = 768
 """Longest side of the whole photo."""
+RING_SHARE = 0.018
+"""Radius of the ring as a share of that."""
 LOCAL_PX = 336
 """Side of the surroundings."""
 LOCAL_SHARE = 0.3
@@ -31,11 +33,14 @@ def context_view(image: str | Path, point_px: tuple[float, float]) -> Image.Imag
         point_px: (x, y) in pixels of the photo.
 
     Returns:
-        RGB, longest side at most `CONTEXT_PX`.
+        RGB, longest side `CONTEXT_PX`; a smaller photo is enlarged, or the ring would hide what is in it.
     """
     photo, (height, width) = load_shrunk(image, CONTEXT_PX)
+    if max(photo.size) < CONTEXT_PX:
+        scale = CONTEXT_PX / max(photo.size)
+        photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
     x, y = point_px[0] * photo.width / width, point_px[1] * photo.height / height
-    radius = max(6.0, 0.018 * max(photo.size))
+    radius = RING_SHARE * CONTEXT_PX
     draw = ImageDraw.Draw(photo)
     for line, colour in ((5, "white"), (3, (225, 0, 60))):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=line)
