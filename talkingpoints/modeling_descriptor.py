@@ -378,8 +378,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
 
 def takes_prefix(kwargs: dict, config: GenerationConfig) -> bool:
-    """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, and a
-    cache that is not the caller's own."""
+    """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, and
+    a cache that is not the caller's own."""
     config = kwargs.get("generation_config") or config
     widened = [kwargs.get(name, getattr(config, name)) or 1 for name in ("num_beams", "num_return_sequences")]
     return widened == [1, 1] and kwargs.get("past_key_values") is None and kwargs.get("use_cache", True)

@@ -106,12 +106,15 @@ def test_the_reference_sees_the_photo_and_the_point(pair: tuple[Path, Path], dra
     assert (here - scored(1, (0.9, 0.8))).abs().max() > 1e-3
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"lora_r": 2, "frozen_modules": None}], ids=["full", "lora"])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    options: dict, pair: tuple[Path, Path], drawn: Path, tmp_path: Path
+) -> None:
     main = grpo_descriptor.main
-    main(command(pair, drawn, tmp_path / "whole", 4))
-    main(command(pair, drawn, tmp_path / "cut", 2))
+    main(command(pair, drawn, tmp_path / "whole", 4, **options))
+    main(command(pair, drawn, tmp_path / "cut", 2, **options))
     set_seed(123)  # whatever state the second process starts in
-    trainer = main([*command(pair, drawn, tmp_path / "cut", 4), "--resume"])
+    trainer = main([*command(pair, drawn, tmp_path / "cut", 4, **options), "--resume"])
     assert trainer.state.global_step == 4
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []

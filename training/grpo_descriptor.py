@@ -10,6 +10,7 @@ what the KL is measured against, and what judges fluency. With ``--lora_r`` an a
 ``meters.json`` in the output tells whether a gain is real (meters.py). Hardware and time: see training/README.md.
 """
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -259,7 +260,7 @@ def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> 
         prompts = training.max_steps * training.generation_batch_size // training.num_generations
         examples.passes = 1 + prompts // (len(examples.rows) * grpo.points_per_photo)
     else:
-        examples.passes = round(training.num_train_epochs)
+        examples.passes = math.ceil(training.num_train_epochs)
         training.num_train_epochs = 1
     return PointPrompts(examples, processor, grpo.points_per_photo)
 
