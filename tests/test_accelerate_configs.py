@@ -12,7 +12,7 @@ from accelerate.utils.launch import prepare_multi_gpu_env
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
 from tests.tiny import tiny_descriptor
-from training.processes import TWO_CPU_PROCESSES
+from training.processes import TWO_CPU_PROCESSES, join_on_cpu
 
 FOLDER = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"
 FILES = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
@@ -77,3 +77,18 @@ def test_nodes_find_each_other() -> None:
     prepare_multi_gpu_env(arguments)
     assert (arguments.nnodes, arguments.nproc_per_node, arguments.node_rank) == ("2", "8", 0)
     assert arguments.rdzv_endpoint == "10.0.0.1:29500"
+
+
+def test_one_process_in_place_of_several_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """``accelerate launch --cpu --num_processes 2`` leaves this environment, and starts one process."""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    join_on_cpu()
+    assert "starts one process" in caplog.text and TWO_CPU_PROCESSES in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    join_on_cpu()
+    assert not caplog.text

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import datasets
+import fsspec
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
@@ -12,7 +13,7 @@ from PIL import Image
 
 from talkingpoints.data import point_datasets
 from talkingpoints.data.own_examples import OwnExamples, StreamedExamples, label_text
-from talkingpoints.data.own_points import settle
+from talkingpoints.data.own_points import check_groups, settle
 from talkingpoints.data.point_datasets import is_dataset_folder, open_dataset, read_dataset, stream_dataset
 from talkingpoints.data.point_folders import read_folder, stream_folder
 from tests.test_point_folders import good_rows, write_folder
@@ -156,6 +157,22 @@ def test_an_id_is_loaded_from_the_hub(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(ValueError, match="me/points: no such folder, and as a dataset of the Hub it cannot be loaded"):
         read_dataset("me/points")
+
+
+def test_photos_that_are_files_elsewhere_are_fetched() -> None:
+    """As in an image folder on the Hub that is streamed: rows hold addresses."""
+    fsspec.filesystem("memory").pipe("/photo.png", png(5))
+    table = [row | {"image": {"bytes": None, "path": f"memory://{name}.png"}}
+             for row, name in zip(rows(1), ("photo", "none"), strict=True)]  # fmt: skip
+    stream = stream_dataset(
+        Dataset.from_list(table, features=FEATURES)
+        .to_iterable_dataset()
+        .cast_column("image", datasets.Image(decode=False)),
+        "there",
+    )
+    photos, problems = check_groups(stream)
+    assert [photo.points for photo in photos] == [[(0.25, 0.25)]]
+    assert "cannot read memory://none.png" in str(problems["there"][0])
 
 
 def test_datasets_that_are_none(tmp_path: Path) -> None:

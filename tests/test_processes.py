@@ -75,7 +75,7 @@ class Runs:
     def evaluate(self, name: str) -> list[str]:
         folders = ["--dataset", str(self.drawn), "--descriptor", self.descriptor, "--localizer", self.localizer]
         files = ["--output", str(self.root / f"{name}.json"), "--work_dir", str(self.root / f"{name}_work")]
-        return [*folders, *files, "--split", "test", "--limit", "2", "--threads", "1", "--quiet"]
+        return [*folders, *files, "--split", "test", "--limit", "2", "--threads", "1", "--device", "cpu", "--quiet"]
 
     def folder(self, script: str, name: str) -> Path:
         return self.root / script / name
@@ -119,7 +119,7 @@ def runs(plain_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / TWO_CPU_PROCESSES)]
     done = subprocess.run(
-        [*launch, "--main_process_port", "0", str(ROOT / "tests" / "two_processes.py"), str(runs.root / "jobs.json")],
+        [*launch, str(ROOT / "tests" / "two_processes.py"), str(runs.root / "jobs.json")],
         cwd=runs.root, env=environment, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-5000:]
