@@ -114,9 +114,9 @@ def test_a_point_without_answer_does_not_stop_the_others(tasks, tmp_path):
                 return Completion("\x00")
             return await super().complete(request)
 
-    written, _ = write(tasks[:4], Moody(), tmp_path / "a.jsonl")
+    written, writer = write(tasks[:4], Moody(), tmp_path / "a.jsonl")
     assert [text.text is None for text in written] == [False, True, False, False]
-    assert "of no use" in written[1].problem
+    assert "of no use" in written[1].problem and writer.rejected == {tasks[1].key: written[1].problem}
 
     class Absent(Clerk):
         async def complete(self, request):

@@ -113,6 +113,13 @@ def test_no_contradictions(task, text):
     assert contradictions(text, task) == []
 
 
+def test_the_other_side_may_be_named_where_it_is_next_to_the_point(task):
+    text = "The car's bonnet on the left, just above the right hood."
+    assert contradictions(text, task) == ["right hood"]
+    neighbours = (Neighbour("right hood", "above", True),)
+    assert contradictions(text, replace(task, skeleton=replace(task.skeleton, neighbours=neighbours))) == []
+
+
 def test_the_rule_based_writer_never_contradicts_its_skeleton_and_its_mirror_image_does(tasks):
     """Every style, against the point, and against the same point in the mirrored photo."""
     flagged, placed = 0, 0

@@ -81,6 +81,7 @@ def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter
                 "usage": asdict(usage),
                 "cost": usage.cost(arguments.prompt_price, arguments.completion_price),
                 "problems_of_this_run": dict(writer.problems),
+                "rejected_in_this_run": writer.rejected,
             }
             (work / "writing.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
 

@@ -128,6 +128,8 @@ class _OwnServerClient(AsyncInferenceClient):
     schemas as OpenAI does, which huggingface_hub turns into an older form for all servers named by their address.
     """
 
+    _async_client: httpx2.AsyncClient | None
+
     async def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> Any:
         form = request_parameters.json.get("response_format")
         if form is not None and "value" in form:

@@ -31,12 +31,12 @@ def allotments(counts: Mapping[Group, int], total: int) -> dict[Group, int]:
         >>> allotments({("car", "hood", "sift"): 90, ("car", "mirror", "sift"): 10}, 40)
         {('car', 'hood', 'sift'): 30, ('car', 'mirror', 'sift'): 10}
     """
-    kept = {(): total}
+    kept: dict[tuple[str, ...], int] = {(): total}
     for depth in (1, 2, 3):
         sizes: Counter[tuple[str, ...]] = Counter()
         for group, count in counts.items():
             sizes[group[:depth]] += count
-        next_kept = {}
+        next_kept: dict[tuple[str, ...], int] = {}
         for parent, share in kept.items():
             children = {name: size for name, size in sizes.items() if name[: depth - 1] == parent}
             next_kept |= _fill(children, share)

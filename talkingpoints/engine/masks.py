@@ -94,7 +94,7 @@ class Texture:
 
     def __init__(self, pixels: np.ndarray):
         grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        found = cv2.SIFT_create().detect(grey, None)
+        found = cv2.SIFT.create().detect(grey, None)
         self.sift = np.array([(k.pt[0], k.pt[1], k.response) for k in found], dtype=np.float64).reshape(-1, 3)
         values = grey.astype(np.float32)
         window = (SMOOTH_WINDOW, SMOOTH_WINDOW)

@@ -53,6 +53,8 @@ class ModelWriter:
         prompts: folder with ``context.txt``, ``local.txt`` and ``merge.txt``, which may name $label, $part and
             $skeleton, the last one $context and $local too.
 
+    ``rejected`` holds the tasks of this run that stay without a text, and why.
+
     Raises:
         ValueError: a prompt is missing or wrong.
 
@@ -64,6 +66,7 @@ class ModelWriter:
 
     def __init__(self, seeing: Asker, merging: Asker | None = None, prompts: Path = PROMPTS):
         self.seeing, self.merging = seeing, merging or seeing
+        self.rejected: dict[str, str] = {}
         self.context, self.local, self.merge = (
             Prompt.read(prompts / f"{name}.txt") for name in ("context", "local", "merge")
         )
@@ -149,6 +152,7 @@ class ModelWriter:
             )
             text = await self.merging.ask(merged)
         except RejectedError as error:
+            self.rejected[task.key] = str(error)
             return WrittenText(task.key, None, problem=str(error))
         return WrittenText(task.key, text, context=context, local=local)
 

@@ -164,6 +164,8 @@ def _wrong_side(text: str, task: PointTask) -> list[str]:
     side, _, name = task.part.partition(" ")
     if side not in ("left", "right") or not name:
         return []
+    if any(near.name == f"{_OPPOSITE[side]} {name}" for near in (*task.skeleton.neighbours, *task.skeleton.facts.near)):
+        return []  # the other one is next to the point, and may be named
     other = re.search(rf"\b{_OPPOSITE[side]} {re.escape(name)}\b", text, re.IGNORECASE)
     own = re.search(rf"\b{side} {re.escape(name)}\b", text, re.IGNORECASE)
     return [other[0]] if other and not own else []
