@@ -91,7 +91,13 @@ def _keypoint_examples(
 def _folder_examples(
     sft: SftArguments, training: TrainingArguments, negatives: float
 ) -> tuple[FolderExamples, FolderExamples]:
-    unused = {"half": sft.half, "arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
+    unused = {
+        "half": sft.half,
+        "labels": sft.labels,
+        "arbitrary": sft.arbitrary,
+        "background": sft.background,
+        "negatives": negatives,
+    }
     given = [name for name, value in unused.items() if value]
     if given:
         raise ValueError(f"{', '.join(given)}: only for annotated keypoints, not for one's own texts")
