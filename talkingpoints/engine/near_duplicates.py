@@ -5,6 +5,7 @@ are many.
 
 from collections import defaultdict
 
+import numpy as np
 from datasketch import MinHash, MinHashLSH
 
 from talkingpoints.engine.text_checks import words_of
@@ -27,11 +28,15 @@ class NearDuplicates:
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold must be above 0 and at most 1, got {threshold}")
         self.threshold = threshold
-        self._index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+        # Rather too many candidates than too few; they are compared by their sketches.
+        self._index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS, weights=(0.05, 0.95))
+        self._sketches: dict[str, np.ndarray] = {}
         self._photos: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
 
     def in_photo(self, photo: str, key: str, text: str) -> str | None:
         """The first earlier text of a photo that is almost the same, by its key; None if there is none.
+
+        A text for which there is one is not compared with later ones.
 
         Args:
             photo: which one; of its texts the shingles are kept until :meth:`end_photo`.
@@ -41,7 +46,8 @@ class NearDuplicates:
         own = shingles(text)
         earlier = self._photos[photo]
         found = next((k for k, other in earlier if k != key and similarity(own, other) >= self.threshold), None)
-        earlier.append((key, own))
+        if found is None:
+            earlier.append((key, own))
         return found
 
     def end_photo(self, photo: str) -> None:
@@ -56,9 +62,11 @@ class NearDuplicates:
         """
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
         sketch.update_batch([shingle.encode() for shingle in shingles(text)])
-        found = bool(self._index.query(sketch))
+        values = sketch.hashvalues.astype(np.uint32)
+        others = [self._sketches[other] for other in self._index.query(sketch)]
         self._index.insert(name, sketch, check_duplication=False)
-        return found
+        self._sketches[name] = values
+        return any(float((values == other).mean()) >= self.threshold for other in others)
 
 
 def shingles(text: str) -> frozenset[str]:

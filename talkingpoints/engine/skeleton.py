@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from talkingpoints.data import phrases
-from talkingpoints.data.facts import CLOSE, Neighbour, direction, place_among, point_facts
+from talkingpoints.data.facts import CLOSE, Neighbour, direction, place_among, point_facts, split_side
 from talkingpoints.data.scenes import Keypoint, Scene, SceneObject
 from talkingpoints.data.wording import Wording
 from talkingpoints.engine.masks import Piece, Texture, mask_box, pieces_of, point_piece
@@ -143,8 +143,8 @@ def edge_phrase(edge: str) -> str:
 def skeleton_text(skeleton: Skeleton) -> str:
     """The skeleton in plain words, always the same words for the same facts."""
     facts, say = skeleton.facts, Wording(skeleton.facts, None)
-    part, pronoun = facts.part or "", phrases.pronoun(say.label)
-    first = f"{pronoun} {part}"
+    part = facts.part or ""
+    first = part_words(part, say.label, phrases.pronoun(say.label))
     if skeleton.n_pieces > 1:
         known = skeleton.n_pieces < len(phrases.NUMBERS)
         number = phrases.NUMBERS[skeleton.n_pieces] if known else "several"
@@ -157,12 +157,19 @@ def skeleton_text(skeleton: Skeleton) -> str:
         sentences.append(f"the point is {spot}")
     if skeleton.neighbours:
         places = [
-            f"{'just ' if near.close else ''}{phrases.DIRECTION_PHRASES[near.direction][0]} the {near.name}"
+            f"{'just ' if near.close else ''}{phrases.DIRECTION_PHRASES[near.direction][0]} "
+            f"{part_words(near.name, say.label, 'the')}"
             for near in skeleton.neighbours
         ]
         sentences.append(f"it lies {' and '.join(places)}")
     sentences.append(f"the spot looks {say.look()}")
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+
+
+def part_words(part: str, label: str, its: str) -> str:
+    """A part with its owner in front, in the first of the writer's wordings: "the base of its tail"."""
+    side, name = split_side(part)
+    return phrases.part_templates(name, label)[0].format(its=its, side=f"{side} " if side else "")
 
 
 def _third_words(name: str, column: int, row: int) -> str:

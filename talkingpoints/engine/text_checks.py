@@ -33,8 +33,9 @@ _NUMBERS = re.compile(
     r"\d|\bpixels?\b|\bcoordinates?\b|\bper ?cent\b|%|\b[xy][- ]ax[ie]s|\bdegrees\b|[²³½¼¾]", re.IGNORECASE
 )
 _MARKER = re.compile(
-    r"\b(red|drawn|small|marked|circled|highlighted) (ring|circle|marker|dot)\b|\b(the|a) (ring|marker|annotation)\b|"
-    r"\bmarked (point|spot|location|area)|\bcropped?\b|\bcut-?out\b|\bblurr(ed|y) (edges?|background|surround)|"
+    r"\b(red|drawn|small|marked|circled|highlighted) (ring|circle|marker|dot)\b(?!-)|"
+    r"\b(the|a) (ring|marker|annotation)\b(?!-)|\bmarked (point|spot|location|area)|"
+    r"\bcropped?\b|\bcut-?out\b|\bblurr(ed|y) (edges?|background|surround)|"
     r"\bfad(es|ing|ed) (in)?to gr[ae]y|\bvignett|\bgr[ae]y (background|border|surroundings)|"
     r"\b(the|these|those) (first|second|third|three|two)? ?notes?\b|\bskeleton\b",
     re.IGNORECASE,
@@ -46,6 +47,8 @@ _SIDES = {"left": (0, -1), "right": (0, 1), "top": (1, -1), "upper": (1, -1), "b
 _SIDE = r"(?:far[ -])?(?:left|right|top|upper|bottom|lower)(?:most)?"
 _PHOTO = r"(?:photo|photograph|image|picture|frame|shot|scene)"
 _THING = r"(?:side|part|edge|corner|half|third|end|area|portion|region|quarter|section|centre|center|hand)"
+_OTHER = r"(?:left|right|front|back|rear|hind|fore|upper|lower|inner|outer|middle|side)\b"
+"""What makes a part another one of its kind."""
 _OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above"}
 _RELATIONS = {
     "left": r"(?:left|on the left) of",
@@ -116,18 +119,19 @@ def contradictions(text: str, task: PointTask) -> list[str]:
 def _wrong_places(text: str, task: PointTask) -> list[str]:
     height, width = task.size
     point, part, item = task.point_px, _middle(task.part_box), _middle(task.object_box)
-    noun = task.part.rpartition(" ")[2]
+    part_name = task.part.removeprefix("left ").removeprefix("right ")
+    noun = part_name.rpartition(" ")[2]
     # A frame's name and its box, and what may be meant to lie in it.
     frames = (
         (_PHOTO, (0.0, 0.0, float(width), float(height)), (point, part, item)),
         (rf"{re.escape(task.label)}(?! {re.escape(noun)}\b)", task.object_box, (point, part)),
-        (re.escape(noun), task.part_box, (point,)),
+        (re.escape(part_name), task.part_box, (point,)),
     )
     wrong = []
     for name, box, referents in frames:
         places = [_unit(referent, box) for referent in referents]
-        sides = rf"({_SIDE}(?:(?:[ -]| and | or |, ){_SIDE})*)((?:[ -]{_THING})*)"
-        pattern = rf"(to the )?\b{sides} (?:of|in|on) (?:the|its|this|that|a) (?:[\w-]+ )?{name}\b(?!')"
+        sides = rf"({_SIDE}(?:(?:[ -]| and | or |, ){_SIDE})*)(?:((?:[ -]{_THING})+) (?:of|in|on)| of)"
+        pattern = rf"(to the )?\b{sides} (?:the|its|this|that|a) (?:(?!{_OTHER})[\w-]+ )?{name}\b(?!')"
         for match in re.finditer(pattern, text, re.IGNORECASE):
             beside = match[1] and not match[3] and name is not _PHOTO  # "to the left of the car" is outside of it
             if not beside and any(_is_wrong(side, places) for side in re.findall(r"[a-z]+", match[2].lower())):

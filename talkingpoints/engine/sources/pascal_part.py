@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from talkingpoints.engine.sources.names import object_name
 from talkingpoints.engine.sources.source import Folder, PartSource
@@ -65,7 +66,7 @@ class PascalPart(PartSource):
         try:
             annotation = loadmat(file)["anno"][0, 0]
             found = [_object(item) for item in annotation["objects"].ravel()]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, MatReadError) as error:
             raise ValueError(f"{file.name} is no PASCAL-Part file: {error!r}") from error
         objects = tuple(item for item in found if item.mask.any())
         size = next((item.mask.shape for item in objects), (0, 0))
