@@ -96,7 +96,11 @@ def stand_in(**options: Any) -> Iterator[StandIn]:
 
 
 def answer_to(body: dict[str, Any]) -> str:
-    """A description that follows from words and images of the question."""
+    """A description that follows from words and images of the question; one for each name that a schema asks for."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    if schema is not None:
+        digest = hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).hexdigest()
+        return json.dumps({name: answer_to({"messages": [digest, name]}) for name in schema["required"]})
     digest = hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).digest()
     colour, surface, mark, other = (words[digest[i] % len(words)] for i, words in _WORDS)
     return f"A {surface}, {colour} spot {mark}; close to it lies a {other} area ({_letters(digest)})."

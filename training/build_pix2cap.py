@@ -4,11 +4,11 @@
         --id_maps coco/panoptic_val2017 --writer server --model qwen --base_url http://localhost:8000/v1 \\
         --output_dir runs/pix2cap
 
-Every field of ``PixArguments`` and ``WriterArguments`` is a flag, and a key of a yaml file (``--config``). Photos are
-marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and what comes out
-is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models answered is in
-``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command. Writes
-``pix2cap.json``, ``counts.json`` and, to be looked at, ``review.html``.
+Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a key of a yaml file (``--config``).
+Photos are marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and
+what comes out is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models
+answered is in ``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command.
+Writes ``pix2cap.json``, ``counts.json`` and, to be looked at, ``review.html``.
 """
 
 import json
@@ -21,13 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from tqdm.auto import tqdm
 
+from talkingpoints.asking.store import AnswerStore
 from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
 from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered
 from talkingpoints.engine.segment_rules import segment_texts
 from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from training.arguments import parse_arguments
 from training.segment_review import SegmentReview
-from training.writing import WriterArguments, asker_of, keeping
+from training.writing import WriterArguments, asker_of
 
 
 @dataclass(kw_only=True)
@@ -36,7 +37,9 @@ class PixArguments:
 
     annotations: list[str] = field(metadata={"help": "COCO panoptic JSON files; several must have the same categories"})
     photos: list[str] = field(metadata={"help": "folder of the photos, one for each file"})
-    id_maps: list[str] = field(default_factory=list, metadata={"help": "folders of the PNGs; default: as COCO names them"})
+    id_maps: list[str] = field(
+        default_factory=list, metadata={"help": "folders of the PNGs; default: as COCO names them"}
+    )
     output_dir: str = field(metadata={"help": "where pix2cap.json goes; work/ in it keeps what is done"})
     segment_prompt: str = field(default=str(PROMPT), metadata={"help": "file with the question of a sheet"})
     most_marks: int = field(default=24, metadata={"help": "segments on a sheet; more of them make more sheets"})
@@ -54,6 +57,18 @@ class PixArguments:
             )
         if self.limit < 0 or self.review < 0:
             raise ValueError(f"limit and review must not be negative, got {self.limit} and {self.review}")
+
+
+@dataclass(kw_only=True)
+class SegmentWriterArguments(WriterArguments):
+    """Who writes the captions. One model does it all: ``merge_model`` and ``prompts`` are of the point writer."""
+
+    max_tokens: int = field(default=3000, metadata={"help": "of an answer: all captions of a sheet"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.merge_model is not None:
+            raise ValueError("merge_model: segments' captions are not merged; give --model alone")
 
 
 def sources(arguments: PixArguments) -> list[PanopticPhotos]:
@@ -88,16 +103,25 @@ def written(
             texts = segment_texts(photo, arguments.rule_seed)
             yield WrittenSegments(photo.with_descriptions({key: texts[key] for key in chosen}))
         return
-    with keeping(writing, Path(arguments.output_dir) / "work") as store:
+    work = Path(arguments.output_dir) / "work"
+    with AnswerStore(work / "answers.jsonl") as store:
         asker = asker_of(writing, str(writing.model), store)
         writer = SegmentWriter(asker, choice, Path(arguments.segment_prompt))
-        store.about |= {"version": writer.version}
-        yield from writer.write_all(photos, len(photos))
+        try:
+            yield from writer.write_all(photos, len(photos))
+        finally:
+            report = {
+                "version": writer.version,
+                "usage": store.usage.__dict__,
+                "cost": store.usage.cost(writing.prompt_price, writing.completion_price),
+                "problems_of_this_run": dict(asker.problems),
+            }
+            (work / "writing.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
 
 
 def main(argv: list[str]) -> None:
     """Build; see the module docstring."""
-    arguments, writing = parse_arguments((PixArguments, WriterArguments), argv)
+    arguments, writing = parse_arguments((PixArguments, SegmentWriterArguments), argv)
     output = Path(arguments.output_dir)
     opened = sources(arguments)
     photos = [photo for source in opened for photo in source[: arguments.limit or None]]

@@ -6,8 +6,8 @@ from types import TracebackType
 
 from talkingpoints.asking.server import jpeg_url
 from talkingpoints.data.panoptic import PanopticPhoto
-from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_marks import sheets_of
+from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_writer import SegmentChoice, sheet_of
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Segments and captions</title>

@@ -8,6 +8,7 @@ al., 2023); how Pix2Cap-COCO's own marks looked is not known.
 
 import colorsys
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ def sheets_of(segment_ids: Sequence[int], most: int = MOST_MARKS) -> list[tuple[
         raise ValueError(f"most must be at least 1, got {most}")
     count = -(-len(segment_ids) // most)
     bounds = [round(i * len(segment_ids) / count) for i in range(count + 1)] if count else []
-    return [tuple(segment_ids[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [tuple(segment_ids[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 def marked(photo: Image.Image, id_map: np.ndarray, segment_ids: Sequence[int], first: int = 1) -> Sheet:
@@ -257,9 +258,7 @@ def _anywhere(
         ValueError: the sheet has no room for another number.
     """
     width, height = plate
-    places = [
-        _box(x, y, plate, shape) for y in range(0, shape[0], height // 2) for x in range(0, shape[1], width // 2)
-    ]
+    places = [_box(x, y, plate, shape) for y in range(0, shape[0], height // 2) for x in range(0, shape[1], width // 2)]
     free = [label for label in places if _free(label, taken)]
     if not free:
         raise ValueError(f"no room for {len(taken) + 1} numbers on a sheet of {shape[1]} x {shape[0]} pixels")

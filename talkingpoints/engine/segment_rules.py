@@ -27,7 +27,7 @@ _MASS = frozenset({
     "food", "fruit", "paper", "cardboard", "stairs", "skis", "scissors", "broccoli",
 })  # fmt: skip
 """Names before which "a" sounds wrong."""
-_SIZES = ((0.35, "taking up much of the {photo}"), (0.12, "large"), (0.02, "of middling size"), (0.004, "small"))
+_SIZES = ((0.35, "taking up much of {photo}"), (0.12, "large"), (0.02, "of middling size"), (0.004, "small"))
 _TINY = "very small"
 
 

@@ -221,7 +221,9 @@ def _caption(number: str, value: Any) -> str:
     except ValueError as error:
         raise ValueError(f"number {number}: {error}") from None
     if len(text) < RELEASED_SHORTEST or len(text) > LONGEST_CAPTION:
-        raise ValueError(f"number {number}: {len(text)} characters; {RELEASED_SHORTEST} to {LONGEST_CAPTION} are a caption")
+        raise ValueError(
+            f"number {number}: {len(text)} characters; {RELEASED_SHORTEST} to {LONGEST_CAPTION} are a caption"
+        )
     if is_refusal(text):
         raise ValueError(f"number {number}: a refusal: {text[:80]!r}")
     if _MARKS.search(text):
