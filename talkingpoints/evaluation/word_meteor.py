@@ -23,7 +23,7 @@ class WordMeteor:
         if wordnet is None:
             try:
                 full.ensure_loaded()
-            except LookupError:
+            except (LookupError, OSError):
                 raise RuntimeError(
                     "nltk's WordNet is not there: python -m nltk.downloader wordnet, or set NLTK_DATA"
                 ) from None
