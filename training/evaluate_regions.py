@@ -1,7 +1,7 @@
-"""Region captioning on Visual Genome and questions of ViP-Bench: asks a model, writes the official answer files, scores.
+"""Visual Genome region captioning and ViP-Bench: asks a model, writes the official answer files, scores them.
 
-    python -m training.evaluate_regions --benchmark visual_genome --annotations vg/test_caption.json --photos vg/images \\
-        --writer server --model qwen --base_url http://localhost:8000/v1 --output_dir runs/vg
+    python -m training.evaluate_regions --benchmark visual_genome --annotations vg/test_caption.json \\
+        --photos vg/images --writer server --model qwen --base_url http://localhost:8000/v1 --output_dir runs/vg
     python -m training.evaluate_regions --benchmark vip_bench --data ViP-Bench --writer server --model qwen \\
         --base_url http://localhost:8000/v1 --output_dir runs/vip --judge gpt-4-0613 --judge_url https://HOST/v1 \\
         --judge_prompt vip-bench_evaluator.py
@@ -29,7 +29,7 @@ from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteReque
 from talkingpoints.asking.server import ServerChat
 from talkingpoints.asking.store import AnswerStore
 from talkingpoints.engine.model_writer import plain_text
-from talkingpoints.evaluation.caption_scores import caption_scores
+from talkingpoints.evaluation.caption_scores import METRICS, caption_scores
 from talkingpoints.evaluation.judging import (
     MAX_TOKENS,
     OWN_PROMPT,
@@ -72,11 +72,10 @@ class RegionArguments:
     drawn: bool = field(default=False, metadata={"help": "vip_bench: show the split's photos with drawn regions"})
     name: str | None = field(default=None, metadata={"help": "of the model in the answer files; default: --model"})
     limit: int = field(default=0, metadata={"help": "questions; 0 asks all"})
+    metrics: list[str] = field(default_factory=lambda: list(METRICS), metadata={"help": f"visual_genome: of {METRICS}"})
     judge: str | None = field(default=None, metadata={"help": "vip_bench: model that grades; none: no grades"})
     judge_url: str | None = field(default=None, metadata={"help": "its server"})
-    judge_prompt: str = field(
-        default=str(OWN_PROMPT), metadata={"help": "the benchmark's vip-bench_evaluator.py, or text"}
-    )
+    judge_prompt: str = field(default=str(OWN_PROMPT), metadata={"help": "the benchmark's evaluator (.py), or a text"})
     judge_runs: int = field(default=1, metadata={"help": "grades of each answer; ViP-Bench's paper has 5"})
 
     def __post_init__(self) -> None:
@@ -238,7 +237,8 @@ def main(argv: list[str]) -> None:
     if arguments.benchmark == "visual_genome":
         write_visual_genome(output / f"{name}_vg.json", tasks, texts)
         report["regions"] = "one a photo" if one_region_a_photo(tasks) else "several a photo"
-        scores = caption_scores([task.answers for task in answered], [texts[task.key] for task in answered])
+        references, said = [task.answers for task in answered], [texts[task.key] for task in answered]
+        scores = caption_scores(references, said, arguments.metrics)
         report["scores"] = scores.to_json()
     else:
         name = f"{name}-{arguments.split}"

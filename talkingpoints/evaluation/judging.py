@@ -29,7 +29,7 @@ OWN_PROMPT = Path(__file__).parent / "prompts" / "judge.txt"
 MAX_TOKENS = 3
 AGAIN = "\nPredict the correctness of the answer (digit): "
 TEMPERATURES = (0.0, 0.0, 0.5, 1.0, 1.5)
-"""Of the first call and of those after unusable answers; the evaluator makes a fifth such call whose answer it drops."""
+"""Of the first call and of those after unusable answers; the evaluator makes one more and drops what it says."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class Judge:
         self.prompt = prompt
         self._askers = [Asker(_Short(chat), store, limits) for chat in chats]
 
-    async def grade(self, task: RegionTask, question: str, prediction: str, run: int = 0) -> Grade:
+    async def grade(self, task: RegionTask, questions: tuple[str, str], prediction: str, run: int = 0) -> Grade:
         """Grade one answer.
 
         Args:
-            task: with the ground truth; its question is that of the meta data.
-            question: in the words of the split.
+            task: with the ground truth.
+            questions: in the words of the split, and of the meta data, which the evaluator takes when it asks again.
             prediction: the answer.
             run: the evaluator may ask several times; each run is asked anew.
 
@@ -99,8 +99,7 @@ class Judge:
         truth = task.answers[0].replace("<AND>", " <AND> ").replace("<OR>", " <OR> ")
         content = ""
         for attempt, asker in enumerate(self._askers):
-            asked = question if attempt == 0 else task.worded([f"<obj{n}>" for n in range(1, len(task.boxes) + 1)])
-            row = " | ".join((asked, truth, prediction, ""))
+            row = " | ".join((questions[min(attempt, 1)], truth, prediction, ""))
             request = WriteRequest(
                 key=f"{task.key}/run {run}/try {attempt}",
                 prompt=self.prompt.version,

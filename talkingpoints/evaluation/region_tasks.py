@@ -145,9 +145,12 @@ def vip_bench(folder: Path, split: str = "bbox", drawn: bool = False) -> list[Re
     return tasks
 
 
-def vip_questions(folder: Path, split: str) -> dict[str, str]:
-    """The questions by key as the judge reads them: those of the split, which name colours."""
-    return {f"v1_{row['question_id']}": row["text"] for row in _questions(folder / split / "questions.jsonl")}
+def vip_questions(folder: Path, split: str) -> dict[str, tuple[str, str]]:
+    """The questions by key as the judge reads them: in the words of the split (which name colours), and of the meta
+    data (which name objects)."""
+    meta = _json(folder / "vip-bench-meta-data.json")
+    rows = {f"v1_{row['question_id']}": row["text"] for row in _questions(folder / split / "questions.jsonl")}
+    return {key: (text, meta[key]["question"]) for key, text in rows.items()}
 
 
 def write_vip_bench(folder: Path, name: str, tasks: Sequence[RegionTask], texts: Mapping[str, str]) -> Path:
