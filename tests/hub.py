@@ -7,9 +7,19 @@ welcome; every user is "me".
 """
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
+import socket
+import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qs
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -62,9 +72,13 @@ class Hub:
                 "downloads": 0, "likes": 0, "siblings": siblings}  # fmt: skip
 
     def tree(self, files: dict[str, bytes]) -> list[dict]:
+        folders = {parent.as_posix() for path in files for parent in PurePosixPath(path).parents} - {"."}
         return [
-            {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-            for path, data in files.items()
+            *({"type": "directory", "path": path, "oid": hashlib.sha1(path.encode()).hexdigest()} for path in folders),
+            *(
+                {"type": "file", "path": path, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                for path, data in files.items()
+            ),
         ]
 
 
@@ -136,10 +150,18 @@ def application(address: str) -> FastAPI:
 
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}", response_model=None)
     @app.get("/api/{kind}/{owner}/{name}/tree/{revision}/{folder:path}", response_model=None)
-    def tree(kind: str, owner: str, name: str, folder: str = "") -> Response | list[dict]:
+    def tree(kind: str, owner: str, name: str, folder: str = "", recursive: bool = False) -> Response | list[dict]:
         files = hub.repos.get((KINDS[kind], f"{owner}/{name}"), {})
-        entries = [entry for entry in hub.tree(files) if entry["path"].startswith(folder)]
+        inside = f"{folder}/" if folder else ""
+        entries = [entry for entry in hub.tree(files) if entry["path"].startswith(inside)]
+        if not recursive:
+            entries = [entry for entry in entries if "/" not in entry["path"].removeprefix(inside)]
         return entries if entries or not folder else missing("EntryNotFound")
+
+    @app.post("/api/{kind}/{owner}/{name}/paths-info/{revision}")
+    async def paths_info(kind: str, owner: str, name: str, request: Request) -> list[dict]:
+        wanted = parse_qs((await request.body()).decode()).get("paths", [])
+        return [e for e in hub.tree(hub.repos.get((KINDS[kind], f"{owner}/{name}"), {})) if e["path"] in wanted]
 
     def resolve(kind: str, owner: str, name: str, path: str, head: bool) -> Response:
         files = hub.repos.get((kind, f"{owner}/{name}"))
@@ -165,6 +187,40 @@ def application(address: str) -> FastAPI:
         return resolve("dataset", owner, name, path, request.method == "HEAD")
 
     return app
+
+
+@contextlib.contextmanager
+def running_hub(home: Path) -> Iterator[dict[str, str]]:
+    """A stand-in in a process of its own; gives the environment that points at it, with ``home`` as HF_HOME."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.hub", str(port)], cwd=Path(__file__).resolve().parent.parent
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(150):
+            try:
+                urllib.request.urlopen(f"{address}/api/whoami-v2", timeout=2)
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+        else:
+            raise RuntimeError("the stand-in for the Hub did not start")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+        yield {
+            **kept,
+            "HF_ENDPOINT": address,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_TOKEN": "hf_anything",
+            "HF_HOME": str(home),
+            "OMP_NUM_THREADS": "1",
+            "NO_PROXY": "127.0.0.1",
+        }
+    finally:
+        server.kill()
+        server.wait(10)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import random
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ TROUBLES = (
     "500", "chunked_500", "503", "429", "reset", "hang", "cut", "quiet_end", "html", "half_json", "no_choices",
     "bad_types", "noise", "empty",
 )  # fmt: skip
+HANG_S = 5.0
 COLOURS = ("red", "blue", "dark green", "silver", "black", "white", "pale yellow", "brown")
 SURFACES = ("glossy", "dull", "scratched", "finely ribbed", "smooth", "dusty", "speckled", "worn")
 MARKS = (
@@ -39,6 +41,7 @@ class StandIn:
         failures: share of calls that fail, 0 to 1.
         slowness_s: answers take up to so long.
         troubles: how calls fail.
+        refusals: share of questions, the same ones whenever they are asked, that are answered with an excuse.
         answers: overrides what is answered, by the question's text.
         seed: of chance.
     """
@@ -46,11 +49,14 @@ class StandIn:
     failures: float = 0.0
     slowness_s: float = 0.0
     troubles: tuple[str, ...] = TROUBLES
+    refusals: float = 0.0
     answers: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     """How often each kind of call came: "answered" and the troubles."""
+    answered: Counter[bytes] = field(default_factory=Counter)
+    """How often each question got its answer."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """What was asked, without the images; the newest last."""
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -83,6 +89,11 @@ def stand_in(**options: Any) -> Iterator[StandIn]:
     class Server(ThreadingHTTPServer):
         request_queue_size = 128  # else connections made at once wait a second for a second try
 
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Clients that were killed are no error."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
+
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     state.port = server.server_address[1]
@@ -95,15 +106,26 @@ def stand_in(**options: Any) -> Iterator[StandIn]:
         server.server_close()
 
 
-def answer_to(body: dict[str, Any]) -> str:
-    """A description that follows from words and images of the question; one for each name that a schema asks for."""
-    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    if schema is not None:
-        digest = hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).hexdigest()
-        return json.dumps({name: answer_to({"messages": [digest, name]}) for name in schema["required"]})
-    digest = hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).digest()
+def digest_of(body: dict[str, Any]) -> bytes:
+    """Stands for words and images of a question."""
+    return hashlib.sha256(json.dumps(body["messages"], sort_keys=True).encode()).digest()
+
+
+def answer_to(digest: bytes, refusals: float = 0.0) -> str:
+    """A description that follows from the question."""
+    if digest[31] < 256 * refusals:
+        return "I'm sorry, but I can't describe this spot."
     colour, surface, mark, other = (words[digest[i] % len(words)] for i, words in _WORDS)
     return f"A {surface}, {colour} spot {mark}; close to it lies a {other} area ({_letters(digest)})."
+
+
+def structured(body: dict[str, Any]) -> str | None:
+    """JSON with a description for each name that the question's schema asks for; None without a schema."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    if schema is None:
+        return None
+    digest = digest_of(body)
+    return json.dumps({n: answer_to(hashlib.sha256(digest + n.encode()).digest()) for n in schema["required"]})
 
 
 _WORDS = tuple(enumerate((COLOURS, SURFACES, MARKS, COLOURS)))
@@ -139,14 +161,17 @@ class _Handler(BaseHTTPRequestHandler):
             wait = state.rng.uniform(0.0, state.slowness_s)
         time.sleep(wait)
         words = _question(body)
-        text = state.answers.get(words) or answer_to(body)
+        text = state.answers.get(words) or structured(body) or answer_to(digest_of(body), state.refusals)
         trouble = state.trouble()
+        if trouble is None:
+            with state.lock:
+                state.answered[digest_of(body)] += 1
         if trouble == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
         elif trouble == "hang":
-            time.sleep(3.0)
+            time.sleep(HANG_S)
             self.close_connection = True
         elif trouble in ("500", "503", "429"):
             self._send(int(trouble), b'{"error": "busy"}', {"Retry-After": "0"} if trouble != "500" else {})

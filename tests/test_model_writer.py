@@ -48,7 +48,7 @@ class Clerk:
     async def complete(self, request):
         self.requests.append(request)
         self.images.append([np.asarray(image) for image in request.images()])
-        return Completion(f"Answer to {request.prompt.split('@')[0]} of {request.key}.", 10, 5)
+        return Completion(f"Answer to {request.prompt.split('@')[0]} of {request.key.split(' ')[0]}.", 10, 5)
 
 
 def write(tasks, chat, path, merging=None, prompts=PROMPTS):
@@ -64,7 +64,7 @@ def test_three_questions_a_point(tasks, tmp_path):
     (written,), writer = write([task], seeing, tmp_path / "a.jsonl", merging)
     assert written.text == f"Answer to merge of {task.key}." and written.problem == ""
     context, local = sorted(seeing.requests, key=lambda request: request.prompt)
-    assert (context.prompt, local.prompt) == (writer.context.version, writer.local.version)
+    assert (context.prompt, local.prompt) == (f"{writer.context.version} views 1", f"{writer.local.version} views 1")
     assert task.skeleton.text in context.text and task.part in local.text
     assert sorted(len(images) for images in seeing.images) == [1, 1] and merging.images == [[]]
     (merge,) = merging.requests
@@ -99,10 +99,18 @@ def test_a_changed_prompt_asks_anew_what_depends_on_it(tasks, tmp_path):
         write(tasks[:1], clerk, tmp_path / "a.jsonl", prompts=changed)
 
 
+def test_another_point_under_the_same_key_is_asked_about(tasks, tmp_path):
+    write(tasks[:1], Clerk(), tmp_path / "a.jsonl")
+    x, y = tasks[0].point_px
+    clerk = Clerk()
+    write([replace(tasks[0], point_px=(x + 1, y))], clerk, tmp_path / "a.jsonl")
+    assert len(clerk.requests) == 3
+
+
 def test_a_point_without_answer_does_not_stop_the_others(tasks, tmp_path):
     class Moody(Clerk):
         async def complete(self, request):
-            if request.key == tasks[1].key:
+            if request.key.startswith(f"{tasks[1].key} "):
                 return Completion("\x00")
             return await super().complete(request)
 
@@ -112,7 +120,7 @@ def test_a_point_without_answer_does_not_stop_the_others(tasks, tmp_path):
 
     class Absent(Clerk):
         async def complete(self, request):
-            if request.key == tasks[1].key:
+            if request.key.startswith(f"{tasks[1].key} "):
                 raise TransientError("503: busy")
             return await super().complete(request)
 

@@ -1,13 +1,8 @@
 """A training script pushes its model to a (local stand-in of the) Hub, and it loads back by id without the package."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +11,7 @@ import torch
 from transformers import AutoModel, AutoProcessor
 
 from tests.drawn import drawn_dataset
+from tests.hub import running_hub
 from tests.tiny import photo
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,33 +33,8 @@ with torch.inference_mode():
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A running stand-in; gives the environment that points at it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", "tests.hub", str(port)], cwd=ROOT)
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(150):
-        try:
-            urllib.request.urlopen(f"{address}/api/whoami-v2", timeout=2)
-            break
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    else:
-        server.kill()
-        raise RuntimeError("the stand-in for the Hub did not start")
-    home = tmp_path_factory.mktemp("home")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    yield {
-        **kept,
-        "HF_ENDPOINT": address,
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_TOKEN": "hf_anything",
-        "HF_HOME": str(home),
-        "OMP_NUM_THREADS": "1",
-        "NO_PROXY": "127.0.0.1",
-    }
-    server.terminate()
-    server.wait(10)
+    with running_hub(tmp_path_factory.mktemp("home")) as environment:
+        yield environment
 
 
 def run(arguments: list[str], environment: dict[str, str], folder: Path) -> str:

@@ -20,7 +20,9 @@ def tasks(tmp_path_factory):
 @pytest.fixture
 def task(tasks):
     """A point in the upper left of the hood, the hood on the left of a car in the upper right of the photo."""
-    skeleton = replace(tasks[0].skeleton, neighbours=(Neighbour("front door", "above left", True),))
+    facts = replace(tasks[0].skeleton.facts, near=(Neighbour("front wheel", "left", True),))
+    neighbours = (Neighbour("front door", "above left", True), Neighbour("front wheel", "right", True))
+    skeleton = replace(tasks[0].skeleton, facts=facts, neighbours=neighbours)
     return replace(
         tasks[0],
         label="car",
@@ -102,6 +104,7 @@ def test_contradictions(task, text):
         "In the centre of the photo.",  # not sure enough
         "On the right of the car's bumper.",  # of something else
         "The right hood and the left hood meet here.",
+        "It is to the left of the front wheel and to the right of the front wheel.",  # there are two of them
         "Its right side is in the sun, the lower lip in the shade.",  # no frame
         "The top right of the photo; the left of the car; the upper left of the hood.",
     ],
@@ -138,12 +141,13 @@ def _mirrored(task):
         replace(one, direction=" ".join(swap.get(word, word) for word in one.direction.split(" ")))
         for one in task.skeleton.neighbours
     )
+    facts = replace(task.skeleton.facts, near=near)
     return replace(
         task,
         point_px=(width - task.point_px[0], task.point_px[1]),
         object_box=box(task.object_box),
         part_box=box(task.part_box),
-        skeleton=replace(task.skeleton, neighbours=near),
+        skeleton=replace(task.skeleton, facts=facts, neighbours=near),
     )
 
 

@@ -77,7 +77,7 @@ def sources(arguments: PixArguments) -> list[PanopticPhotos]:
     Raises:
         ValueError: a file cannot be read, or the files have different categories or an image in common.
     """
-    folders = arguments.id_maps or [None] * len(arguments.annotations)
+    folders: list[str | None] = [*arguments.id_maps] or [None] * len(arguments.annotations)
     opened = [
         PanopticPhotos(Path(file), Path(photos), None if maps is None else Path(maps))
         for file, photos, maps in zip(arguments.annotations, arguments.photos, folders, strict=True)

@@ -3,16 +3,17 @@
     python -m training.build_point_dataset --source coco_parts --data carparts --splits train test --label car \\
         --val_share 0.1 --output_dir runs/carparts
 
-Every field of ``BuildArguments`` and ``WriterArguments`` is a flag, and a key of a yaml file (``--config``). Photos are
-prepared first (points and skeletons, ``work/prepared.jsonl``), then points are balanced, texts written (what models
-answered is in ``work/answers.jsonl``) and the dataset laid out. The two files only grow, and all else follows from
-them: a run that was cut is started again with the same command. See training/README.md.
+Every field of ``BuildArguments``, ``WriterArguments`` and ``CheckArguments`` is a flag, and a key of a yaml file
+(``--config``). Photos are prepared first (points and skeletons, ``work/prepared.jsonl``); then points are balanced,
+texts written (what models answered is in ``work/answers.jsonl``) and checked, and the dataset is laid out. The two
+files only grow, and all else follows from them: a run that was cut is started again with the same command. See
+training/README.md.
 """
 
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,12 @@ from talkingpoints.engine.prepared import PreparedPhotos
 from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
 from talkingpoints.engine.rule_texts import rule_texts
 from talkingpoints.engine.sources.kinds import LAYOUTS
+from talkingpoints.engine.sources.source import PartSource
 from talkingpoints.engine.tasks import PointTask
 from training.arguments import parse_arguments
+from training.checking import CheckArguments, TextsOfPhoto, checked_texts, write_checks
 from training.sft import parse_weights
 from training.writing import WriterArguments, model_writer, photo_texts
-
-TextsOfPhoto = tuple[PreparedPhoto, list[tuple[PointTask, list[tuple[str, str]]]]]
-"""A photo, and (style, text) pairs for each of its kept tasks."""
 
 
 @dataclass(kw_only=True)
@@ -71,17 +71,14 @@ class BuildArguments:
     seed: int = 0
 
 
-def prepare(arguments: BuildArguments, work: Path) -> PreparedPhotos:
+def prepare(
+    arguments: BuildArguments, addresses: Sequence[SourceAddress], sources: Sequence[PartSource], file: Path
+) -> PreparedPhotos:
     """Prepare what is not prepared yet."""
     options = PreparationOptions(arguments.per_kind, arguments.val_share, arguments.test_share, arguments.seed)
     question: dict[str, Any] = {**asdict(options), "version": __version__}
     question |= {name: getattr(arguments, name) for name in ("source", "splits", "label", "name")}
-    prepared = PreparedPhotos(work / "prepared.jsonl", question)
-    addresses = [
-        SourceAddress(arguments.source, arguments.data, split, arguments.name, arguments.label, work / "cache")
-        for split in arguments.splits
-    ]
-    sources = [address.open() for address in addresses]
+    prepared = PreparedPhotos(file, question)
     wanted = [(s, i) for s, source in enumerate(sources) for i in range(len(source)) if source.key(i) not in prepared]
     photos: Iterator[PreparedPhoto]
     if arguments.ray_workers:
@@ -132,9 +129,19 @@ def written(
 
 def main(argv: list[str]) -> None:
     """Build; see the module docstring."""
-    arguments, writing = parse_arguments((BuildArguments, WriterArguments), argv)
+    arguments, writing, checks = parse_arguments((BuildArguments, WriterArguments, CheckArguments), argv)
+    if arguments.push_to_hub and not ("parquet" in arguments.formats and arguments.embed_images):
+        raise ValueError("push_to_hub: points to push are not laid out; it takes the format parquet and embed_images")
     output = Path(arguments.output_dir)
-    prepared = prepare(arguments, output / "work")
+    work = output / "work"
+    name = arguments.name or arguments.data.rstrip("/").rpartition("/")[2]
+    addresses = [
+        SourceAddress(arguments.source, arguments.data, split, name, arguments.label, work / "cache")
+        for split in arguments.splits
+    ]
+    sources = [address.open() for address in addresses]
+    checker = checks.checker(arguments.seed)
+    prepared = prepare(arguments, addresses, sources, work / "prepared.jsonl")
     made = {
         "source": arguments.source,
         "splits": arguments.splits,
@@ -145,9 +152,9 @@ def main(argv: list[str]) -> None:
         laid_out = DatasetOutput(
             output, arguments.formats, embed=arguments.embed_images, rows_per_shard=arguments.rows_per_shard
         )
-        for photo, texts in photos:
+        for photo, texts in checked_texts(photos, checker, sources):
             laid_out.add(photo, texts)
-    name = arguments.name or arguments.data.rstrip("/").rpartition("/")[2]
+    made["checks"] = write_checks(checker, work, name)
     laid_out.close(name, made, arguments.license)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")

@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from talkingpoints.asking.asker import Asker, Limits
@@ -83,7 +83,7 @@ def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter
             usage = store.usage
             report = {
                 "version": writer.version,
-                "usage": usage.__dict__,
+                "usage": asdict(usage),
                 "cost": usage.cost(arguments.prompt_price, arguments.completion_price),
                 "problems_of_this_run": dict(writer.problems),
             }

@@ -20,8 +20,10 @@ class Statistics:
     Attributes:
         photos, points, texts: by split.
         parts: (label, part) -> points.
-        kinds, styles, flags, words, dropped: of points, texts, flags, words in a text, and reasons why texts or points
-            were left out.
+        kinds: of point -> points.
+        styles: style -> texts.
+        words: words in a text -> texts.
+        untold: points that have no text, because the writer gave none or no check let one through.
     """
 
     photos: Counter[str] = field(default_factory=Counter)
@@ -30,9 +32,8 @@ class Statistics:
     parts: Counter[tuple[str, str]] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     styles: Counter[str] = field(default_factory=Counter)
-    flags: Counter[str] = field(default_factory=Counter)
     words: Counter[int] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
+    untold: int = 0
 
     def point(self, task: PointTask) -> None:
         """Count a point that has a text."""
@@ -40,12 +41,11 @@ class Statistics:
         self.parts[task.label, task.part] += 1
         self.kinds[task.kind] += 1
 
-    def text(self, split: str, style: str, text: str, flags: tuple[str, ...] = ()) -> None:
+    def text(self, split: str, style: str, text: str) -> None:
         """Count one of its texts."""
         self.texts[split] += 1
         self.styles[style] += 1
         self.words[len(text.split())] += 1
-        self.flags.update(flags)
 
     def median_words(self) -> int:
         """Of the texts; 0 if there are none."""
@@ -116,8 +116,8 @@ def card(name: str, statistics: Statistics, made: Mapping[str, Any], *, embedded
         ),
         *_table(("kind of point", "points"), statistics.kinds.most_common()),
         *_table(("style", "texts"), statistics.styles.most_common()),
-        *_table(("flag", "texts"), statistics.flags.most_common()),
-        *_table(("left out because of", "number"), statistics.dropped.most_common()),
+        f"Points left out, because nothing that was written about them passed the checks: {statistics.untold}.",
+        "",
         "## How it was made",
         "",
         "```json",

@@ -61,9 +61,10 @@ class FolderLayout:
                 self._rows[split] = csv.writer(self._files[split])
                 self._rows[split].writerow(METADATA_FIELDS)
             for task in tasks:
-                for style, text in texts[task.key]:
-                    x, y = (f"{value:.2f}" for value in task.point_px)
-                    self._rows[split].writerow((name, x, y, text, task.label, task.part, task.kind, style, task.key))
+                x, y = (f"{value:.2f}" for value in task.point_px)
+                for number, (style, text) in enumerate(texts[task.key]):
+                    about = (task.label, task.part, task.kind, style, task.text_key(number))
+                    self._rows[split].writerow((name, x, y, text, *about))
         if self.keypoints:
             photos = self._photos.setdefault(split, [])
             height, width = photo.size

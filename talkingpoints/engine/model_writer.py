@@ -16,7 +16,7 @@ from talkingpoints.asking.background import in_order
 from talkingpoints.asking.prompts import Prompt
 from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
 from talkingpoints.engine.tasks import PointTask
-from talkingpoints.engine.views import context_view, local_view
+from talkingpoints.engine.views import VIEWS_VERSION, context_view, local_view
 
 PROMPTS = Path(__file__).parent / "prompts"
 LONGEST_ANSWER = 2000
@@ -78,6 +78,7 @@ class ModelWriter:
         return {
             "seeing": self.seeing.chat.identity,
             "merging": self.merging.chat.identity,
+            "views": VIEWS_VERSION,
             **{prompt.name: prompt.version for prompt in (self.context, self.local, self.merge)},
         }
 
@@ -120,17 +121,19 @@ class ModelWriter:
             GaveUpError, ServerError: see :meth:`Asker.ask`.
         """
         known = {"label": task.label, "part": task.part, "skeleton": task.skeleton.text}
+        # Other options of the preparation may have put another point under the same key.
+        key = f"{task.key} at {task.point_px[0]:.2f}, {task.point_px[1]:.2f}"
         looks = (
             WriteRequest(
-                key=task.key,
-                prompt=self.context.version,
+                key=key,
+                prompt=f"{self.context.version} {VIEWS_VERSION}",
                 text=self.context.filled(**known),
                 parse=plain_text,
                 images=lambda: [context_view(task.image, task.point_px)],
             ),
             WriteRequest(
-                key=task.key,
-                prompt=self.local.version,
+                key=key,
+                prompt=f"{self.local.version} {VIEWS_VERSION}",
                 text=self.local.filled(**known),
                 parse=plain_text,
                 images=lambda: [local_view(task.image, task.point_px, task.part_box)],
@@ -139,7 +142,7 @@ class ModelWriter:
         try:
             context, local = await _both(self.seeing, looks)
             merged = WriteRequest(
-                key=task.key,
+                key=key,
                 prompt=self.merge.version,
                 text=self.merge.filled(**known, context=context, local=local),
                 parse=plain_text,

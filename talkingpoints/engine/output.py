@@ -50,8 +50,7 @@ class DatasetOutput:
             texts: (style, text) pairs for each of its tasks that is kept; one without texts is left out.
         """
         found = [(task, own) for task, own in texts if own]
-        if len(found) < len(texts):
-            self.statistics.dropped["the writer gave no text"] += len(texts) - len(found)
+        self.statistics.untold += len(texts) - len(found)
         if not found:
             return
         self.statistics.photos[photo.split] += 1

@@ -30,19 +30,16 @@ FEATURES = Features(
         "skeleton": Value("string"),
         "object_box": List(Value("float32"), length=4),
         "part_box": List(Value("float32"), length=4),
-        "flags": List(Value("string")),
     }
 )
 """`x`, `y` and the boxes (x0, y0, x1, y1) in pixels; `kind` one of `tasks.KINDS`; `skeleton` is what masks and pixels
-say; `flags` what a check found that was no reason to leave the row out."""
+say."""
 
 ROW_GROUP_BYTES = 32 << 20
 """Photos in a row group: what a reader holds at once, and so does the writer."""
 
 
-def row_of(
-    task: PointTask, number: int, style: str, text: str, image: dict[str, Any], flags: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def row_of(task: PointTask, number: int, style: str, text: str, image: dict[str, Any]) -> dict[str, Any]:
     """One row.
 
     Args:
@@ -51,10 +48,9 @@ def row_of(
         style: of the text.
         text: the description.
         image: `{"bytes": ..., "path": name}` or `{"bytes": None, "path": file}`.
-        flags: of the checks.
     """
     return {
-        "key": f"{task.key}/{number}",
+        "key": task.text_key(number),
         "image": image,
         "image_id": "/".join(task.key.split("/")[:-3]),
         "x": task.point_px[0],
@@ -69,7 +65,6 @@ def row_of(
         "skeleton": task.skeleton.text,
         "object_box": list(task.object_box),
         "part_box": list(task.part_box),
-        "flags": list(flags),
     }
 
 

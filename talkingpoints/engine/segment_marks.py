@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+MARKS_VERSION = "marks 1"
+"""To be changed with anything that changes how sheets look, so that models are asked anew."""
 SHEET_PX = 1024
 """Longest side of a sheet; smaller photos are enlarged to it, so that outlines and numbers are thin beside them."""
 MOST_MARKS = 24

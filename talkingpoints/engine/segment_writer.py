@@ -21,7 +21,7 @@ from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteReque
 from talkingpoints.data.panoptic import PanopticPhoto, Segment
 from talkingpoints.data.segment_filters import RELEASED_SHORTEST, is_refusal
 from talkingpoints.engine.model_writer import plain_text
-from talkingpoints.engine.segment_marks import MOST_MARKS, Sheet, marked, sheets_of
+from talkingpoints.engine.segment_marks import MARKS_VERSION, MOST_MARKS, Sheet, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.images import load_image
 
@@ -104,7 +104,7 @@ class SegmentWriter:
     @property
     def version(self) -> dict[str, str]:
         """Model and prompt, for the dataset that comes out."""
-        return {"seeing": self.asker.chat.identity, self._prompt.name: self._prompt.version}
+        return {"seeing": self.asker.chat.identity, "marks": MARKS_VERSION, self._prompt.name: self._prompt.version}
 
     def write_all(self, photos: Iterable[PanopticPhoto], total: int | None = None) -> Iterator[WrittenSegments]:
         """Texts for photos, in their order; many are written at a time.
@@ -162,7 +162,7 @@ class SegmentWriter:
         ids = [segment.id for segment in segments]
         return WriteRequest(
             key=f"{photo.image_id}/{sheet}/{'+'.join(map(str, ids))}",
-            prompt=self._prompt.version,
+            prompt=f"{self._prompt.version} {MARKS_VERSION}",
             text=self._prompt.filled(
                 count=str(len(segments)), segments=listed, example=", ".join(f'"{n}": "..."' for n in numbers[:2])
             ),

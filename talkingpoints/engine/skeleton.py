@@ -56,17 +56,17 @@ class MeasuredObject:
 
     def beside(self, part: str, x: float, y: float) -> tuple[Neighbour, ...]:
         """The two nearest other parts, and where the point (pixels) lies as seen from them."""
-        nearest: dict[str, tuple[float, Piece]] = {}
-        for name, i, piece in self._all():
-            if name != part:
-                gap = float(np.sqrt(((self._outlines[name, i] - (x, y)) ** 2).sum(axis=1).min()))
-                if name not in nearest or gap < nearest[name][0]:
-                    nearest[name] = (gap, piece)
+        gaps = {
+            name: min(float(np.hypot(*(self._outlines[name, i] - (x, y)).T).min()) for i in range(len(pieces)))
+            for name, pieces in self.pieces.items()
+            if name != part
+        }
         found = []
-        for name, (gap, piece) in sorted(nearest.items(), key=lambda item: item[1][0])[:2]:
+        for name, gap in sorted(gaps.items(), key=lambda item: item[1])[:2]:
             if gap <= NEIGHBOUR_SHARE * self.longer_side:
-                middle = piece.middle
-                where = direction(x - middle[0], y - middle[1])
+                # of several pieces the one that point_facts takes too
+                steps = [(x - piece.middle[0], y - piece.middle[1]) for piece in self.pieces[name]]
+                where = direction(*min(steps, key=lambda step: math.hypot(*step)))
                 found.append(Neighbour(name, where, gap <= CLOSE / 2 * self.longer_side))
         return tuple(found)
 

@@ -131,6 +131,10 @@ class PointTask:
     part_box: BoxPx
     skeleton: Skeleton
 
+    def text_key(self, number: int) -> str:
+        """Stable and unique: of one of the point's texts."""
+        return f"{self.key}/{number}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, of which `from_json` makes an equal task."""
         return dataclasses.asdict(self)

@@ -149,13 +149,14 @@ def _is_wrong(word: str, places: list[tuple[float, float]]) -> bool:
 
 
 def _wrong_neighbours(text: str, task: PointTask) -> list[str]:
+    known: dict[str, set[str]] = {}
+    for near in (*task.skeleton.neighbours, *task.skeleton.facts.near):  # of two wheels each may know another one
+        known.setdefault(near.name, set()).update(near.direction.split(" "))
     wrong = []
-    for near in task.skeleton.neighbours:
-        for direction in near.direction.split(" "):
-            if direction in _OPPOSITE:
-                relation = _RELATIONS[_OPPOSITE[direction]]
-                pattern = rf"\b{relation} (?:the|its|their) {re.escape(near.name)}\b(?!')"
-                wrong += [match[0] for match in re.finditer(pattern, text, re.IGNORECASE)]
+    for name, directions in known.items():
+        for direction in sorted({_OPPOSITE[d] for d in directions & _OPPOSITE.keys()} - directions):
+            pattern = rf"\b{_RELATIONS[direction]} (?:the|its|their) {re.escape(name)}\b(?!')"
+            wrong += [match[0] for match in re.finditer(pattern, text, re.IGNORECASE)]
     return wrong
 
 

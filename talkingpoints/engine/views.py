@@ -7,6 +7,9 @@ from PIL import Image, ImageDraw
 
 from talkingpoints.images import load_image, load_shrunk
 
+VIEWS_VERSION = "views 1"
+"""To be changed with anything that changes what models see, so that they are asked anew."""
+
 CONTEXT_PX = 768
 """Longest side of the whole photo."""
 LOCAL_PX = 336

@@ -1,0 +1,209 @@
+"""The one command: what it lays out loads, trains and measures; a run that was cut goes on; it pushes."""
+
+import csv
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from PIL import Image
+
+from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.point_folders import read_points
+from talkingpoints.engine.output import DatasetOutput
+from talkingpoints.engine.parquet import FEATURES, ParquetShards
+from tests.drawn_cars import drawn_cars
+from tests.hub import running_hub
+from training import build_point_dataset
+from training.build_point_dataset import main
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def cars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "cars"
+    drawn_cars(folder, 6)
+    drawn_cars(folder, 2, split="test", seed=1)
+    return folder
+
+
+def build(cars: Path, output: Path, *flags: str) -> Path:
+    main(["--source", "coco_parts", "--data", str(cars), "--splits", "train", "test", "--output_dir", str(output),
+          "--sheet_rows", "0", *flags])  # fmt: skip
+    return output
+
+
+@pytest.fixture(scope="module")
+def built(cars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(cars, tmp_path_factory.mktemp("out") / "set", "--val_share", "0.3")
+
+
+def rows_of(folder: Path, split: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / split / "metadata.csv").open(encoding="utf-8", newline="")))
+
+
+def dataset_of(folder: Path, split: str, tmp_path: Path):
+    files = [str(path) for path in sorted((folder / "data").glob(f"{split}-*.parquet"))]
+    return load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] != "work"
+    }
+
+
+def test_parquet_holds_photos_points_and_texts(built, cars, tmp_path):
+    splits = {split: dataset_of(built, split, tmp_path) for split in ("train", "val", "test")}
+    photos: set[str] = set()
+    for split, rows in splits.items():
+        assert rows.features == FEATURES
+        here = set(rows["image_id"])
+        assert here and photos.isdisjoint(here)  # a photo is in one split
+        photos |= here
+        keys = rows["key"]
+        assert len(set(keys)) == len(keys) and {row["key"] for row in rows_of(built, split)} == set(keys)
+    assert len(photos) == 8 and set(splits["test"]["image_id"]) == {"cars/test/test_001", "cars/test/test_002"}
+    row = splits["test"][0]
+    name = row["image_id"].rpartition("/")[2]
+    assert row["image"].tobytes() == Image.open(cars / "images" / f"{name}.png").tobytes()
+    assert row["image"].size == (row["width"], row["height"]) and row["label"] == "car"
+    x0, y0, x1, y1 = row["part_box"]
+    assert x0 <= row["x"] <= x1 and y0 <= row["y"] <= y1
+    kinds = Counter(kind for rows in splits.values() for kind in rows["kind"])
+    assert {"even", "border"} <= set(kinds)
+
+
+def test_a_photo_lies_in_a_shard_once(built, cars):
+    (file,) = (built / "data").glob("test-*.parquet")
+    photos = sum((cars / "images" / f"test_00{i}.png").stat().st_size for i in (1, 2))
+    assert photos < file.stat().st_size < 2 * photos + 50_000
+
+
+def test_own_points_and_keypoints_come_out_of_one_folder(built):
+    for split in ("train", "val"):
+        photos = read_points(built, split)
+        assert sum(len(photo.texts) for photo in photos) == len(rows_of(built, split))
+    keypoints = load_keypoints(built, "test")
+    points = {(row["file_name"], row["x"], row["y"], row["part"]) for row in rows_of(built, "test")}
+    found = {
+        (row["file_name"].partition("/")[2], f"{k['x']:.2f}", f"{k['y']:.2f}", k["name"])
+        for row in keypoints
+        for item in row["objects"]
+        for k in item["keypoints"]
+    }
+    assert found == points
+    styles = Counter(row["style"] for row in rows_of(built, "train"))
+    assert {"full", "canonical", "short", "colloquial", "semantic", "reordered"} == set(styles)
+
+
+def test_the_card_counts(built, tmp_path):
+    text = (built / "README.md").read_text(encoding="utf-8")
+    rows = {split: dataset_of(built, split, tmp_path) for split in ("train", "val", "test")}
+    for split, own in rows.items():
+        points = len({key.rpartition("/")[0] for key in own["key"]})
+        assert f"| {split} | {len(set(own['image_id']))} | {points} | {len(own)} |" in text
+    loaded = load_dataset(str(built), split="val", cache_dir=str(tmp_path / "card"))  # by the card's configuration
+    assert len(loaded) == len(rows["val"])
+    assert "1 categories, 6 parts" in text and '"rules"' in text
+
+
+def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path, monkeypatch):
+    output = tmp_path / "set"
+    done = 0
+    whole = build_point_dataset.prepare_photo
+
+    def dies(*arguments):
+        nonlocal done
+        done += 1
+        if done == 4:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    monkeypatch.setattr(build_point_dataset, "prepare_photo", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build(cars, output, "--val_share", "0.3")
+    prepared = output / "work" / "prepared.jsonl"
+    assert len(prepared.read_text().splitlines()) == 4  # the header and three photos
+    prepared.write_bytes(prepared.read_bytes()[:-40])  # and the last of them cut off
+    monkeypatch.setattr(DatasetOutput, "close", lambda *_: 1 / 0)  # and again, while it is laid out
+    monkeypatch.setattr(build_point_dataset, "prepare_photo", whole)
+    with pytest.raises(ZeroDivisionError):
+        build(cars, output, "--val_share", "0.3")
+    monkeypatch.undo()
+    assert not list(output.rglob("*.parquet")) and not list(output.rglob("metadata.csv"))
+    build(cars, output, "--val_share", "0.3")
+    assert files_of(output) == files_of(built)
+    with pytest.raises(ValueError, match="prepared with other options"):
+        build(cars, output, "--val_share", "0.2")
+
+
+def test_balanced_and_in_several_shards(cars, tmp_path):
+    output = build(cars, tmp_path / "set", "--max_points", "30", "--per_kind", "3", "--formats", "parquet",
+                   "--rows_per_shard", "20", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
+    shards = sorted(path.name for path in (output / "data").iterdir())
+    assert shards[:2] == ["test-00000-of-00002.parquet", "test-00001-of-00002.parquet"]
+    assert sorted(path.name for path in output.iterdir()) == ["README.md", "data", "work"]
+    rows = dataset_of(output, "train", tmp_path)
+    points = {row["key"].rpartition("/")[0]: row["part"] for row in rows}
+    counts = Counter(points.values())
+    assert sum(counts.values()) == 30 and max(counts.values()) - min(counts.values()) <= 1
+    assert rows[0]["image"].size == (rows[0]["width"], rows[0]["height"])  # read from its path
+
+
+def test_wrong_arguments(cars, tmp_path):
+    with pytest.raises(ValueError, match="formats: "):
+        build(cars, tmp_path / "a", "--formats", "csv")
+    with pytest.raises(ValueError, match="rows_per_shard: 0"):
+        build(cars, tmp_path / "b", "--rows_per_shard", "0")
+    with pytest.raises(ValueError, match="style"):
+        build(cars, tmp_path / "c", "--styles", "rude=1")
+    with pytest.raises(ValueError, match="points to push are not"):
+        build(cars, tmp_path / "d", "--formats", "folder", "--push_to_hub", "me/cars")
+
+
+def test_pushed_and_loaded_back(built, tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from datasets import load_dataset
+from training.build_point_dataset import push
+push(Path(sys.argv[1]), "me/cars", False)
+rows = load_dataset("me/cars", split="test", cache_dir=sys.argv[2])
+print(len(rows), rows[0]["image"].size, rows[0]["key"])
+push(Path(sys.argv[1]), "me/cars", False)
+"""
+    command = [sys.executable, "-c", script, str(built), str(tmp_path / "cache")]
+    with running_hub(tmp_path / "home") as environment:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    first = rows_of(built, "test")[0]
+    with Image.open(built / "test" / first["file_name"]) as image:
+        assert done.stdout.strip() == f"{len(rows_of(built, 'test'))} {image.size} {first['key']}"
+
+
+def test_the_parquet_writer_holds_one_row_group(tmp_path):
+    shards = ParquetShards(tmp_path, rows_per_shard=10**9)
+    row: dict[str, Any] = dict.fromkeys(FEATURES, "")
+    row |= {"x": 1.0, "y": 1.0, "width": 64, "height": 64, "object_box": [0.0] * 4, "part_box": [0.0] * 4}
+    for number in range(12):
+        image = {"bytes": bytes([number]) * (6 << 20), "path": "p.png"}
+        shards.add("train", [row | {"key": f"{number}/{i}", "image": image} for i in range(50)])
+    (file,) = shards.close()
+    groups = pq.ParquetFile(file).metadata
+    assert (groups.num_rows, groups.num_row_groups) == (600, 2)
+
+
+@pytest.mark.slow
+def test_two_ray_workers_prepare_the_same(built, cars, tmp_path):
+    pytest.importorskip("ray", reason="Ray is not installed (the extra 'ray')")
+    output = build(cars, tmp_path / "set", "--val_share", "0.3", "--ray_workers", "2")
+    assert (output / "work" / "prepared.jsonl").read_bytes() == (built / "work" / "prepared.jsonl").read_bytes()
+    assert files_of(output) == files_of(built)
