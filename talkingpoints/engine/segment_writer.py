@@ -19,7 +19,7 @@ from talkingpoints.asking.background import in_order
 from talkingpoints.asking.prompts import Prompt
 from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
 from talkingpoints.data.panoptic import PanopticPhoto, Segment
-from talkingpoints.data.segment_filters import RELEASED_SHORTEST, is_refusal
+from talkingpoints.data.segment_filters import RELEASED_SHORTEST
 from talkingpoints.engine.model_writer import plain_text
 from talkingpoints.engine.segment_marks import MARKS_VERSION, MOST_MARKS, Sheet, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
@@ -31,9 +31,15 @@ LONGEST_CAPTION = 600
 
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
+# A caption that is turned down costs another question, and in the end the photo: only what is surely none matches.
+_EXCUSE = re.compile(
+    r"\b(sorry|as an ai|unable to (identify|see|describe|determine)|cannot be (identified|seen|described|determined)|"
+    r"query object)\b|^(i (cannot|can't|can not|am)\b|the (object|segment|region|item) is (not|too) )",
+    re.IGNORECASE,
+)
 _MARKS = re.compile(
-    r"\b(segments?|regions?|objects?|numbers?|marks?|labels?|ids?|no\.)\s*#?\d|#\s?\d|\b(numbered|labell?ed|outlined)\b|"
-    r"\b(the|its|an?) (\w+ )?(outline|contour|number plate|plate with)\b|\bbounding box",
+    r"\b(segment|region|object|mark|item|plate)s? (number |no\. ?|#)?\d|\bin (a|an|the) (\w+ )?(outline|contour)\b|"
+    r"\boutlined (in|with|by) \w+|\b(segment|region) (number|outline)|\bbounding box|\bnumbered (segment|region|object)",
     re.IGNORECASE,
 )
 
@@ -224,7 +230,7 @@ def _caption(number: str, value: Any) -> str:
         raise ValueError(
             f"number {number}: {len(text)} characters; {RELEASED_SHORTEST} to {LONGEST_CAPTION} are a caption"
         )
-    if is_refusal(text):
+    if _EXCUSE.search(text):
         raise ValueError(f"number {number}: a refusal: {text[:80]!r}")
     if _MARKS.search(text):
         raise ValueError(f"number {number}: speaks of the marks: {text[:80]!r}")
