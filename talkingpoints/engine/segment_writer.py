@@ -39,7 +39,8 @@ _EXCUSE = re.compile(
 )
 _MARKS = re.compile(
     r"\b(segment|region|object|mark|item|plate)s? (number |no\. ?|#)?\d|\bin (a|an|the) (\w+ )?(outline|contour)\b|"
-    r"\boutlined (in|with|by) \w+|\b(segment|region) (number|outline)|\bbounding box|\bnumbered (segment|region|object)",
+    r"\boutlined (in|with|by) \w+|\b(segment|region) (number|outline)|\bbounding box|"
+    r"\bnumbered (segment|region|object)",
     re.IGNORECASE,
 )
 
