@@ -119,6 +119,15 @@ def answer_to(digest: bytes, refusals: float = 0.0) -> str:
     return f"A {surface}, {colour} spot {mark}; close to it lies a {other} area ({_letters(digest)})."
 
 
+def structured(body: dict[str, Any]) -> str | None:
+    """JSON with a description for each name that the question's schema asks for; None without a schema."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    if schema is None:
+        return None
+    digest = digest_of(body)
+    return json.dumps({n: answer_to(hashlib.sha256(digest + n.encode()).digest()) for n in schema["required"]})
+
+
 _WORDS = tuple(enumerate((COLOURS, SURFACES, MARKS, COLOURS)))
 
 
@@ -156,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
             wait = state.rng.uniform(0.0, state.slowness_s)
         time.sleep(wait)
         words = _question(body)
-        text = state.answers.get(words) or answer_to(digest_of(body), state.refusals)
+        text = state.answers.get(words) or structured(body) or answer_to(digest_of(body), state.refusals)
         trouble = state.trouble()
         if trouble is None:
             with state.lock:

@@ -52,6 +52,17 @@ class WriterArguments:
             raise ValueError(f"--writer {self.writer} needs --model")
 
 
+def asker_of(arguments: WriterArguments, model: str, store: AnswerStore) -> Asker:
+    """What asks a model, within the limits of the flags."""
+    limits = Limits(
+        concurrency=arguments.concurrency,
+        requests_per_minute=arguments.requests_per_minute,
+        attempts=arguments.attempts,
+        first_wait_s=arguments.first_wait_s,
+    )
+    return Asker(_chat(arguments, model), store, limits)
+
+
 @contextlib.contextmanager
 def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter]:
     """The writer that asks models. On leaving, what was asked and paid so far is in ``work/writing.json``.
@@ -60,17 +71,11 @@ def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter
         ValueError: the arguments do not fit together, or a prompt is wrong.
         RuntimeError: another run uses the folder.
     """
-    limits = Limits(
-        concurrency=arguments.concurrency,
-        requests_per_minute=arguments.requests_per_minute,
-        attempts=arguments.attempts,
-        first_wait_s=arguments.first_wait_s,
-    )
     with AnswerStore(work / "answers.jsonl") as store:
-        seeing = Asker(_chat(arguments, str(arguments.model)), store, limits)
+        seeing = asker_of(arguments, str(arguments.model), store)
         merging = None
         if arguments.merge_model is not None:
-            merging = Asker(_chat(arguments, arguments.merge_model), store, limits)
+            merging = asker_of(arguments, arguments.merge_model, store)
         writer = ModelWriter(seeing, merging, Path(arguments.prompts))
         try:
             yield writer

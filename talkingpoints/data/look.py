@@ -53,7 +53,7 @@ def look_at(pixels: np.ndarray, point: tuple[float, float]) -> tuple[tuple[str, 
         One or two of `COLOURS`, the commoner first, and one of `TEXTURES`.
     """
     window = _window(pixels, point)
-    return _colours(window), _texture(window)
+    return colours_of(window), _texture(window)
 
 
 def _window(pixels: np.ndarray, point: tuple[float, float]) -> np.ndarray:
@@ -64,7 +64,8 @@ def _window(pixels: np.ndarray, point: tuple[float, float]) -> np.ndarray:
     return pixels[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
 
 
-def _colours(window: np.ndarray) -> tuple[str, ...]:
+def colours_of(window: np.ndarray) -> tuple[str, ...]:
+    """One or two of `COLOURS`, the commoner first, that most pixels of a window have, uint8 (height, width, 3)."""
     coarse = (window >> (8 - BITS)).astype(np.intp)
     codes = _colour_table()[coarse[..., 0], coarse[..., 1], coarse[..., 2]]
     shares = np.bincount(codes.ravel(), minlength=len(COLOURS)) / codes.size

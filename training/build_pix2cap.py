@@ -1,0 +1,149 @@
+"""From panoptic segments to Pix2Cap data: a caption for every segment of every photo, with one command.
+
+    python -m training.build_pix2cap --annotations coco/annotations/panoptic_val2017.json --photos coco/val2017 \\
+        --id_maps coco/panoptic_val2017 --writer server --model qwen --base_url http://localhost:8000/v1 \\
+        --output_dir runs/pix2cap
+
+Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a key of a yaml file (``--config``).
+Photos are marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and
+what comes out is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models
+answered is in ``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command.
+Writes ``pix2cap.json``, ``counts.json`` and, to be looked at, ``review.html``.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+from tqdm.auto import tqdm
+
+from talkingpoints.asking.store import AnswerStore
+from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
+from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered
+from talkingpoints.engine.segment_rules import segment_texts
+from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
+from training.arguments import parse_arguments
+from training.segment_review import SegmentReview
+from training.writing import WriterArguments, asker_of
+
+
+@dataclass(kw_only=True)
+class PixArguments:
+    """What is built from what."""
+
+    annotations: list[str] = field(metadata={"help": "COCO panoptic JSON files; several must have the same categories"})
+    photos: list[str] = field(metadata={"help": "folder of the photos, one for each file"})
+    id_maps: list[str] = field(
+        default_factory=list, metadata={"help": "folders of the PNGs; default: as COCO names them"}
+    )
+    output_dir: str = field(metadata={"help": "where pix2cap.json goes; work/ in it keeps what is done"})
+    segment_prompt: str = field(default=str(PROMPT), metadata={"help": "file with the question of a sheet"})
+    most_marks: int = field(default=24, metadata={"help": "segments on a sheet; more of them make more sheets"})
+    smallest: int = field(default=0, metadata={"help": "pixels of a segment; smaller ones get no text"})
+    crowds: bool = field(default=False, metadata={"help": "crowd segments get a text too"})
+    limit: int = field(default=0, metadata={"help": "photos of each file; 0 takes all"})
+    rule_seed: int = field(default=0, metadata={"help": "rules: of the choice of words"})
+    review: int = field(default=24, metadata={"help": "photos in review.html, spread evenly"})
+
+    def __post_init__(self) -> None:
+        if len(self.photos) != len(self.annotations) or len(self.id_maps) not in (0, len(self.annotations)):
+            raise ValueError(
+                f"--photos and --id_maps need one folder for each of {len(self.annotations)} files of --annotations, "
+                f"got {len(self.photos)} and {len(self.id_maps)}"
+            )
+        if self.limit < 0 or self.review < 0:
+            raise ValueError(f"limit and review must not be negative, got {self.limit} and {self.review}")
+
+
+@dataclass(kw_only=True)
+class SegmentWriterArguments(WriterArguments):
+    """Who writes the captions. One model does it all: ``merge_model`` and ``prompts`` are of the point writer."""
+
+    max_tokens: int = field(default=3000, metadata={"help": "of an answer: all captions of a sheet"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.merge_model is not None:
+            raise ValueError("merge_model: segments' captions are not merged; give --model alone")
+
+
+def sources(arguments: PixArguments) -> list[PanopticPhotos]:
+    """The files, opened.
+
+    Raises:
+        ValueError: a file cannot be read, or the files have different categories or an image in common.
+    """
+    folders: list[str | None] = [*arguments.id_maps] or [None] * len(arguments.annotations)
+    opened = [
+        PanopticPhotos(Path(file), Path(photos), None if maps is None else Path(maps))
+        for file, photos, maps in zip(arguments.annotations, arguments.photos, folders, strict=True)
+    ]
+    seen: set[int] = set()
+    for source in opened:
+        if source.categories != opened[0].categories:
+            raise ValueError(f"{source.annotations} has other categories than {opened[0].annotations}")
+        ids = {photo.image_id for photo in source}
+        if ids & seen:
+            raise ValueError(f"{source.annotations}: image {min(ids & seen)} is in another file too")
+        seen |= ids
+    return opened
+
+
+def written(
+    arguments: PixArguments, writing: WriterArguments, photos: list[PanopticPhoto], choice: SegmentChoice
+) -> Iterator[WrittenSegments]:
+    """The photos with their texts, in order."""
+    if writing.writer == "rules":
+        for photo in tqdm(photos, desc="writing", unit="photo"):
+            chosen = {(photo.image_id, segment.id) for segment in choice.of(photo)}
+            texts = segment_texts(photo, arguments.rule_seed)
+            yield WrittenSegments(photo.with_descriptions({key: texts[key] for key in chosen}))
+        return
+    work = Path(arguments.output_dir) / "work"
+    with AnswerStore(work / "answers.jsonl") as store:
+        asker = asker_of(writing, str(writing.model), store)
+        writer = SegmentWriter(asker, choice, Path(arguments.segment_prompt))
+        try:
+            yield from writer.write_all(photos, len(photos))
+        finally:
+            report = {
+                "version": writer.version,
+                "usage": store.usage.__dict__,
+                "cost": store.usage.cost(writing.prompt_price, writing.completion_price),
+                "problems_of_this_run": dict(asker.problems),
+            }
+            (work / "writing.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+
+
+def main(argv: list[str]) -> None:
+    """Build; see the module docstring."""
+    arguments, writing = parse_arguments((PixArguments, SegmentWriterArguments), argv)
+    output = Path(arguments.output_dir)
+    opened = sources(arguments)
+    photos = [photo for source in opened for photo in source[: arguments.limit or None]]
+    choice = SegmentChoice(arguments.crowds, arguments.smallest, arguments.most_marks)
+    counts, problems = FilterCounts(), {}
+    review = SegmentReview(output / "review.html", choice)
+    step = max(1, len(photos) // arguments.review) if arguments.review else 0
+    writer = PanopticWriter(output / "pix2cap.json", opened[0].categories.values())
+    for number, result in enumerate(written(arguments, writing, photos, choice)):
+        if result.problems:
+            problems[result.photo.image_id] = list(result.problems)
+            continue
+        for photo in filtered([result.photo], SegmentFilters(), counts):
+            writer.add(photo)
+            if step and number % step == 0:
+                review.add(photo)
+    writer.close()
+    review.close()
+    report = {"counts": counts.to_json(), "photos_without_texts": problems}
+    (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    print(f"{counts.photos_kept} photos, {counts.segments_kept} captions; {len(problems)} photos without (counts.json)")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
