@@ -157,17 +157,19 @@ def embeddings_at(vlm: PreTrainedModel, mask: torch.Tensor, values: torch.Tensor
         hook.remove()
 
 
-def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: int) -> int:
+def shared_prefix_length(input_ids: torch.Tensor, attention_mask: torch.Tensor, image_token_id: int, times: int) -> int:
     """Length of the prefix (through the last image token) that the ``times`` rows of each image have in common.
 
-    0 if there is nothing to share: one row per image, no image token, or rows whose prefixes differ or end elsewhere
-    (left padding, photos with other numbers of image tokens).
+    0 if there is nothing to share: one row per image, no image token, padding before its end (photos with other numbers
+    of image tokens, padded on the left), or rows whose prefixes differ or end elsewhere.
     """
     is_image = input_ids == image_token_id
     if times == 1 or not is_image.any(1).all():
         return 0
     ends = input_ids.shape[1] - is_image.flip(1).int().argmax(1)
     length = int(ends[0])
+    if not attention_mask[:, :length].all():
+        return 0
     grouped = input_ids[:, :length].unflatten(0, (-1, times))
     return length if bool((ends == length).all()) and bool((grouped == grouped[:, :1]).all()) else 0
 

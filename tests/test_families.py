@@ -263,6 +263,34 @@ def test_photos_with_other_grids_share_no_prefix(tiny: Tiny) -> None:
     torch.testing.assert_close(plain, shared, **CLOSE)
 
 
+@pytest.mark.parametrize("family", ["idefics3", "smolvlm", "llava_onevision"])
+def test_no_prefix_is_shared_behind_padding(tiny: Tiny) -> None:
+    inputs = tiny.describing(images=PHOTOS, points=[POINTS, POINTS])
+    assert not inputs["attention_mask"][:, 0].all(), "one photo has fewer tiles, so its rows are padded"
+    scored = []
+    for shared in (False, True):
+        tiny.descriptor.config.share_image_prefix = shared
+        output = tiny.descriptor.generate(
+            **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
+        )
+        scored.append(torch.stack(output.logits))
+    tiny.descriptor.config.share_image_prefix = False
+    torch.testing.assert_close(*scored, **CLOSE)
+
+
+@pytest.mark.parametrize("family", ["gemma3", "paligemma"])
+def test_an_answer_is_judged_as_the_loss_judges_it(tiny: Tiny) -> None:
+    """Where tokens have types, those of the answer must not see what follows them."""
+    inputs = tiny.describing(images=[PHOTOS[0]], points=[POINTS], answers=[ANSWERS])
+    visual = tiny.descriptor.encode_images(**inputs)
+    rows = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
+    with torch.inference_mode():
+        said = tiny.descriptor.log_likelihoods(**rows, visual=visual)
+        lengths = (inputs["labels"] != -100).sum(1)
+        expected = -tiny.descriptor(**inputs).loss * lengths.sum()
+    torch.testing.assert_close((said * lengths).sum(), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_gradient_checkpointing_changes_no_gradient(tiny: Tiny) -> None:
     batch = tiny.describing(images=[PHOTOS[0]], points=[POINTS], answers=[ANSWERS])
     name = next(n for n, _ in tiny.descriptor.named_modules() if re.search(r"(text|language)_model.*q_proj$", n))

@@ -29,6 +29,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
 from talkingpoints.data.examples import PointExamples
+from talkingpoints.families import check_read_in_order
 from training.arguments import DataArguments, parse_arguments
 from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
 from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
@@ -273,6 +274,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     training.dataloader_num_workers = 0  # the photos of a batch are made once
     device = training.device
     model, processor = load(grpo.base, PointDescriptor, dtype=torch.float32)
+    check_read_in_order(model.vlm.config)
     model.vlm.set_attn_implementation(grpo.attn_implementation)
     freeze(model, grpo.frozen_modules)
     listener = load_listener(grpo.localizer, device)
