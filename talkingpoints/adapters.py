@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import snapshot_download, try_to_load_from_cache
 from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, ProcessorMixin
 
 from .building import Base, is_adapter, load_base
-from .configuration_descriptor import PointDescriptorConfig
+from .cards import is_hub_id
+from .configuration_descriptor import PointDescriptorConfig, nested_config
 from .configuration_localizer import PointLocalizerConfig
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
@@ -93,7 +94,7 @@ def load_adapter(
     """
     adapter = at_revision(adapter)
     config = _point_config(adapter)
-    model = _over(load_base(base or base_of(adapter), dtype, **(load or {})), config)
+    model = _over(_load_base(base or base_of(adapter), dtype, load), config)
     adapted = _adapted(model, adapter, "default")
     model = adapted.merge_and_unload() if merge else adapted.get_base_model()
     return model.eval(), AutoProcessor.from_pretrained(adapter)
@@ -127,26 +128,49 @@ def load_model(
     return model, processor
 
 
+def load_whole(
+    name: str | Path, kind: type[PointDescriptor | PointLocalizer], *, dtype: torch.dtype | str = torch.float32
+) -> tuple[PointDescriptor | PointLocalizer, ProcessorMixin]:
+    """As :func:`load_model`, for what changes a model and saves it whole.
+
+    Raises:
+        ValueError: an adapter, or a model of the other kind.
+    """
+    if is_adapter(at_revision(name)):
+        raise ValueError(
+            f"{name} holds an adapter, and here a whole model is changed and saved: merge it first, with "
+            "talkingpoints.adapters.load_adapter(..., merge=True)"
+        )
+    return load_model(name, kind, dtype=dtype)
+
+
 def at_revision(name: str | Path) -> str | Path:
     """A folder or Hub id as it is; of an id with a tag or commit behind it (``me/points@v1``) its downloaded folder."""
-    if isinstance(name, Path) or Path(name).exists() or "@" not in name:
-        return name
-    source, _, revision = name.partition("@")
-    return snapshot_download(source, revision=revision)
+    source, revision = _pinned(name)
+    return snapshot_download(source, revision=revision) if revision else source
 
 
 def base_of(adapter: str | Path) -> str:
-    """The base that an adapter names.
+    """The base that an adapter names; with the commit behind it (``org/base@3f2a...``) where it names that too.
 
     Raises:
         ValueError: it names none.
     """
     from peft import PeftConfig
 
-    name = PeftConfig.from_pretrained(adapter).base_model_name_or_path
+    config = PeftConfig.from_pretrained(adapter)
+    name, revision = config.base_model_name_or_path, config.revision
     if not name:
         raise ValueError(f"the adapter {adapter} does not say what it belongs to: give base=")
-    return name
+    return f"{name}@{revision}" if revision else name
+
+
+def commit_of(name: str | Path) -> str | None:
+    """The commit of what was last loaded by a Hub id from ``main``; None for a folder."""
+    if Path(name).exists() or not is_hub_id(str(name)):
+        return None
+    file = try_to_load_from_cache(str(name), "config.json")
+    return Path(file).parent.name if isinstance(file, str) else None
 
 
 def load_pair(
@@ -175,7 +199,7 @@ def load_pair(
         if len(named) > 1:
             raise ValueError(f"the adapters belong to different bases, {' and '.join(sorted(named))}: give base=")
         base = named.pop()
-    shared = load_base(base, dtype, **(load or {}))
+    shared = _load_base(base, dtype, load)
     # both before either adapter is in the base: a new model initialises what it does not know
     models = {kind: _over(shared, config) for kind, config in configs.items()}
     parts: list[PreTrainedModel | ProcessorMixin] = []
@@ -191,9 +215,22 @@ def switch_on(model: PreTrainedModel, name: str) -> None:
     set_adapter(model, name, inference_mode=True)
 
 
+def _pinned(name: str | Path) -> tuple[str | Path, str | None]:
+    """Folder or Hub id, and the tag or commit behind an id's "@"."""
+    if isinstance(name, Path) or Path(name).exists() or "@" not in name:
+        return name, None
+    source, _, revision = name.partition("@")
+    return source, revision
+
+
+def _load_base(name: str | Path, dtype: torch.dtype | str, load: dict[str, Any] | None) -> Base:
+    source, revision = _pinned(name)
+    return load_base(source, dtype, **{**({"revision": revision} if revision else {}), **(load or {})})
+
+
 def _over(base: Base, config: PointDescriptorConfig | PointLocalizerConfig) -> PointDescriptor | PointLocalizer:
     """A point model over a base in memory; its new parts are random."""
-    config.vlm_config = base.vlm.config
+    config.vlm_config = nested_config(base.vlm.config)
     model = _MODELS[config.model_type](config, base.vlm)
     if isinstance(model, PointDescriptor):
         model.generation_config = base.vlm.generation_config

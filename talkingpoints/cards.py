@@ -118,7 +118,8 @@ class Weights:
         model_type: "point_descriptor" or "point_localizer".
         parameters: how many; of an adapter, its own.
         megabytes: of the files with weights.
-        adapter_of: for an adapter, Hub id or folder of the model that it changes.
+        adapter_of: for an adapter, Hub id or name of the model that it changes.
+        base_revision: that model's commit, if it is known.
         own_config: whether an adapter brings the point model's configuration along, for a base that is none.
         own_processor: whether a processor lies beside the weights.
     """
@@ -127,6 +128,7 @@ class Weights:
     parameters: int
     megabytes: float
     adapter_of: str = ""
+    base_revision: str = ""
     own_config: bool = False
     own_processor: bool = True
 
@@ -232,7 +234,8 @@ def use(role: Role, weights: Weights, repo_id: str, revision: str) -> str:
     imports = "from PIL import Image\nfrom transformers import AutoModel, AutoProcessor"
     if weights.adapter_of:
         imports = f"from peft import PeftModel\n{imports}"
-        below = f'"{weights.adapter_of}", trust_remote_code=True'
+        of_base = f', revision="{weights.base_revision}"' if weights.base_revision else ""
+        below = f'"{weights.adapter_of}"{of_base}, trust_remote_code=True'
         loading = f"model = AutoModel.from_pretrained({below})\n"
         loading += f'model = PeftModel.from_pretrained(model, "{repo_id}"{pinned}).eval()\n'
         loading += f"processor = AutoProcessor.from_pretrained({here if weights.own_processor else below})"

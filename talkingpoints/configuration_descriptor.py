@@ -76,18 +76,23 @@ class PointDescriptorConfig(PreTrainedConfig):
 
 
 def nested_config(config: PreTrainedConfig | dict | None) -> PreTrainedConfig | None:
-    """A base model's configuration from what ``config.json`` holds of it.
+    """A base model's configuration from what ``config.json`` holds of it, without the name of the folder or repository
+    that it came from: transformers would save that of a configuration within another.
 
     Raises:
         ValueError: a dict whose ``model_type`` transformers does not know.
     """
-    if not isinstance(config, dict):
-        return config
-    config = dict(config)
-    model_type = config.pop("model_type", None)
-    if model_type not in CONFIG_MAPPING:
-        raise ValueError(f"vlm_config has model_type {model_type!r}, which this version of transformers does not know")
-    return CONFIG_MAPPING[model_type](**config)
+    if isinstance(config, dict):
+        config = dict(config)
+        model_type = config.pop("model_type", None)
+        if model_type not in CONFIG_MAPPING:
+            raise ValueError(
+                f"vlm_config has model_type {model_type!r}, which this version of transformers does not know"
+            )
+        config = CONFIG_MAPPING[model_type](**config)
+    if config is not None:
+        config.name_or_path = ""
+    return config
 
 
 def ties_embeddings(vlm_config: PreTrainedConfig | None) -> bool:

@@ -178,6 +178,20 @@ def check_shared_prefix(config: PreTrainedConfig) -> None:
         )
 
 
+def check_read_in_order(config: PreTrainedConfig) -> None:
+    """Whether a row of prompt and answer is read from left to right even where nothing says where the answer begins:
+    so TRL scores what was written.
+
+    Raises:
+        ValueError: the answer would see what follows in it.
+    """
+    if config.model_type == "paligemma":
+        raise ValueError(
+            "PaliGemma reads a row both ways up to where it is told that the answer begins, and TRL does not tell: "
+            "GRPO would score each word with those behind it in sight; take a base of another family"
+        )
+
+
 def row_positions(
     vlm: PreTrainedModel,
     input_ids: torch.Tensor,

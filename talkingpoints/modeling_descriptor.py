@@ -267,7 +267,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             visual = self.encode_images(pixel_values=pixel_values, **inputs)
         if self.config.share_image_prefix and labels is not None and visual is not None and attention_mask is not None:
             times = rows_per_image(len(input_ids), len(visual))
-            length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+            length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
             if length:
                 return self._forward_shared(input_ids, attention_mask, labels, visual, times, length)
         output = self._call(self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep})
@@ -320,13 +320,14 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     ) -> torch.Tensor:
         """Mean log-likelihood per token of each row's answer, (R,); arguments as for :meth:`forward`."""
         times = rows_per_image(len(input_ids), len(visual))
-        length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+        length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
         if self.config.share_image_prefix and length:
             answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length)
         else:
             targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
             answered = targets != -100
-            output = self._call(self.vlm, input_ids, visual, {**kwargs, "attention_mask": attention_mask})
+            kwargs = {**token_types(self.vlm, input_ids, labels), **kwargs, "attention_mask": attention_mask}
+            output = self._call(self.vlm, input_ids, visual, kwargs)
             logits = output.logits[answered].float()
         losses = logits.new_zeros(answered.shape)
         losses[answered] = nn.functional.cross_entropy(logits, targets[answered], reduction="none")
@@ -366,7 +367,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         # not in training mode: there gradient checkpointing may turn caches off
         shares = self.config.share_image_prefix and not self.training and counts_tokens(self.vlm)
         if shares and takes_prefix(kwargs, self.generation_config):
-            length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+            length = shared_prefix_length(input_ids, kwargs["attention_mask"], self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)
         else:

@@ -253,7 +253,7 @@ class PointLocalizer(PreTrainedModel):
         values = self.query_token().expand(len(input_ids), 1, -1)
         length = 0
         if self.config.share_image_prefix:
-            length = shared_prefix_length(input_ids, self.config.image_token_id, times)
+            length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
         if length:
             output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, values)
         else:

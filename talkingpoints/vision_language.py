@@ -6,7 +6,7 @@ image, so its position ids, masks and caches stay native.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -53,7 +53,7 @@ class VisualFeatures:
         Always a copy: generation widens what it is handed in place.
         """
         return VisualFeatures(
-            encoder_output=_repeated_output(self.encoder_output, times),
+            encoder_output=_each_features(lambda features: _repeated(features, times), self.encoder_output),
             tokens=self.tokens.repeat_interleave(times, 0),
             valid=self.valid.repeat_interleave(times, 0),
             centers=self.centers.repeat_interleave(times, 0),
@@ -61,19 +61,62 @@ class VisualFeatures:
             per_image={name: value.repeat_interleave(times, 0) for name, value in self.per_image.items()},
         )
 
+    def select(self, index: int) -> "VisualFeatures":
+        """One of the images, without the padding that the others asked for."""
+        one, (height, width) = slice(index, index + 1), self.grids[index]
+        return VisualFeatures(
+            encoder_output=_each_features(lambda features: features[one], self.encoder_output),
+            tokens=self.tokens[one, : height * width],
+            valid=self.valid[one, : height * width],
+            centers=self.centers[one, : height * width],
+            grids=self.grids[one],
+            per_image={name: value[one] for name, value in self.per_image.items()},
+        )
 
-def _repeated_output(output: BaseModelOutputWithPooling, times: int) -> BaseModelOutputWithPooling:
-    """Image by image, in the form that the family knows: one tensor, or a list of one per image."""
+    @staticmethod
+    def together(parts: Sequence["VisualFeatures"]) -> "VisualFeatures":
+        """Images that were encoded apart (by one model) as if they had been encoded in one batch."""
+        longest = max(part.tokens.shape[1] for part in parts)
 
-    def repeated(features):
-        if isinstance(features, torch.Tensor):
-            return features.repeat_interleave(times, 0)
-        return [feature for feature in features for _ in range(times)]
+        def padded(name: str, value: float) -> torch.Tensor:
+            rows = [getattr(part, name) for part in parts]
+            missing = [longest - row.shape[1] for row in rows]
+            sides = [(0, n) if row.dim() == 2 else (0, 0, 0, n) for row, n in zip(rows, missing, strict=True)]
+            return torch.cat([nn.functional.pad(row, side, value=value) for row, side in zip(rows, sides, strict=True)])
 
-    copy = type(output)(pooler_output=repeated(output.pooler_output))
-    if "deepstack_features" in output:
-        copy.deepstack_features = [repeated(layer) for layer in output.deepstack_features]
-    return copy
+        return VisualFeatures(
+            encoder_output=_each_features(_joined, *(part.encoder_output for part in parts)),
+            tokens=padded("tokens", 0.0),
+            valid=padded("valid", False),
+            centers=padded("centers", _FAR_AWAY),
+            grids=[grid for part in parts for grid in part.grids],
+            per_image={name: torch.cat([part.per_image[name] for part in parts]) for name in parts[0].per_image},
+        )
+
+
+Features = torch.Tensor | Sequence[torch.Tensor]
+"""Of several images, in the form that the family knows: one tensor, or a sequence of one per image."""
+
+
+def _each_features(change: Callable[..., Features], *outputs: BaseModelOutputWithPooling) -> BaseModelOutputWithPooling:
+    """An output with everything in it changed that holds features image by image."""
+    changed = type(outputs[0])(pooler_output=change(*(output.pooler_output for output in outputs)))
+    if "deepstack_features" in outputs[0]:
+        layers = zip(*(output.deepstack_features for output in outputs), strict=True)
+        changed.deepstack_features = [change(*layer) for layer in layers]
+    return changed
+
+
+def _repeated(features: Features, times: int) -> Features:
+    if isinstance(features, torch.Tensor):
+        return features.repeat_interleave(times, 0)
+    return [feature for feature in features for _ in range(times)]
+
+
+def _joined(*parts: Features) -> Features:
+    if all(isinstance(part, torch.Tensor) for part in parts):
+        return torch.cat(parts)
+    return [feature for part in parts for feature in part]
 
 
 def rows_per_image(n_rows: int, n_images: int) -> int:
@@ -157,17 +200,19 @@ def embeddings_at(vlm: PreTrainedModel, mask: torch.Tensor, values: torch.Tensor
         hook.remove()
 
 
-def shared_prefix_length(input_ids: torch.Tensor, image_token_id: int, times: int) -> int:
+def shared_prefix_length(input_ids: torch.Tensor, attention_mask: torch.Tensor, image_token_id: int, times: int) -> int:
     """Length of the prefix (through the last image token) that the ``times`` rows of each image have in common.
 
-    0 if there is nothing to share: one row per image, no image token, or rows whose prefixes differ or end elsewhere
-    (left padding, photos with other numbers of image tokens).
+    0 if there is nothing to share: one row per image, no image token, padding before its end (photos with other numbers
+    of image tokens, padded on the left), or rows whose prefixes differ or end elsewhere.
     """
     is_image = input_ids == image_token_id
     if times == 1 or not is_image.any(1).all():
         return 0
     ends = input_ids.shape[1] - is_image.flip(1).int().argmax(1)
     length = int(ends[0])
+    if not attention_mask[:, :length].all():
+        return 0
     grouped = input_ids[:, :length].unflatten(0, (-1, times))
     return length if bool((ends == length).all()) and bool((grouped == grouped[:, :1]).all()) else 0
 

@@ -15,7 +15,7 @@ from tests import families
 from tests.drawn import drawn_dataset
 from tests.families import FAMILIES, family_base
 from tests.tiny import loud, photo
-from training import sft_descriptor, sft_localizer
+from training import calibrate, renew_words, sft_descriptor, sft_localizer
 from training.sft import SftArguments, with_lora
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
@@ -136,6 +136,10 @@ def test_wrong_adapters_are_refused(qwen: Path, pair: tuple[Path, Path], tmp_pat
         load_pair(tmp_path / "d", tmp_path / "other")
     with pytest.raises(ValueError, match="holds an adapter, not a base: merge it"):
         PointDescriptor.from_base(tmp_path / "d")
+    for change in (calibrate, renew_words):
+        words = ["--localizer", str(tmp_path / "l"), "--datasets", str(tmp_path)]
+        with pytest.raises(ValueError, match="a whole model is changed and saved: merge it"):
+            change.main(words if change is calibrate else [*words, "--output_dir", str(tmp_path / "x")])
     with pytest.raises(ValueError, match="rank r of LoRA must be at least 1, got 0"):
         lora_config(PointLocalizer.from_base(qwen)[0], r=0)
 

@@ -84,6 +84,8 @@ def test_snippets_pin_the_commit() -> None:
     assert 'PeftModel.from_pretrained(model, "me/lora", revision="abc")' in card.text
     assert 'AutoProcessor.from_pretrained("me/base", trust_remote_code=True)' in card.text
     assert (card.data.base_model, card.data.library_name) == ("me/base", "peft")
+    card = model_card(replace(adapter, base_revision="def"), TOLD, (), "me/lora", "abc")
+    assert card.text.count('from_pretrained("me/base", revision="def", trust_remote_code=True)') == 2
     text = model_card(replace(adapter, own_config=True), TOLD, (), "me/lora", "abc").text
     assert 'TalkingPoints.from_pretrained(descriptor="me/lora@abc")' in text and "AutoModel" not in text
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -18,6 +19,7 @@ from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocali
 from talkingpoints.base_processor import load_base_processor
 from tests.families import FAMILIES, family_base, tokenizer_of
 from tests.tiny import loud, photo
+from training.listening import FluencyJudge, Listener
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 TEXTS = ["the left ear of the dog", "nose"]
@@ -49,6 +51,11 @@ def family(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def tiny(family: str, built: dict[str, Tiny], tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return tiny_of(family, built, tmp_path_factory)
+
+
+def tiny_of(family: str, built: dict[str, Tiny], tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The one of this family, made when it is first asked for."""
     if family not in built:
         folder = family_base(family, tmp_path_factory.mktemp(family))
         torch.manual_seed(0)
@@ -263,6 +270,65 @@ def test_photos_with_other_grids_share_no_prefix(tiny: Tiny) -> None:
     torch.testing.assert_close(plain, shared, **CLOSE)
 
 
+@pytest.mark.parametrize("family", ["idefics3", "smolvlm", "llava_onevision"])
+def test_no_prefix_is_shared_behind_padding(tiny: Tiny) -> None:
+    inputs = tiny.describing(images=PHOTOS, points=[POINTS, POINTS])
+    assert not inputs["attention_mask"][:, 0].all(), "one photo has fewer tiles, so its rows are padded"
+    scored = []
+    for shared in (False, True):
+        tiny.descriptor.config.share_image_prefix = shared
+        output = tiny.descriptor.generate(
+            **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
+        )
+        scored.append(torch.stack(output.logits))
+    tiny.descriptor.config.share_image_prefix = False
+    torch.testing.assert_close(*scored, **CLOSE)
+
+
+def test_photos_encoded_in_one_batch_can_be_kept_one_by_one(tiny: Tiny) -> None:
+    rows = tiny.localizing(images=PHOTOS, texts=[["nose", "ear"], ["ear", "nose"]])
+    words = {name: rows[name] for name in ("input_ids", "attention_mask")}
+    with torch.inference_mode():
+        visual = tiny.localizer.encode_images(**rows)
+        kept = [visual.select(i) for i in range(2)]
+        assert [one.tokens.shape[1] for one in kept] == [height * width for height, width in visual.grids]
+        again = type(visual).together(kept)
+    assert again.grids == visual.grids and len(kept[0]) == 1
+    for name in ("tokens", "valid", "centers"):
+        assert torch.equal(getattr(again, name), getattr(visual, name)), name
+    assert torch.equal(scores(tiny.localizer, **words, visual=again), scores(tiny.localizer, **rows))
+    turned = tiny.localizing(images=PHOTOS[::-1], texts=[["nose", "ear"], ["ear", "nose"]])
+    words = {name: turned[name] for name in ("input_ids", "attention_mask")}
+    swapped = scores(tiny.localizer, **words, visual=type(visual).together(kept[::-1]))
+    torch.testing.assert_close(swapped, scores(tiny.localizer, **turned), **CLOSE)
+
+
+def test_a_listener_and_a_judge_take_photos_of_any_shape_together(tiny: Tiny) -> None:
+    shown, texts = [PHOTOS[0], PHOTOS[1], PHOTOS[0]], [*TEXTS, "the ear"]
+    listener, judge = Listener(tiny.localizer, tiny.localizing), FluencyJudge(tiny.descriptor, tiny.describing)
+    found = listener.find(shown, [0, 1, 0], texts)
+    points = [*POINTS, POINTS[1]]
+    scored = judge.score(shown, [0, 1, 0], points, texts)
+    for i, (image, text, point) in enumerate(zip(shown, texts, points, strict=True)):
+        np.testing.assert_allclose(found[i], listener.find([image], [f"{i} alone"], [text])[0], atol=1e-3)
+        np.testing.assert_allclose(scored[i], judge.score([image], [f"{i} alone"], [point], [text])[0], rtol=1e-3)
+    tiny.localizer.requires_grad_(True)
+    tiny.descriptor.requires_grad_(True)
+
+
+@pytest.mark.parametrize("family", ["gemma3", "paligemma"])
+def test_an_answer_is_judged_as_the_loss_judges_it(tiny: Tiny) -> None:
+    """Where tokens have types, those of the answer must not see what follows them."""
+    inputs = tiny.describing(images=[PHOTOS[0]], points=[POINTS], answers=[ANSWERS])
+    visual = tiny.descriptor.encode_images(**inputs)
+    rows = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
+    with torch.inference_mode():
+        said = tiny.descriptor.log_likelihoods(**rows, visual=visual)
+        lengths = (inputs["labels"] != -100).sum(1)
+        expected = -tiny.descriptor(**inputs).loss * lengths.sum()
+    torch.testing.assert_close((said * lengths).sum(), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_gradient_checkpointing_changes_no_gradient(tiny: Tiny) -> None:
     batch = tiny.describing(images=[PHOTOS[0]], points=[POINTS], answers=[ANSWERS])
     name = next(n for n, _ in tiny.descriptor.named_modules() if re.search(r"(text|language)_model.*q_proj$", n))
@@ -325,9 +391,10 @@ print(json.dumps(results))
 
 
 def test_a_fresh_process_without_the_package_gives_the_same(
-    built: dict[str, Tiny], tmp_path: Path, request: pytest.FixtureRequest
+    built: dict[str, Tiny], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert len(built) == len(FAMILIES), "the tests above build all families"
+    for family in FAMILIES:
+        tiny_of(family, built, tmp_path_factory)
     photo(90, 50).save(tmp_path / "photo.png")
     (tmp_path / "script.py").write_text(REMOTE)
     expected = {}

@@ -13,6 +13,7 @@ from talkingpoints.data import load_keypoints
 from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
 from tests.drawn import drawn_dataset
+from tests.families import family_base
 from tests.tiny import photo, tiny_descriptor
 from training import cross_category, grpo_descriptor, meters
 from training.arguments import load_each, parse_arguments
@@ -156,6 +157,14 @@ def test_what_cannot_work_is_refused(
 def test_a_localizer_is_no_policy(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds a PointLocalizer, not a PointDescriptor"):
         grpo_descriptor.main(command((pair[1], pair[1]), drawn, tmp_path / "run", 1))
+
+
+def test_a_base_that_reads_both_ways_is_refused(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
+    model, processor = PointDescriptor.from_base(family_base("paligemma", tmp_path / "base"))
+    model.save_pretrained(tmp_path / "descriptor")
+    processor.save_pretrained(tmp_path / "descriptor")
+    with pytest.raises(ValueError, match="PaliGemma reads a row both ways"):
+        grpo_descriptor.main(command((tmp_path / "descriptor", pair[1]), drawn, tmp_path / "run", 1))
 
 
 class OneAnswer:

@@ -266,6 +266,8 @@ def test_a_dataset_is_streamed_into_a_training(base: Path, tmp_path: Path) -> No
     held = {photo.image for photo in trainer.eval_dataset.photos}
     train = {group.image() for group in trainer.train_dataset.stream()}
     assert len(held) == 3 and len(train) == 9 and held.isdisjoint(train)
+    with pytest.raises(ValueError, match=r"12 photos, the first 64 of which are for validation.*smaller --val_photos"):
+        sft_descriptor.main([*flags, "--output_dir", str(tmp_path / "x"), "--max_steps", "2"])
 
 
 def test_the_one_command_is_understood() -> None:

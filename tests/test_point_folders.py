@@ -137,6 +137,8 @@ def test_the_app_s_export_is_trained_on(base, tmp_path):
         assert found == {"the corner, orange": [0.25, 0.5], "the other, “red”": [0.75, 0.5]}
     with pytest.raises(ValueError, match="negatives: only for annotated keypoints"):
         sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x"), "--negatives", "0.1"])
+    with pytest.raises(ValueError, match="labels: only for annotated keypoints"):
+        sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x"), "--labels", "dog"])
     flags.insert(flags.index("--datasets") + 1, str(tmp_path))
     with pytest.raises(ValueError, match="are of two kinds"):
         sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x")])

@@ -16,11 +16,13 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModel, AutoProcessor
 
 from talkingpoints import TalkingPoints
+from talkingpoints.adapters import load_adapter
 from tests.drawn import drawn_dataset
 from tests.hub import running_hub
 from tests.test_cards import REPORTS, report
 from tests.test_readme import README
 from tests.tiny import photo
+from training import sft_descriptor
 from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights, push
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +98,11 @@ def read(hub: dict[str, str], path: str) -> str:
     """A file of the stand-in."""
     with urllib.request.urlopen(f"{hub['HF_ENDPOINT']}/{path}", timeout=10) as answer:
         return answer.read().decode()
+
+
+def files_of(hub: dict[str, str], repo_id: str) -> list[str]:
+    """Paths of a model's files in the stand-in."""
+    return [file["rfilename"] for file in json.loads(read(hub, f"api/models/{repo_id}"))["siblings"]]
 
 
 def snippets(card: str) -> list[str]:
@@ -232,6 +239,53 @@ def test_cards_lie_beside_the_weights(hub: dict[str, str], pushed: dict[str, dic
     assert "| train | 3 | 6 |" in read(hub, "datasets/me/my-data/resolve/main/README.md")
 
 
+def test_no_pushed_file_names_a_folder_of_this_machine(
+    hub: dict[str, str], pushed: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for repo_id in ("me/my-points", "me/my-localizer", "me/my-lora", "me/by-hand"):
+        texts = [name for name in files_of(hub, repo_id) if name.endswith((".json", ".md", ".py", ".jinja"))]
+        assert any(name.endswith("config.json") for name in texts)
+        for name in texts:
+            assert str(tmp_path_factory.getbasetemp()) not in read(hub, f"{repo_id}/resolve/main/{name}"), name
+
+
+def test_a_trained_adapter_is_pushed_and_its_card_s_code_runs(
+    hub: dict[str, str], pushed: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    write_points(tmp_path / "own")
+    options = {"base": "me/my-points", "datasets": tmp_path / "own", "output_dir": tmp_path / "run", "max_steps": 1,
+               "use_cpu": True, "report_to": "none", "push_to_hub": True, "hub_model_id": "me/trained-lora",
+               "points_per_photo": 2, "learning_rate": 0.1, "lora_r": 2, "disable_tqdm": True}  # fmt: skip
+    flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    run([str(ROOT / "training" / "sft_descriptor.py"), *flags], hub, tmp_path)
+    saved = json.loads(read(hub, "me/trained-lora/resolve/main/adapter_config.json"))
+    base = json.loads(read(hub, "api/models/me/my-points"))["sha"]
+    assert (saved["base_model_name_or_path"], saved["revision"]) == ("me/my-points", base)
+    for name in files_of(hub, "me/trained-lora"):
+        if name.endswith((".json", ".md")):
+            assert str(tmp_path) not in read(hub, f"me/trained-lora/resolve/main/{name}"), name
+
+    DOG.save(tmp_path / "dog.jpg", format="PNG")
+    (tmp_path / "run.py").write_text(RUN)
+    card = read(hub, "me/trained-lora/resolve/main/README.md")
+    environment = {**hub, "PYTHONPATH": str(ROOT)}
+    remote = json.loads(run(["run.py", "", *snippets(card)], environment, tmp_path).splitlines()[-1])
+    model, processor = load_adapter(tmp_path / "run", base=pushed["later"]["folder"])
+    plain = TalkingPoints.from_pretrained(descriptor=pushed["later"]["folder"])
+    expected = TalkingPoints(model, processor, plain.localizer, plain.localizer_processor)
+    assert remote == [expected.describe(DOG, (30, 20)).text]
+    assert remote != [plain.describe(DOG, (30, 20)).text], "the adapter changes something"
+
+
+def test_an_adapter_over_a_folder_is_not_trained_to_be_pushed(base: Path, tmp_path: Path) -> None:
+    write_points(tmp_path / "own")
+    options = {"base": base, "datasets": tmp_path / "own", "output_dir": tmp_path / "run", "max_steps": 1,
+               "use_cpu": True, "report_to": "none", "push_to_hub": "me/never", "lora_r": 2}  # fmt: skip
+    with pytest.raises(ValueError, match="which nobody else has"):
+        sft_descriptor.main([word for key, value in options.items() for word in (f"--{key}", str(value))])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_space_is_pushed_as_it_is_assembled(hub: dict[str, str], pushed: dict[str, dict[str, Any]]) -> None:
     files = {file["rfilename"] for file in json.loads(read(hub, "api/spaces/me/my-space"))["siblings"]}
     assert {
@@ -260,6 +314,30 @@ def test_subfolders_are_splits_and_wrong_rows_stop_the_push(tmp_path: Path) -> N
         collect_points(tmp_path)
 
 
+def test_every_split_is_pushed_and_counted(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for split in ("train", "validation", "test"):
+        write_points(own / split)
+    files, counts, _ = collect_points(own)
+    assert counts == dict.fromkeys(("train", "validation", "test"), (3, 6)) and len(files) == 3 * 4
+    (own / "test").rename(own / "later")
+    with pytest.raises(ValueError, match=r"has points in later, of which no reader knows.*train, val, validation, t"):
+        collect_points(own)
+
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    write_points(alone / "train")
+    assert collect_points(alone)[1] == {"train": (3, 6)}, "also those that a training keeps for validation"
+    write_points(alone / "rest")
+    for file in (alone / "rest").iterdir():
+        file.rename(alone / file.name)
+    (alone / "train").rename(alone / "val")
+    (alone / "rest").rmdir()
+    files, counts, _ = collect_points(alone)
+    assert counts == {"train": (3, 6), "val": (3, 6)} and {"metadata.csv", "val/metadata.csv"} <= set(files)
+
+
 def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], base: Path, tmp_path: Path) -> None:
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": base, "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1, "use_cpu": True,
@@ -284,9 +362,16 @@ def test_grpo_pushes_the_merged_model(hub: dict[str, str], pair: tuple[Path, Pat
     options = {"base": pair[0], "localizer": pair[1], "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1,
                "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "meter_photos": 0,
                "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "report_to": "none", "lora_r": 2,
-               "push_to_hub": True, "hub_model_id": "me/grpo", "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
+               "push_to_hub": True, "hub_model_id": "me/grpo", "save_steps": 1, "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "adapter_config.json").write_text("{}")  # of an earlier run
     run([str(ROOT / "training" / "grpo_descriptor.py"), *flags], hub, tmp_path)
+    assert (tmp_path / "run" / "checkpoint-1" / "adapter_config.json").is_file()
+    assert not [name for name in files_of(hub, "me/grpo") if "adapter" in name]
+    assert not list((tmp_path / "run").glob("adapter_*"))
+    card = read(hub, "me/grpo/resolve/main/README.md")
+    assert f"Built on {pair[0].name}." in card and "Trained on drawn." in card
 
     DOG.save(tmp_path / "dog.png")
     (tmp_path / "load.py").write_text(LOAD)

@@ -177,7 +177,8 @@ def generate_calls(tp: TalkingPoints, photo: Image.Image) -> Calls:
     inputs = tp.descriptor_processor(images=[photo], points=[[(0.4, 0.3)]]).to(descriptor.device)
     plain = {**inputs, "input_ids": inputs["input_ids"].clone()}
     ours = plain["input_ids"] >= min(descriptor.config.point_token_id, descriptor.config.location_token_id)
-    plain["input_ids"][ours] = descriptor.generation_config.eos_token_id or 1  # any word; it does not end a prompt
+    end = descriptor.generation_config.eos_token_id
+    plain["input_ids"][ours] = (end[0] if isinstance(end, list) else end) or 1  # any word; it does not end a prompt
     lengths = {"min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS, "do_sample": False}
 
     def base() -> torch.Tensor:

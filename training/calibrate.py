@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from datasets import concatenate_datasets
-from transformers import AutoModel, AutoProcessor
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
+from talkingpoints.adapters import load_whole
 from talkingpoints.data.examples import PointExamples
 from talkingpoints.evaluation import pck
 from talkingpoints.localizer_heads import CONFIDENCE_RADIUS
+from talkingpoints.vision_language import VISION_INPUTS
 from training.arguments import load_rows
 from training.collators import LocalizerCollator
 
@@ -71,7 +72,8 @@ def calibrate(
     for start in range(0, len(examples), batch_size):
         batch = collator([examples[i] for i in range(start, min(start + batch_size, len(examples)))])
         truth, presence = batch.pop("points").flatten(0, 1), batch.pop("presence").flatten() > 0.5
-        visual = model.encode_images(pixel_values=batch.pop("pixel_values"))
+        visual = model.encode_images(**batch)
+        batch = {name: value for name, value in batch.items() if name not in VISION_INPUTS}
         query = model(**batch, visual=visual).query
         for i, temperature in enumerate(TEMPERATURES):
             model.config.heatmap_temperature = own * temperature
@@ -126,8 +128,7 @@ def main(argv: Sequence[str]) -> Calibration:
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    model = AutoModel.from_pretrained(arguments.localizer, dtype="auto")
-    processor = AutoProcessor.from_pretrained(arguments.localizer)
+    model, processor = load_whole(arguments.localizer, PointLocalizer, dtype="auto")
     rows = [load_rows(folder, "val") for folder in arguments.datasets]
     fitted = calibrate(
         model,

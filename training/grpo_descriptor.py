@@ -21,20 +21,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 import numpy as np
 import torch
-from peft import LoraConfig
 from PIL import Image
-from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import AutoModelForCausalLM, set_seed
+from transformers.trainer_utils import HubStrategy, get_last_checkpoint
 from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
+from talkingpoints.adapters import ATTENTION, load_model, load_whole, lora_config
 from talkingpoints.data.examples import PointExamples
+from talkingpoints.families import check_read_in_order
 from training.arguments import DataArguments, parse_arguments
 from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
 from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
 from training.prompts import PointPrompts, prompt_dataset
 from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, width_of
-from training.sft import DTYPES
+from training.sft import DTYPES, publish
 
 REWARDS = ("shaped", "mse")
 
@@ -66,9 +67,7 @@ class GrpoArguments(DataArguments):
     )
     lora_r: int = field(default=0, metadata={"help": "rank of a LoRA adapter on the language model; 0 trains all"})
     lora_alpha: int = 32
-    lora_target_modules: str = field(
-        default=r".*vlm.*language_model.*\.(q_proj|k_proj|v_proj|o_proj)", metadata={"help": "regular expression"}
-    )
+    lora_target_modules: str = field(default=ATTENTION, metadata={"help": "regular expression over modules' names"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
     save_dtype: str = field(default="float32", metadata={"help": "dtype of the final weights: float32 or bfloat16"})
@@ -228,21 +227,9 @@ def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
         )
 
 
-def load(folder: str, kind: type, **options: Any) -> tuple[Any, Any]:
-    """A model and its processor.
-
-    Raises:
-        ValueError: a model of another kind.
-    """
-    model = AutoModel.from_pretrained(folder, **options)
-    if not isinstance(model, kind):
-        raise ValueError(f"{folder} holds a {type(model).__name__}, not a {kind.__name__}")
-    return model, AutoProcessor.from_pretrained(folder)
-
-
 def load_listener(folder: str, device: torch.device) -> Listener:
     """A frozen localizer."""
-    model, processor = load(folder, PointLocalizer, dtype=torch.float32 if device.type == "cpu" else "auto")
+    model, processor = load_model(folder, PointLocalizer, dtype=torch.float32 if device.type == "cpu" else "auto")
     return Listener(model.to(device), processor)
 
 
@@ -272,11 +259,12 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     training.shuffle_dataset = False  # the examples are in random order already
     training.dataloader_num_workers = 0  # the photos of a batch are made once
     device = training.device
-    model, processor = load(grpo.base, PointDescriptor, dtype=torch.float32)
+    model, processor = load_whole(grpo.base, PointDescriptor)
+    check_read_in_order(model.vlm.config)
     model.vlm.set_attn_implementation(grpo.attn_implementation)
     freeze(model, grpo.frozen_modules)
     listener = load_listener(grpo.localizer, device)
-    judge = FluencyJudge(load(grpo.base, PointDescriptor, dtype=torch.float32)[0].to(device), processor)
+    judge = FluencyJudge(load_whole(grpo.base, PointDescriptor)[0].to(device), processor)
     stopwatch = Stopwatch()
     prompts = build_prompts(grpo, training, processor)
     widths = part_widths(prompts.examples.scenes, grpo.width_scale)
@@ -288,12 +276,9 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     training.reward_weights = training.reward_weights or weights
     lora = None
     if grpo.lora_r:
-        lora = LoraConfig(
-            r=grpo.lora_r,
-            lora_alpha=grpo.lora_alpha,
-            target_modules=grpo.lora_target_modules,
-            modules_to_save=["keypoint_encoder"],
-        )
+        lora = lora_config(model, grpo.lora_r, grpo.lora_alpha, target_modules=grpo.lora_target_modules)
+        # checkpoints hold adapters: on the Hub, beside the merged model, they would be loaded in its place
+        training.hub_strategy = HubStrategy.END
     trainer = GRPOTrainer(
         model=model,
         reward_funcs=rewards,
@@ -326,11 +311,13 @@ def main(argv: list[str]) -> GRPOTrainer:
     if grpo.lora_r:
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         trainer.model = trainer.model_wrapped = merged
+        for stale in output.glob("adapter_*") if trainer.is_world_process_zero() else ():
+            stale.unlink()  # of an earlier run: it would be loaded in the merged model's place
     if grpo.save_dtype != "float32":
         trainer.model.to(DTYPES[grpo.save_dtype])
     trainer.save_model()
     if training.push_to_hub:
-        trainer.push_to_hub()
+        publish(trainer, grpo)
     return trainer
 
 

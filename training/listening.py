@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.points import flip_horizontal
@@ -41,10 +40,10 @@ class FeatureCache:
         missing = [key for key in photos if key not in self._kept]
         if missing:
             encoded = self.encode([photos[key] for key in missing])
-            self._kept |= {key: _one(encoded, i) for i, key in enumerate(missing)}
+            self._kept |= {key: encoded.select(i) for i, key in enumerate(missing)}
         for key in photos:
             self._kept.move_to_end(key)
-        batch = _together([self._kept[key] for key in photos])
+        batch = VisualFeatures.together([self._kept[key] for key in photos])
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
         return batch
@@ -166,28 +165,3 @@ def moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[st
 
 def _shown(photo: Image.Image, mirror: bool) -> Image.Image:
     return ImageOps.mirror(photo) if mirror else photo
-
-
-def _one(features: VisualFeatures, index: int) -> VisualFeatures:
-    """One photo of a batch."""
-    chosen = slice(index, index + 1)
-    return VisualFeatures(
-        encoder_output=BaseModelOutputWithPooling(pooler_output=list(features.encoder_output.pooler_output)[chosen]),
-        tokens=features.tokens[chosen],
-        valid=features.valid[chosen],
-        centers=features.centers[chosen],
-        grids=features.grids[chosen],
-    )
-
-
-def _together(parts: Sequence[VisualFeatures]) -> VisualFeatures:
-    """One batch of several photos."""
-    return VisualFeatures(
-        encoder_output=BaseModelOutputWithPooling(
-            pooler_output=[feature for part in parts for feature in part.encoder_output.pooler_output]
-        ),
-        tokens=torch.cat([part.tokens for part in parts]),
-        valid=torch.cat([part.valid for part in parts]),
-        centers=torch.cat([part.centers for part in parts]),
-        grids=[grid for part in parts for grid in part.grids],
-    )

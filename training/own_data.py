@@ -85,7 +85,13 @@ def own_examples(
     Raises:
         ValueError: options that are for annotated keypoints only, what the readers refuse, wrong rows, or no photo.
     """
-    unused = {"half": sft.half, "arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
+    unused = {
+        "half": sft.half,
+        "labels": sft.labels,
+        "arbitrary": sft.arbitrary,
+        "background": sft.background,
+        "negatives": negatives,
+    }
     given = [name for name, value in unused.items() if value]
     if given:
         raise ValueError(f"{', '.join(given)}: only for annotated keypoints, not for one's own texts")
@@ -120,7 +126,9 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
 
     def first_photos() -> list[PhotoPoints]:
         photos, problems = check_groups(
-            group for splits in streams for group in islice(splits.get("val", splits["train"])(), each)
+            group
+            for source, splits in zip(sft.datasets, streams, strict=True)
+            for group in _validating(source, splits, each)
         )
         settle(problems, sft.skip_bad_rows)
         if not photos:
@@ -143,6 +151,19 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
         sft.skip_bad_rows,
     )
     return examples, OwnExamples(read_once(first_photos), sft.points_per_photo, seed=training.seed)
+
+
+def _validating(source: str, splits: dict[str, Stream], most: int) -> list[RowGroup]:
+    """The first photos of a source, for validation."""
+    if "val" in splits:
+        return list(islice(splits["val"](), most))
+    groups = list(islice(splits["train"](), most + 1))
+    if 0 < len(groups) <= most:
+        raise ValueError(
+            f"{source} has no split val and {len(groups)} photos, the first {most} of which are for validation: none "
+            "is left to train on; give a smaller --val_photos"
+        )
+    return groups[:most]
 
 
 def _streams(source: str) -> dict[str, Stream]:

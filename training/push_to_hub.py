@@ -32,11 +32,13 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 
 import talkingpoints  # noqa: F401  (registers the models)
 from talkingpoints.cards import ROLES, Told, Weights, dataset_card, is_hub_id, model_card
-from talkingpoints.data.point_folders import METADATA, is_point_folder, read_points
+from talkingpoints.data.own_points import VAL_NAMES, settle
+from talkingpoints.data.point_folders import METADATA, is_point_folder, metadata_file, read_split, split_folder
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PROCESSOR_CONFIG = "processor_config.json"
+SPLITS = ("train", *VAL_NAMES, "test")
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def published_weights(folder: Path) -> Weights:
         model_type=adapted_type(config, folder),
         parameters=parameters,
         megabytes=megabytes,
-        adapter_of=config.get("base_model_name_or_path") or "an unnamed base",
+        adapter_of=public_name(config.get("base_model_name_or_path") or "") or "an unnamed base",
+        base_revision=config.get("revision") or "",
         own_config=(folder / "config.json").is_file(),
         own_processor=(folder / PROCESSOR_CONFIG).is_file(),
     )
@@ -175,18 +178,30 @@ def prepare_adapter(folder: Path, target: Path, base: str) -> None:
         ValueError: the base is a local folder and ``base`` is no Hub id.
     """
     config = _read(folder / ADAPTER_CONFIG)
-    name = base or config.get("base_model_name_or_path") or ""
-    if Path(name).exists() or not is_hub_id(name):
-        raise ValueError(
-            f"the adapter in {folder} is over {name!r}, which nobody else has: push that and give its Hub id as base"
-        )
-    config = {**config, "base_model_name_or_path": name}
+    named = config.get("base_model_name_or_path") or ""
+    name = base or named
+    check_base(name)
+    revision = config.get("revision") if name == named else None  # of another base it says nothing
+    config = {**config, "base_model_name_or_path": name, "revision": revision}
     (target / ADAPTER_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     for name in (ADAPTER_WEIGHTS, "config.json"):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, target / name)
     if (folder / PROCESSOR_CONFIG).is_file():
         AutoProcessor.from_pretrained(folder).save_pretrained(target)
+
+
+def check_base(name: str) -> None:
+    """Whether others can load the base of an adapter.
+
+    Raises:
+        ValueError: it is a local folder, or no Hub id.
+    """
+    if Path(name).exists() or not is_hub_id(name):
+        raise ValueError(
+            f"an adapter over {name!r}, which nobody else has, is of no use to them: push that and give its Hub id as "
+            "base"
+        )
 
 
 def adapted_type(config: Mapping[str, Any], folder: Path) -> str:
@@ -212,18 +227,23 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
         Files by their path in the repository, (photos, points) by split, and the metadata's file name.
 
     Raises:
-        ValueError: wrong rows, all of them listed.
+        ValueError: wrong rows, all of them listed; or points in a subfolder that is no split.
     """
-    splits = [split for split in ("train", "val") if is_point_folder(folder / split)]
+    parts = {path.parent.name for name in METADATA for path in folder.glob(f"*/{name}")}
+    unknown = sorted(parts - set(SPLITS))
+    if unknown:
+        raise ValueError(f"{folder} has points in {', '.join(unknown)}, of which no reader knows; splits are the "
+                         f"subfolders {', '.join(SPLITS)}")  # fmt: skip
+    sources = {split: folder / split for split in SPLITS if split in parts}
     files: dict[str, Path] = {}
     counts = {}
-    for source in [folder / split for split in splits] or [folder]:
-        read = [source.name] if splits else ["train", "val"]  # without subfolders the reader makes the splits
-        photos = [photo for split in read for photo in read_points(folder, split)]
-        metadata = next(source / name for name in METADATA if (source / name).is_file())
+    for split, source in {"train": split_folder(folder, "train"), **sources}.items():
+        photos, problems = read_split(source)
+        settle(problems, skip_bad_rows=False)
+        metadata = metadata_file(source)
         for path in [metadata, *(source / name for name in named_photos(metadata))]:
             files[path.relative_to(folder).as_posix()] = path
-        counts[source.name if splits else "train"] = (len(photos), sum(len(photo.points) for photo in photos))
+        counts[split] = (len(photos), sum(len(photo.points) for photo in photos))
     return files, counts, metadata.name
 
 
@@ -236,12 +256,13 @@ def named_photos(metadata: Path) -> set[str]:
 
 
 def without_folders(told: Told) -> Told:
-    """The same, but for folders of this machine: nobody else knows them by their path, so their last name must do."""
+    """The same, but for folders of this machine."""
+    return replace(told, base=public_name(told.base), datasets=[public_name(name) for name in told.datasets])
 
-    def public(name: str) -> str:
-        return Path(name).resolve().name if name and Path(name).exists() else name
 
-    return replace(told, base=public(told.base), datasets=[public(name) for name in told.datasets])
+def public_name(name: str) -> str:
+    """A Hub id or words as they are; of a folder, which nobody else knows by its path, the last name."""
+    return Path(name).resolve().name if name and Path(name).exists() else name
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,9 +13,10 @@ import sys
 from dataclasses import dataclass, field
 
 import torch
-from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerFast, set_seed
+from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast, set_seed
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
+from talkingpoints.adapters import load_whole
 from talkingpoints.processing_localizer import LOCATE_TOKEN
 from training.arguments import parse_arguments
 from training.build_base import BaseArguments, build_tokenizer, written_texts
@@ -75,8 +76,7 @@ def draw_language_model(model: PointLocalizer, seed: int) -> None:
 def main(argv: list[str]) -> None:
     """Renew and save; see the module docstring."""
     (arguments,) = parse_arguments(ARGUMENTS, argv)
-    model = AutoModel.from_pretrained(arguments.localizer, dtype=torch.float32)
-    processor = AutoProcessor.from_pretrained(arguments.localizer)
+    model, processor = load_whole(arguments.localizer, PointLocalizer)
     wanted = BaseArguments(arguments.datasets, arguments.output_dir, texts=arguments.texts, seed=arguments.seed)
     tokenizer = build_tokenizer(written_texts(wanted), arguments.vocab_size)
     tokenizer.add_tokens([LOCATE_TOKEN], special_tokens=True)

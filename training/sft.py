@@ -16,14 +16,14 @@ from accelerate.utils import DistributedType
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from talkingpoints.adapters import ATTENTION, lora_config, save_point_config
+from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point_config
 from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
 from talkingpoints.data.examples import PointExamples
 from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
 from training.processes import GlobalBatchTrainer, keep_existing_layers
-from training.push_to_hub import published_weights, push_card, without_folders
+from training.push_to_hub import check_base, published_weights, push_card, without_folders
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -109,6 +109,8 @@ def build_examples(
 def _keypoint_examples(
     sft: SftArguments, training: TrainingArguments, negatives: float
 ) -> tuple[PointExamples, PointExamples]:
+    if sft.streaming:
+        raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
     train, val = sft.load("train"), sft.load("val")
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train), training)
@@ -222,9 +224,20 @@ def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
     config = lora_config(
         model, sft.lora_r, sft.lora_alpha, sft.lora_dropout, targets[0] if len(targets) == 1 else targets
     )
+    config.revision = commit_of(sft.base)
     adapted = get_peft_model(model, config)
     adapted.print_trainable_parameters()
     return adapted
+
+
+def publish(trainer: Trainer, data: DataArguments) -> None:
+    """Push what lies in ``output_dir``, and its card, which names base and data."""
+    pushed, arguments = trainer.push_to_hub(), trainer.args
+    if trainer.is_world_process_zero():
+        told = without_folders(Told(base=data.base, datasets=data.datasets))
+        weights = published_weights(Path(arguments.output_dir))
+        card = model_card(weights, told, repo_id=trainer.hub_model_id, revision=pushed.oid)
+        push_card(card, trainer.hub_model_id, revision=arguments.hub_revision, token=arguments.hub_token)
 
 
 def run(
@@ -255,6 +268,8 @@ def run(
         raise ValueError(
             "gradient_checkpointing turns off the caches that share_image_prefix is made of; take one of them"
         )
+    if sft.lora_r and training.push_to_hub:
+        check_base(sft.base)
     train, val = build_examples(sft, training, negatives)
     model.vlm.set_attn_implementation(sft.attn_implementation)
     if sft.lora_r:
@@ -280,10 +295,5 @@ def run(
         model.to(DTYPES[sft.save_dtype])
         trainer.save_model()
     if training.push_to_hub:
-        pushed = trainer.push_to_hub()
-        if trainer.is_world_process_zero():
-            told = without_folders(Told(base=sft.base, datasets=sft.datasets))
-            weights = published_weights(Path(training.output_dir))
-            card = model_card(weights, told, repo_id=trainer.hub_model_id, revision=pushed.oid)
-            push_card(card, trainer.hub_model_id, revision=training.hub_revision, token=training.hub_token)
+        publish(trainer, sft)
     return trainer

@@ -69,11 +69,19 @@ def read_folder(folder: str | Path) -> OwnPoints:
     """
     root = Path(folder)
     train_folder, val_folder = (split_folder(root, split) for split in ("train", "val"))
-    train, problems = _read(train_folder)
+    train, problems = read_split(train_folder)
     if val_folder == root:
         return OwnPoints(*hold_out(train), problems)
-    val, more = _read(val_folder)
+    val, more = read_split(val_folder)
     return OwnPoints(train, val, problems | more)
+
+
+def read_split(folder: Path) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
+    """All photos of a folder (of one split), in order of their names, and what is wrong; see :func:`read_folder`."""
+    rows: dict[str, list[tuple[int, Row]]] = {}
+    for number, row in _rows(folder):
+        rows.setdefault(_name(row), []).append((number, row))
+    return check_groups(_group(folder, name, rows[name]) for name in sorted(rows))
 
 
 def stream_folder(folder: Path) -> Iterator[RowGroup]:
@@ -94,13 +102,6 @@ def metadata_file(folder: Path) -> Path:
     if file is None:
         raise ValueError(f"{folder} has no {' or '.join(METADATA)}")
     return file
-
-
-def _read(folder: Path) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
-    rows: dict[str, list[tuple[int, Row]]] = {}
-    for number, row in _rows(folder):
-        rows.setdefault(_name(row), []).append((number, row))
-    return check_groups(_group(folder, name, rows[name]) for name in sorted(rows))
 
 
 def _group(folder: Path, name: str, rows: list[tuple[int, Row]]) -> RowGroup:
