@@ -135,13 +135,8 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
             raise ValueError(f"{list(sft.datasets)}: no photo to validate with; val_photos must be at least 1")
         return photos
 
-    def all_photos() -> Iterator[RowGroup]:
-        return chain.from_iterable(
-            islice(splits["train"](), 0 if "val" in splits else each, None) for splits in streams
-        )
-
     examples = StreamedExamples(
-        all_photos,
+        partial(_without_first, streams, each),  # a partial, so that workers can be handed it
         ", ".join(sft.datasets),
         examples_of(training),
         sft.points_per_photo,
@@ -164,6 +159,11 @@ def _validating(source: str, splits: dict[str, Stream], most: int) -> list[RowGr
             "is left to train on; give a smaller --val_photos"
         )
     return groups[:most]
+
+
+def _without_first(streams: Sequence[dict[str, Stream]], each: int) -> Iterator[RowGroup]:
+    """The photos of all training streams, but for those that must serve for validation."""
+    return chain.from_iterable(islice(splits["train"](), 0 if "val" in splits else each, None) for splits in streams)
 
 
 def _streams(source: str) -> dict[str, Stream]:

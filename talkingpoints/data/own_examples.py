@@ -142,6 +142,7 @@ class StreamedExamples(torch.utils.data.Dataset):
         self._groups: Iterator[RowGroup] | None = None
         self._ahead: list[RowGroup] = []  # read and not passed yet, from photo number _first on
         self._first = 0
+        self._logged: set[str] = set()  # for every pass comes upon the same
 
     def __len__(self) -> int:
         return self.length
@@ -179,7 +180,9 @@ class StreamedExamples(torch.utils.data.Dataset):
         photo, problems = check_group(group, decoded=True)
         if problems and not self.skip_bad_rows:
             raise ValueError(f"{group.where}: {problems[0]}; --skip_bad_rows leaves such rows out")
-        if log:
-            for problem in problems:
-                _log.warning("%s: %s; left out", group.where, problem)
+        lines = [f"{group.where}: {problem}; left out" for problem in problems] if log else []
+        for line in lines:
+            if line not in self._logged:
+                _log.warning("%s", line)
+        self._logged.update(lines)
         return photo
