@@ -241,6 +241,9 @@ def test_local_model_answers_and_sees(base, tmp_path):
     others, _ = ask(range(10, 14), "c")
     assert others != answers  # it sees
     assert chat.identity == "tiny max_tokens=12 greedy"
+    chat._run = lambda chats: 1 / 0
+    with pytest.raises(ZeroDivisionError):  # what the model raises ends the run
+        ask(range(2), "d")
 
 
 class Uncut:
@@ -251,6 +254,13 @@ class Uncut:
 
     async def complete(self, request):
         return replace(await self.chat.complete(request), cut=False)
+
+
+def test_a_local_model_by_flags(base, tmp_path):
+    arguments = WriterArguments(writer="local", model=str(base), max_tokens=7)
+    with model_writer(arguments, tmp_path) as writer:
+        assert writer.version["seeing"] == f"{base} max_tokens=7 greedy" and writer.merging is writer.seeing
+    assert json.loads((tmp_path / "writing.json").read_text())["usage"]["answers"] == 0
 
 
 def test_wrong_local_model(base):

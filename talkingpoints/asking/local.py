@@ -36,7 +36,7 @@ class LocalChat:
         self.name, self.max_tokens, self.batch_size = name, max_tokens, batch_size
         self._pipe = pipe
         self._waiting: list[tuple[list[dict[str, Any]], asyncio.Future[Completion]]] = []
-        self._busy = False
+        self._answering: asyncio.Task[None] | None = None
         tokenizer = pipe.processor.tokenizer
         if batch_size > 1:
             tokenizer.padding_side = "left"
@@ -63,30 +63,27 @@ class LocalChat:
         messages = await asyncio.to_thread(_messages, request)
         answer: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting.append((messages, answer))
-        if not self._busy:
-            self._busy = True
-            try:
-                while self._waiting:
-                    await self._answer_some()
-            finally:
-                self._busy = False
+        if self._answering is None or self._answering.done():
+            self._answering = asyncio.create_task(self._answer_all())
         return await answer
 
-    async def _answer_some(self) -> None:
-        batch, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
-        batch = [(messages, answer) for messages, answer in batch if not answer.cancelled()]
-        try:
-            completions = await asyncio.to_thread(self._run, [messages for messages, _ in batch])
-        except BaseException as error:
-            for _, answer in batch:
+    async def _answer_all(self) -> None:
+        """Answer whatever waits, a batch at a time."""
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
+            batch = [(messages, answer) for messages, answer in batch if not answer.cancelled()]
+            if not batch:
+                continue
+            try:
+                completions = await asyncio.to_thread(self._run, [messages for messages, _ in batch])
+            except Exception as error:  # whatever a model raises is for those who asked
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (_, answer), completion in zip(batch, completions, strict=True):
                 if not answer.done():
-                    answer.set_exception(error if isinstance(error, Exception) else RuntimeError("stopped"))
-            if not isinstance(error, Exception):
-                raise
-            return
-        for (_, answer), completion in zip(batch, completions, strict=True):
-            if not answer.done():
-                answer.set_result(completion)
+                    answer.set_result(completion)
 
     def _run(self, chats: list[list[dict[str, Any]]]) -> list[Completion]:
         outputs = self._pipe(

@@ -13,16 +13,25 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from talkingpoints.engine.preparation import SPLITS, PreparedPhoto
-from talkingpoints.engine.tasks import PointTask
+from talkingpoints.engine.tasks import BoxPx
 
 METADATA_FIELDS = ("file_name", "x", "y", "text", "label", "part", "kind", "style", "key")
 
 
+class _Annotated(NamedTuple):
+    """What `annotations/` says of one object: its box and (part, x, y) of its points, in pixels."""
+
+    image_id: int
+    label: str
+    box: BoxPx
+    points: list[tuple[str, float, float]]
+
+
 class FolderLayout:
-    """Writes the folder, one photo at a time.
+    """Writes the folder, one photo at a time. Only the keypoints lie in memory till the end: COCO is one JSON value.
 
     Args:
         folder: made if missing; what an earlier run left of these files is written over.
@@ -35,7 +44,7 @@ class FolderLayout:
         self._files: dict[str, Any] = {}
         self._rows: dict[str, Any] = {}
         self._photos: dict[str, list[dict[str, Any]]] = {}
-        self._annotations: dict[str, list[tuple[int, PreparedPhoto, int, list[PointTask]]]] = {}
+        self._annotations: dict[str, list[_Annotated]] = {}
         for split in SPLITS:  # of an earlier run
             (folder / split / "metadata.csv").unlink(missing_ok=True)
             (folder / "annotations" / f"{split}.json").unlink(missing_ok=True)
@@ -69,9 +78,9 @@ class FolderLayout:
             photos = self._photos.setdefault(split, [])
             height, width = photo.size
             photos.append({"id": len(photos) + 1, "file_name": f"{split}/{name}", "width": width, "height": height})
-            for index in range(len(photo.objects)):
-                own = [task for task in tasks if task.object_index == index]
-                self._annotations.setdefault(split, []).append((len(photos), photo, index, own))
+            for index, (label, box) in enumerate(photo.objects):
+                points = [(task.part, *task.point_px) for task in tasks if task.object_index == index]
+                self._annotations.setdefault(split, []).append(_Annotated(len(photos), label, box, points))
 
     def close(self) -> None:
         """Write what is left."""
@@ -88,8 +97,7 @@ class FolderLayout:
                     {"id": i, "name": label, "keypoints": list(names[label])} for i, label in enumerate(labels, start=1)
                 ],
                 "annotations": [
-                    _annotation(number, image_id, photo, index, tasks, labels, names)
-                    for number, (image_id, photo, index, tasks) in enumerate(annotations, start=1)
+                    _annotation(number, item, labels, names) for number, item in enumerate(annotations, start=1)
                 ],
             }
             file = self.folder / "annotations" / f"{split}.json"
@@ -97,34 +105,26 @@ class FolderLayout:
             file.write_text(json.dumps(content), encoding="utf-8")
 
 
-def _keypoint_names(annotations: Iterable[tuple[int, PreparedPhoto, int, list[PointTask]]]) -> dict[str, list[str]]:
+def _keypoint_names(annotations: Iterable[_Annotated]) -> dict[str, list[str]]:
     """For each label its parts, each as often as one object has points in it at most."""
     most: dict[str, Counter[str]] = {}
-    for _, photo, index, tasks in annotations:
-        most.setdefault(photo.objects[index][0], Counter())
-        most[photo.objects[index][0]] |= Counter(task.part for task in tasks)
+    for item in annotations:
+        most.setdefault(item.label, Counter())
+        most[item.label] |= Counter(part for part, _, _ in item.points)
     return {label: sorted(counts.elements()) for label, counts in most.items()}
 
 
-def _annotation(
-    number: int,
-    image_id: int,
-    photo: PreparedPhoto,
-    index: int,
-    tasks: list[PointTask],
-    labels: list[str],
-    names: dict[str, list[str]],
-) -> dict[str, Any]:
-    label, (x0, y0, x1, y1) = photo.objects[index]
-    left = {part: [task for task in tasks if task.part == part] for part in set(names[label])}
+def _annotation(number: int, item: _Annotated, labels: list[str], names: dict[str, list[str]]) -> dict[str, Any]:
+    x0, y0, x1, y1 = item.box
+    left = {name: [(x, y) for part, x, y in item.points if part == name] for name in set(names[item.label])}
     flat: list[float] = []
-    for part in names[label]:
-        flat += [*left[part].pop(0).point_px, 2] if left[part] else [0, 0, 0]
+    for part in names[item.label]:
+        flat += [*left[part].pop(0), 2] if left[part] else [0, 0, 0]
     return {
         "id": number,
-        "image_id": image_id,
-        "category_id": labels.index(label) + 1,
+        "image_id": item.image_id,
+        "category_id": labels.index(item.label) + 1,
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "keypoints": flat,
-        "num_keypoints": len(tasks),
+        "num_keypoints": len(item.points),
     }
