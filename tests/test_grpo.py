@@ -15,7 +15,7 @@ from talkingpoints.data.examples import PointExamples
 from tests.drawn import drawn_dataset
 from tests.families import family_base
 from tests.tiny import photo, tiny_descriptor
-from training import cross_category, grpo_descriptor, meters
+from training import build_base, cross_category, grpo_descriptor, meters
 from training.arguments import load_each, parse_arguments
 from training.prompts import PointPrompts, prompt_dataset
 
@@ -230,6 +230,10 @@ def test_labels_keep_photos_that_show_nothing_else(drawn: Path) -> None:
     assert [row["image_id"] for row in kept] == [
         row["image_id"] for row, here in zip(everything, shown, strict=True) if here <= set(wanted)
     ]
+    arguments = build_base.BaseArguments(datasets=[str(drawn)], output_dir="", labels=wanted, texts=200)
+    texts = list(build_base.written_texts(arguments))
+    assert len(texts) == 200 and any(wanted[0] in text.lower() for text in texts)
+    assert not any(label in text.lower() for text in texts for label in set().union(*shown) - set(wanted))
     with pytest.raises(ValueError, match="no photo shows unicorn; there are"):
         load_each([drawn], "train", labels=[*wanted, "unicorn"])
 
