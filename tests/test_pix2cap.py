@@ -214,7 +214,7 @@ class Scripted:
         return Completion(json.dumps({n: f"Caption {chr(96 + int(n))} here." for n in request.schema["required"]}))
 
 
-def write(photo, chat, path, choice=SegmentChoice()):  # noqa: B008
+def write(photo, chat, path, choice=None):
     with AnswerStore(path) as store:
         return asyncio.run(SegmentWriter(Asker(chat, store, QUICK), choice).write(photo))
 
