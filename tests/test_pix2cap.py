@@ -96,6 +96,26 @@ def test_segments_are_outlined_not_filled(photos):
     assert 0.02 < changed[inside].mean() < 0.3 and changed[~inside].mean() < 0.002
 
 
+def test_lines_keep_off_other_numbers():
+    """Thin stripes side by side: every number has to stand beside its own."""
+    ids = np.ones((60, 80), dtype=np.int32)
+    for number in range(6):
+        ids[20:40, 20 + 3 * number : 21 + 3 * number] = 10 + number
+    sheet = marked(Image.new("RGB", (80, 60), "grey"), ids, [1, *range(10, 16)])
+    check_sheet(sheet, ids, [1, *range(10, 16)])
+    for mark in sheet.marks[1:]:
+        assert not mark.inside
+        x0, y0, x1, y1 = mark.label
+        for share in np.linspace(0, 1, 50):
+            x = (x0 + x1) / 2 * (1 - share) + mark.point[0] * share
+            y = (y0 + y1) / 2 * (1 - share) + mark.point[1] * share
+            for other in sheet.marks:
+                if other is not mark:
+                    left, top, right, bottom = other.label
+                    assert not (left + 1 < x < right - 1 and top + 1 < y < bottom - 1)
+                    assert other.inside or np.hypot(x - other.point[0], y - other.point[1]) > 5
+
+
 @pytest.mark.parametrize("ground", ["black", "white", "noise"])
 def test_outlines_show_on_any_ground(ground):
     rng = np.random.default_rng(0)
@@ -194,7 +214,7 @@ class Scripted:
         return Completion(json.dumps({n: f"Caption {chr(96 + int(n))} here." for n in request.schema["required"]}))
 
 
-def write(photo, chat, path, choice=SegmentChoice()):  # noqa: B008
+def write(photo, chat, path, choice=None):
     with AnswerStore(path) as store:
         return asyncio.run(SegmentWriter(Asker(chat, store, QUICK), choice).write(photo))
 

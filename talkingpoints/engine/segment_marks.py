@@ -27,6 +27,8 @@ HIDDEN = 0.25
 """Largest share of a segment that its own number may hide."""
 _FEWEST_PX = 9  # an outline around less would be a blot: such a segment gets its dot alone
 _DIRECTIONS = 24
+_DOT = 10.0  # how near a line may come to where another one ends
+_Line = tuple[tuple[float, float], tuple[float, float]]
 _REACHES = (1.0, 1.6, 2.4, 3.4, 4.8, 6.5, 8.5, 11.0, 14.0)  # of a label's height
 _DARK = (12, 12, 12)
 _DARKEST = 0.45  # grey value of an outline, 0 to 1
@@ -189,23 +191,35 @@ def _placed(
 ) -> list[Mark]:
     """Places for all numbers, the smallest segments first: they have the least choice."""
     taken: list[tuple[int, int, int, int]] = []
+    leads: list[_Line] = []
+    points = [_point_of(shape) for shape in shapes]
     marks: dict[int, Mark] = {}
     for i in sorted(range(len(shapes)), key=lambda i: (shapes[i].area, i)):
         plate = _plate_size(first + i)
-        ys, xs = np.nonzero(shapes[i].depth == shapes[i].depth.max())
-        middle = len(ys) // 2
-        point = (shapes[i].left + float(xs[middle]) + 0.5, shapes[i].top + float(ys[middle]) + 0.5)
-        label = _inside_place(shapes[i], plate, taken, size)
+        point = points[i]
+        label = _inside_place(shapes[i], plate, taken, leads, size)
         inside = label is not None
         if label is None:
-            label = _outside_place(i, shapes, point, plate, taken, size)
+            label = _outside_place(i, shapes, points, plate, taken, leads, size)
+            leads.append((_middle(label), point))
         taken.append(label)
         marks[i] = Mark(first + i, segment_ids[i], label, point, inside, colours[i])
     return [marks[i] for i in range(len(shapes))]
 
 
+def _point_of(shape: _Shape) -> tuple[float, float]:
+    """The segment's deepest point."""
+    ys, xs = np.nonzero(shape.depth == shape.depth.max())
+    middle = len(ys) // 2
+    return (shape.left + float(xs[middle]) + 0.5, shape.top + float(ys[middle]) + 0.5)
+
+
 def _inside_place(
-    shape: _Shape, plate: tuple[int, int], taken: Sequence[tuple[int, int, int, int]], size: tuple[int, ...]
+    shape: _Shape,
+    plate: tuple[int, int],
+    taken: Sequence[tuple[int, int, int, int]],
+    leads: Sequence[_Line],
+    size: tuple[int, ...],
 ) -> tuple[int, int, int, int] | None:
     """A free place on the segment, None if there is none or too much would be hidden."""
     width, height = plate
@@ -216,6 +230,8 @@ def _inside_place(
     order = np.argsort(-shape.depth[ys * step, xs * step], kind="stable")
     for k in order[:: max(1, len(order) // 400)]:
         label = _box(shape.left + float(xs[k] * step), shape.top + float(ys[k] * step), plate, size)
+        if any(_crosses(lead, label) for lead in leads):
+            continue
         if _free(label, taken) and shape.share(label) > 0.9 * width * height:
             return label
     return None
@@ -224,12 +240,16 @@ def _inside_place(
 def _outside_place(
     index: int,
     shapes: Sequence[_Shape],
-    point: tuple[float, float],
+    points: Sequence[tuple[float, float]],
     plate: tuple[int, int],
     taken: Sequence[tuple[int, int, int, int]],
+    leads: Sequence[_Line],
     size: tuple[int, ...],
 ) -> tuple[int, int, int, int]:
-    """The free place around a point that hides the smallest shares of segments; the nearer of two."""
+    """The free place around a point that hides the smallest shares of segments; the nearer of two. Lines rather do not
+    run under plates or across what other lines lead to."""
+    point = points[index]
+    dots = [(x - _DOT, y - _DOT, x + _DOT, y + _DOT) for i, (x, y) in enumerate(points) if i != index]
     best: tuple[float, tuple[int, int, int, int]] | None = None
     for reach in _REACHES:
         if best is not None and best[0] <= 0.05 * reach:
@@ -242,6 +262,8 @@ def _outside_place(
             if not _free(label, taken) or (x0 - 3 <= point[0] <= x1 + 3 and y0 - 3 <= point[1] <= y1 + 3):
                 continue
             hidden = sum(shape.share(label) / max(shape.area, 1) for shape in shapes)
+            crossings = sum(_crosses((_middle(label), point), other) for other in (*taken, *dots))
+            hidden += crossings + sum(_crosses(lead, label) for lead in leads)
             worth = hidden + shapes[index].share(label) / max(shapes[index].area, 1) + 0.05 * reach
             if best is None or worth < best[0]:
                 best = (worth, label)
@@ -272,6 +294,21 @@ def _box(x: float, y: float, plate: tuple[int, int], shape: tuple[int, ...]) -> 
     left = int(min(max(0, round(x - plate[0] / 2)), max(0, shape[1] - plate[0])))
     top = int(min(max(0, round(y - plate[1] / 2)), max(0, shape[0] - plate[1])))
     return (left, top, left + plate[0], top + plate[1])
+
+
+def _middle(label: tuple[float, float, float, float]) -> tuple[float, float]:
+    return ((label[0] + label[2]) / 2, (label[1] + label[3]) / 2)
+
+
+def _crosses(line: _Line, label: tuple[float, float, float, float]) -> bool:
+    """Whether a line, of which some points are looked at, runs through a plate."""
+    (x0, y0), (x1, y1) = line
+    steps = 2 + int(max(abs(x1 - x0), abs(y1 - y0)) // (LABEL_PX // 2))
+    for k in range(steps + 1):
+        x, y = x0 + (x1 - x0) * k / steps, y0 + (y1 - y0) * k / steps
+        if label[0] <= x <= label[2] and label[1] <= y <= label[3]:
+            return True
+    return False
 
 
 def _free(label: tuple[int, int, int, int], taken: Sequence[tuple[int, int, int, int]], gap: int = 2) -> bool:

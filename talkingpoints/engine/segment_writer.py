@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,6 @@ class SegmentChoice:
         return [s for s in photo.segments if (self.crowds or not s.is_crowd) and s.area >= self.smallest]
 
 
-@dataclass(frozen=True)
 class SegmentWriter:
     """Writes texts through an asker.
 
@@ -99,13 +98,9 @@ class SegmentWriter:
         ValueError: the prompt is missing or wrong.
     """
 
-    asker: Asker
-    choice: SegmentChoice = SegmentChoice()
-    prompt: Path = PROMPT
-    _prompt: Prompt = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_prompt", Prompt.read(self.prompt))
+    def __init__(self, asker: Asker, choice: SegmentChoice | None = None, prompt: Path = PROMPT):
+        self.asker, self.choice = asker, choice or SegmentChoice()
+        self._prompt = Prompt.read(prompt)
         self._prompt.filled(count="", segments="", example="")
 
     @property

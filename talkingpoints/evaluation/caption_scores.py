@@ -95,13 +95,18 @@ def java() -> str | None:
     return shutil.which("java")
 
 
+def no_meteor() -> str:
+    """Why `meteor_scores` cannot run here, "" if it can."""
+    return _missing_library() or _missing("METEOR")
+
+
 def meteor_scores(references: Sequence[Sequence[str]], candidates: Sequence[str]) -> list[float]:
     """METEOR 1.5 of each caption on its own.
 
     Raises:
         RuntimeError: it cannot run here.
     """
-    if missing := _missing_library() or _missing("METEOR"):
+    if missing := no_meteor():
         raise RuntimeError(missing)
     if not candidates:
         return []
