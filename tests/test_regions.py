@@ -254,6 +254,25 @@ def test_visual_genome_through_a_server(genome, tmp_path):
     assert report["regions"] == "one a photo" and report["answered"] == 2 and {"CIDEr", "SPICE"} < set(report["scores"])
 
 
+def test_visual_genome_by_a_descriptor(genome, pair, tmp_path):
+    arguments = ["--benchmark", "visual_genome", "--annotations", str(genome), "--photos", str(tmp_path / "images")]
+    main(
+        [
+            *arguments,
+            "--metrics",
+            "CIDEr",
+            "--output_dir",
+            str(tmp_path / "out"),
+            "--model",
+            str(pair[0]),
+            "--name",
+            "d",
+        ]
+    )
+    rows = json.loads((tmp_path / "out" / "d_vg.json").read_text())
+    assert [row["image_id"] for row in rows] == [1, 2] and all(isinstance(row["caption"], str) for row in rows)
+
+
 def test_vip_bench_through_a_server_and_a_judge(bench, tmp_path):
     arguments = ["--benchmark", "vip_bench", "--data", str(bench), "--output_dir", str(tmp_path / "out")]
     with stand_in() as server:

@@ -152,7 +152,7 @@ def answers(
         async def answer(task: RegionTask) -> tuple[str, str | None, str]:
             request = WriteRequest(
                 key=task.key,
-                prompt=f"{arguments.benchmark}/{arguments.split}",
+                prompt=f"{arguments.benchmark}/{arguments.split}/{'drawn' if arguments.drawn else 'plain'}",
                 text=task.worded(names_of(task)) if task.boxes else task.question,
                 parse=_answer,
                 images=lambda: [shown(task)],
