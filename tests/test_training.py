@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from transformers import AutoModel, AutoModelForImageTextToText, set_seed
+from transformers import AutoModel, AutoModelForImageTextToText, TrainingArguments, set_seed
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data import Scene, SceneObject, load_keypoints
@@ -22,7 +22,7 @@ from training import build_base, bundle, pretrain_facts, pretrain_vision, sft_de
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
 from training.facts import FACTS, UNSAID, FactEmbeddings, FactVocabulary
-from training.sft import SftArguments, parse_weights
+from training.sft import SftArguments, build_examples, parse_weights
 
 SCRIPTS = {"descriptor": sft_descriptor, "localizer": sft_localizer}
 
@@ -328,3 +328,29 @@ def test_processors_know_their_tokens(base: Path) -> None:
         PointLocalizerProcessor(*parts, base_processor_kwargs=processor.base_processor_kwargs, instruction="Find it")
     with pytest.raises(ValueError, match="no processor class"):
         PointLocalizerProcessor(*parts, base_processor_class="NoSuchProcessor")
+
+
+def test_wrong_entries_are_reported_before_training_or_left_out(tmp_path: Path, caplog) -> None:
+    data = drawn_dataset(tmp_path / "drawn", n=4, seed=0)
+    file = data / "annotations" / "train.json"
+    content = json.loads(file.read_text())
+    missing, broken = (image["file_name"] for image in content["images"][1:3])
+    (data / "images" / missing).unlink()
+    (data / "images" / broken).write_bytes(b"no photo")
+    keypoints = content["annotations"][0]["keypoints"]
+    place = next(i for i in range(0, len(keypoints), 3) if keypoints[i + 2] > 0)
+    keypoints[place] = 999
+    file.write_text(json.dumps(content))
+    options = {"base": "", "datasets": [str(data)]}
+    training = TrainingArguments(str(tmp_path / "run"), max_steps=1, use_cpu=True, report_to="none")
+    with pytest.raises(ValueError) as refused:
+        build_examples(SftArguments(**options), training)
+    report = str(refused.value)
+    assert f"{file}, images (row 0 is the first): 2 wrong rows\nrow 1: photo '{missing}' is listed but" in report
+    assert "\nrow 2: " in report and "annotations (row 0 is the first): 1 wrong rows\nrow 0: " in report
+    assert "(999, " in report and "is outside the photo" in report
+    train, _ = build_examples(SftArguments(**options, skip_bad_rows=True), training)
+    assert {missing, broken}.isdisjoint(train.dataset["file_name"]) and len(train.dataset) == 2
+    assert "these rows are left out" in caplog.text and "(999, " in caplog.text
+    with pytest.raises(ValueError, match="streaming: only for one's own texts"):
+        build_examples(SftArguments(**options, streaming=True), training)

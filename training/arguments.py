@@ -2,7 +2,7 @@
 say, which photos a model is trained on and how these are changed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,13 +51,17 @@ class DataArguments:
         """The same, as the data take it."""
         return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
 
-    def load(self, split: str) -> Dataset:
-        """One split of all datasets together, see :func:`load_rows`."""
-        return concatenate_datasets(load_each(self.datasets, split, self.half, self.labels))
+    def load(self, split: str, leave_out: Mapping[str, Collection[str]] | None = None) -> Dataset:
+        """One split of all datasets together, see :func:`load_each`."""
+        return concatenate_datasets(load_each(self.datasets, split, self.half, self.labels, leave_out))
 
 
 def load_each(
-    folders: Sequence[str], split: str, half: str | None = None, labels: Sequence[str] | None = None
+    folders: Sequence[str],
+    split: str,
+    half: str | None = None,
+    labels: Sequence[str] | None = None,
+    leave_out: Mapping[str, Collection[str]] | None = None,
 ) -> list[Dataset]:
     """One split of several folders, see :func:`load_rows`; of their photos those with ``labels`` only.
 
@@ -67,6 +71,7 @@ def load_each(
     Args:
         folders, split, half: as for :func:`load_rows`.
         labels: categories; None keeps all photos.
+        leave_out: by folder, file names of photos to leave out.
 
     Returns:
         One dataset for each folder, empty where the folder shows none of the labels.
@@ -74,7 +79,7 @@ def load_each(
     Raises:
         ValueError: what :func:`load_rows` refuses, or a label that no photo shows.
     """
-    parts = [load_rows(folder, split, half) for folder in folders]
+    parts = [load_rows(folder, split, half, (leave_out or {}).get(folder, ())) for folder in folders]
     return parts if labels is None else [only_labels(rows, labels) for rows in _with_all(parts, labels)]
 
 
@@ -93,20 +98,21 @@ def _with_all(parts: list[Dataset], labels: Sequence[str]) -> list[Dataset]:
     return parts
 
 
-def load_rows(folder: str, split: str, half: str | None = None) -> Dataset:
+def load_rows(folder: str, split: str, half: str | None = None, leave_out: Collection[str] = ()) -> Dataset:
     """One split of a COCO-keypoints folder, with a column ``known_labels``: what its annotators looked for.
 
     Args:
         folder: as :func:`load_keypoints` takes it.
         split: its name.
         half: of the split "train" keep every other photo, even or odd; None keeps all.
+        leave_out: file names of photos to leave out.
 
     Raises:
         ValueError: what the reader refuses, or another half.
     """
     if half not in (None, *HALVES):
         raise ValueError(f"half must be one of {HALVES}, got {half!r}")
-    rows = load_keypoints(folder, split)
+    rows = load_keypoints(folder, split, leave_out)
     labels = sorted({item["label"] for objects in rows["objects"] for item in objects})
     rows = rows.add_column("known_labels", [labels] * len(rows))
     return rows if half is None or split != "train" else rows.select(range(HALVES.index(half), len(rows), 2))

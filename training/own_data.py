@@ -34,7 +34,7 @@ class OwnDataArguments:
     """How one's own points are read."""
 
     skip_bad_rows: bool = field(
-        default=False, metadata={"help": "leave out wrong rows of one's own points, and log them"}
+        default=False, metadata={"help": "leave out wrong rows, points and photos, and log them"}
     )
     streaming: bool = field(
         default=False, metadata={"help": "read one's own points as they are needed; takes max_steps"}

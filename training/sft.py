@@ -19,10 +19,12 @@ from transformers.trainer_utils import get_last_checkpoint
 from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point_config
 from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
+from talkingpoints.data.coco_keypoints import wrong_entries
 from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.own_points import settle
 from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
-from training.processes import GlobalBatchTrainer, keep_existing_layers
+from training.processes import GlobalBatchTrainer, keep_existing_layers, read_once
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -111,7 +113,9 @@ def _keypoint_examples(
 ) -> tuple[PointExamples, PointExamples]:
     if sft.streaming:
         raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
-    train, val = sft.load("train"), sft.load("val")
+    _ = training.device  # joins the processes
+    unusable = read_once(lambda: _unusable(sft))
+    train, val = (sft.load(split, unusable[split]) for split in ("train", "val"))
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train), training)
     points, seed = sft.points_per_photo, training.seed
@@ -119,6 +123,14 @@ def _keypoint_examples(
         PointExamples(train, points, parse_weights(sft.styles), passes, sft.augmentation, **shares, seed=seed),
         PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
     )
+
+
+def _unusable(sft: SftArguments) -> dict[str, dict[str, frozenset[str]]]:
+    """By split and folder, the photos that cannot be used; refuses them and whatever else is wrong, or logs it."""
+    found = {split: {folder: wrong_entries(folder, split) for folder in sft.datasets} for split in ("train", "val")}
+    checked = [one for folders in found.values() for one in folders.values()]
+    settle({where: wrong for problems, _ in checked for where, wrong in problems.items()}, sft.skip_bad_rows)
+    return {split: {folder: photos for folder, (_, photos) in folders.items()} for split, folders in found.items()}
 
 
 def build_optimizer(

@@ -2,14 +2,19 @@
 
 Reads the layout that AnimalPose, AP-10K and COCO person keypoints share: `annotations/SPLIT.json` and an
 image folder. Leaves out what has no keypoints in it (segmentations, crowd flags) and decodes no image while
-loading.
+loading; :func:`wrong_entries` does, and reports what is wrong.
 """
 
 import json
+import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Features, Image, List, Value
+
+from talkingpoints.data.own_points import Problem
+from talkingpoints.images import load_image
 
 IMAGE_FOLDERS = ("images", "data", ".")
 ANNOTATION_FOLDERS = ("annotations", ".")
@@ -32,13 +37,14 @@ FEATURES = Features(
 )
 
 
-def load_keypoints(directory: str | Path, split: str) -> Dataset:
+def load_keypoints(directory: str | Path, split: str, leave_out: Collection[str] = ()) -> Dataset:
     """Load one split of a COCO-keypoints dataset.
 
     Args:
         directory: Folder with `annotations/SPLIT.json` (or `SPLIT.json`) and the photos in `images/`, in
             `data/` or in the folder itself.
         split: Name of the annotation file without `.json`, for example `"train"`.
+        leave_out: File names of photos to leave out, as :func:`wrong_entries` gives them.
 
     Returns:
         One row per photo: `image` (decoded on access), `image_id`, `file_name`, `width`, `height` in pixels
@@ -75,12 +81,52 @@ def load_keypoints(directory: str | Path, split: str) -> Dataset:
         objects[annotation["image_id"]].append(_object(annotation, category, width, height, where))
     rows = []
     for image in content["images"]:
+        if image["file_name"] in leave_out:
+            continue
         row = {key: image[key] for key in ("file_name", "width", "height")}
         row["image"] = _image_path(root, image["file_name"])
         row["image_id"] = image["id"]
         row["objects"] = objects[image["id"]]
         rows.append(row)
     return Dataset.from_list(rows, features=FEATURES)
+
+
+def wrong_entries(directory: str | Path, split: str) -> tuple[dict[str, list[Problem]], frozenset[str]]:
+    """What is wrong in one split of a COCO-keypoints dataset, entry by entry; each photo is decoded.
+
+    Args:
+        directory, split: As for :func:`load_keypoints`.
+
+    Returns:
+        Photos that are missing or cannot be read, and labelled keypoints outside their photo, by the list that they
+        stand in; and the file names of those photos. :func:`load_keypoints` leaves such keypoints out by itself.
+
+    Raises:
+        ValueError: If the folder or the split is missing, or the JSON is malformed.
+    """
+    root = Path(directory)
+    file = _annotation_file(root, split)
+    content = _read_json(file)
+    unread: list[Problem] = []
+    outside: list[Problem] = []
+    unusable: list[str] = []
+    for number, image in enumerate(content["images"]):
+        try:
+            load_image(Path(_image_path(root, image["file_name"])))
+        except ValueError as error:
+            unread.append(Problem(number, f": {error}"))
+            unusable.append(image["file_name"])
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    names = {category["id"]: category["keypoints"] for category in content["categories"]}
+    for number, annotation in enumerate(content["annotations"]):
+        flat, known = annotation["keypoints"], names.get(annotation["category_id"], ())
+        width, height = sizes.get(annotation["image_id"], (math.inf, math.inf))  # load_keypoints refuses it
+        for name, x, y, visibility in zip(known, flat[0::3], flat[1::3], flat[2::3], strict=False):
+            if visibility > 0 and not (0 <= x <= width and 0 <= y <= height):
+                message = f": {name} ({x:g}, {y:g}) is outside the photo, which is {width} x {height}"
+                outside.append(Problem(number, message))
+    lists = {"images": unread, "annotations": outside}
+    return {f"{file}, {name} (row 0 is the first)": wrong for name, wrong in lists.items()}, frozenset(unusable)
 
 
 def keypoint_name(name: str) -> str:
