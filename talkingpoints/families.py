@@ -154,12 +154,6 @@ def token_types(
     return {"token_type_ids": is_image}
 
 
-def counts_tokens(vlm: PreTrainedModel) -> bool:
-    """Whether ids alone say what a token is and where: then ``generate`` can start behind a prefix run apart."""
-    accepted = inspect.signature(vlm.forward).parameters
-    return "mm_token_type_ids" not in accepted and "token_type_ids" not in accepted
-
-
 def check_shared_prefix(config: PreTrainedConfig) -> None:
     """Whether the image's tokens can be run once for many rows of text, with the same result.
 

@@ -26,7 +26,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from .building import load_base, same
 from .configuration_descriptor import PointDescriptorConfig
-from .families import check_interface, check_shared_prefix, counts_tokens, token_types
+from .families import check_interface, check_shared_prefix, token_types
 from .keypoint_encoder import KeypointEncoder
 from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
 from .points import LOCATION_BINS, LOCATION_TOKENS
@@ -339,7 +339,9 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         """``generate`` of the base model with each image's prefix run once for its rows."""
         kwargs = {name: value for name, value in kwargs.items() if name not in VISION_INPUTS}
         ids, mask, keypoints = self._prepare(input_ids, visual)
-        cache, _ = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
+        cache, positions = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
+        if positions is not None:
+            kwargs["position_ids"] = positions
         with embeddings_at(self.vlm, mask[:, length:], keypoints):
             return self.vlm.generate(input_ids=ids, past_key_values=cache, **kwargs)
 
@@ -365,8 +367,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
         # not in training mode: there gradient checkpointing may turn caches off
-        shares = self.config.share_image_prefix and not self.training and counts_tokens(self.vlm)
-        if shares and takes_prefix(kwargs, self.generation_config):
+        if self.config.share_image_prefix and not self.training and takes_prefix(kwargs, self.generation_config):
             length = shared_prefix_length(input_ids, kwargs["attention_mask"], self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)

@@ -260,6 +260,24 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
     torch.testing.assert_close(*heat, **CLOSE)
 
 
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "paligemma"])
+def test_answers_behind_a_shared_prefix_are_the_same(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = tiny.describing(images=[PHOTOS[0], photo(seed=1)], points=[POINTS, POINTS])
+    shared_calls = []
+    run = type(tiny.descriptor)._generate_shared
+    monkeypatch.setattr(type(tiny.descriptor), "_generate_shared", lambda *args: shared_calls.append(1) or run(*args))
+    scored = []
+    for shared in (False, True):
+        tiny.descriptor.config.share_image_prefix = shared
+        output = tiny.descriptor.generate(
+            **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
+        )
+        scored.append(torch.stack(output.logits))
+    tiny.descriptor.config.share_image_prefix = False
+    assert len(shared_calls) == 1
+    torch.testing.assert_close(*scored, **CLOSE)
+
+
 @pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
 def test_photos_with_other_grids_share_no_prefix(tiny: Tiny) -> None:
     same = tiny.localizing(images=PHOTOS, texts=[["nose", "nose"], ["nose", "nose"]])  # even where the words agree
