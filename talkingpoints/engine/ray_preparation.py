@@ -1,11 +1,12 @@
 """The preparation of photos on Ray Data: the same functions, many workers. Needs the extra `ray`.
 
 Workers open the source for themselves and send prepared photos back as JSON; one process writes them down, in the order
-of the source, so that the file is the same as without Ray, and goes on where it was cut just as well. With a bucket as
-source and a cache that all machines share, or one on each, nothing else is needed for a cluster.
+of the source, so that the file is the same as without Ray, and goes on where it was cut just as well. On a cluster the
+photos, or the cache of a bucket's, must lie where all machines see them under one path.
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def prepare_on_ray(
     options: PreparationOptions,
     workers: int,
 ) -> Iterator[PreparedPhoto]:
-    """Prepare photos on the Ray cluster that this process is connected to, or on one that it starts here.
+    """Prepare photos on the Ray cluster that RAY_ADDRESS names, or on one that is started here.
 
     Args:
         addresses: of the sources.
@@ -84,7 +85,8 @@ def prepare_on_ray(
     import ray
 
     if not ray.is_initialized():
-        ray.init(num_cpus=workers + 1, include_dashboard=False, log_to_driver=False)
+        here = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers + 1, "include_dashboard": False}
+        ray.init(log_to_driver=False, **here)
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     if not wanted:
