@@ -17,6 +17,9 @@ _TILED = ("idefics3", "smolvlm")  # tiles, then one view of the whole photo
 _BATCH_PADDING = ("idefics3", "smolvlm", "llava_onevision")  # their ``do_pad`` adds empty tiles, and moves nothing
 _CAUSAL_IMAGES = ("idefics3", "smolvlm", "llava", "llava_onevision", "internvl", "gemma3", "qwen2_vl", "qwen2_5_vl",
                   "qwen3_vl")  # fmt: skip
+UNUSED_INPUTS = ("batch_num_images",)
+"""What image processors give and nothing here needs, and TRL does not know: without it LLaVA-OneVision takes each image
+for the only one of its row, as ours are."""
 _MOVING = ("do_center_crop", "crop_to_patches", "do_pan_and_scan")
 
 _PALIGEMMA = "PaliGemmaProcessor"

@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
 
 from .base_processor import processor_class
-from .families import image_options, prompt_end
+from .families import UNUSED_INPUTS, image_options, prompt_end
 from .vision_language import VISION_INPUTS
 
 _WORDS = "\x00words\x00"  # stands for the user's words while the chat template is rendered
@@ -123,7 +123,10 @@ class PromptProcessor(ProcessorMixin):
 
     def _prepared(self, images: Sequence, text: Sequence[str], **kwargs) -> BatchFeature:
         """What the base's own processor makes of photos and prompts, points left where they are."""
-        return self._base(images=images, text=text, **self._options, **kwargs)
+        data = self._base(images=images, text=text, **self._options, **kwargs)
+        for name in UNUSED_INPUTS:
+            data.pop(name, None)
+        return data
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False, padding=False)["input_ids"]

@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutp
 from .families import image_grid, row_positions, token_types
 from .keypoint_encoder import cell_centers
 
-VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes", "batch_num_images")
+VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes")
 """Names under which the families' image processors hand over images."""
 
 _FAR_AWAY = 9.0  # unit coordinate of padding cells: outside every window

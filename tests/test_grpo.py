@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, set_seed
 
-from talkingpoints import PointDescriptor
+from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples
@@ -157,6 +157,18 @@ def test_what_cannot_work_is_refused(
 def test_a_localizer_is_no_policy(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds a PointLocalizer, not a PointDescriptor"):
         grpo_descriptor.main(command((pair[1], pair[1]), drawn, tmp_path / "run", 1))
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl", "llava_onevision"])
+def test_other_families_are_trained(family: str, drawn: Path, tmp_path: Path) -> None:
+    """Photos of other sizes, kept one by one by listener and judge."""
+    base, folders = family_base(family, tmp_path / "base"), (tmp_path / "descriptor", tmp_path / "localizer")
+    for kind, folder in zip((PointDescriptor, PointLocalizer), folders, strict=True):
+        for part in kind.from_base(base):
+            part.save_pretrained(folder)
+    options = {"lora_r": 2, "frozen_modules": None, "max_completion_length": 4}
+    trainer = grpo_descriptor.main(command(folders, drawn, tmp_path / "run", 1, **options))
+    assert trainer.state.global_step == 1 and abs(logged(trainer, "kl")[0]) < 1e-6
 
 
 def test_a_base_that_reads_both_ways_is_refused(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:

@@ -234,12 +234,12 @@ def test_the_base_is_built_from_the_writer_s_texts(drawn: Path, tmp_path: Path) 
 def test_bundling_copies_models_and_writes_cards(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    roles = {name: {**role, "folder": tmp_path / name} for name, role in bundle.ROLES.items()}
-    monkeypatch.setattr(bundle, "ROLES", roles)
+    monkeypatch.setattr(bundle, "FOLDERS", {name: tmp_path / name for name in bundle.FOLDERS})
     monkeypatch.setattr(bundle, "CHECKPOINTS", tmp_path)
     row = {"mpck_img": 91.2, "ci95": [90.0, 92.0], "pck_img": dict.fromkeys(("0.02", "0.05", "0.1", "0.2"), 50.0),
            "mpck_bbox": 70.0, "median_error_px": 3.2}  # fmt: skip
-    report = {"dataset": "drawn", "split": "test", "seed": 0, "n_points": 7, "n_images": 3, "rows": {"reference": row}}
+    report = {"dataset": "drawn", "split": "test", "seed": 0, "n_points": 7, "n_images": 3,
+              "rows": {"reference": row, "descriptor": row}}  # fmt: skip
     (tmp_path / "report.json").write_text(json.dumps(report))
     bundle.main(["--descriptor", str(pair[0]), "--localizer", str(pair[1]), "--reports", str(tmp_path / "report.json")])
     for name, source in zip(("descriptor", "localizer"), pair, strict=True):
