@@ -94,6 +94,32 @@ def test_coco_owners(tmp_path):
         open_source("coco_parts", root, "train", label="car")[0]
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, remote):
+    save_photo(tmp_path / "secret.png")
+    root = tmp_path / "data" / "set"
+    content = coco([{"segmentation": [[2, 2, 12, 2, 12, 12]], "category_id": 1}],
+                   [{"id": 1, "name": "Fish Head", "supercategory": "Fish"}])  # fmt: skip
+    place: str | Path = write_coco(root, content)
+    bucket = fsspec.filesystem("memory")
+    for wrong in ("../../secret.png", "../../../../secret.png", str(tmp_path / "secret.png")):
+        content["images"][0]["file_name"] = wrong
+        (root / "annotations" / "train.json").write_text(json.dumps(content))
+        if remote:
+            bucket.put(str(tmp_path), "/outside", recursive=True)
+            place = "memory://outside/data/set"
+        try:
+            with pytest.raises(ValueError, match="lies outside the folder"):
+                open_source("coco_parts", place, "train", cache=tmp_path / "a" / "cache")[0]
+        finally:
+            if remote:
+                bucket.rm("/outside", recursive=True)
+    assert not list((tmp_path / "a").rglob("secret.png"))
+    content["images"][0]["file_name"] = "../images/a.png"  # stays inside
+    (root / "annotations" / "train.json").write_text(json.dumps(content))
+    assert open_source("coco_parts", root, "train")[0].image.resolve() == (root / "images" / "a.png").resolve()
+
+
 def test_segmentations():
     polygon = mask_of([[10, 5, 30, 5, 30, 20, 10, 20]], SIZE, "here")
     assert polygon[12, 20] and not polygon[12, 40] and abs(int(polygon.sum()) - 300) <= 40

@@ -1,6 +1,7 @@
 """What all readers have in common: a folder, here or in a bucket, and photos by number."""
 
 import os
+import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,8 +38,14 @@ class Folder:
         return self._root.rstrip("/").rpartition("/")[2]
 
     def file(self, *names: str) -> Path | None:
-        """The first of some files, below the folder, that is there: as a file of this machine. None if none is."""
+        """The first of some files, below the folder, that is there: as a file of this machine. None if none is.
+
+        Raises:
+            ValueError: a name leads out of the folder, as annotations from elsewhere may have it.
+        """
         for name in names:
+            if posixpath.isabs(name) or posixpath.normpath(name).split("/")[0] == "..":
+                raise ValueError(f"{name!r} lies outside the folder {self.place}")
             if not self.remote:
                 path = Path(self._root, name)
                 if path.is_file():
