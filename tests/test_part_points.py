@@ -243,6 +243,9 @@ def test_prepared_photos_go_on_where_they_were_cut(tmp_path):
     assert file.read_bytes() == whole
     with pytest.raises(ValueError, match="prepared with other options"):
         PreparedPhotos(file, {"seed": 1})
+    file.write_bytes(whole + whole.splitlines(keepends=True)[1])  # two runs wrote at once
+    with pytest.raises(ValueError, match="line 5: 'cars/train/train_001' is there already"):
+        PreparedPhotos(file, {"seed": 0})
     file.write_bytes(b'{"se')  # killed while the header was written
     assert len(PreparedPhotos(file, {"seed": 0})) == 0
 

@@ -1,6 +1,8 @@
 """The one command: what it lays out loads, trains and measures; a run that was cut goes on; it pushes."""
 
 import csv
+import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -143,6 +145,36 @@ def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path,
     assert files_of(output) == files_of(built)
     with pytest.raises(ValueError, match="prepared with other options"):
         build(cars, output, "--val_share", "0.2")
+
+
+def test_another_dataset_does_not_go_on_with_prepared_photos(built, tmp_path):
+    drawn_cars(tmp_path / "cars", 6, seed=7)  # of the same name, with photos of the same names
+    drawn_cars(tmp_path / "cars", 2, split="test", seed=8)
+    output = tmp_path / "set"
+    shutil.copytree(built, output)
+    with pytest.raises(ValueError, match="prepared with other options"):
+        build(tmp_path / "cars", output, "--val_share", "0.3")
+
+
+@pytest.mark.parametrize(("one", "other"), [("x.png", "x.jpg"), ("a b.png", "a_b.png")])
+def test_photos_that_would_have_one_key_are_refused(tmp_path, one, other):
+    root = tmp_path / "cars"
+    drawn_cars(root, 2)
+    file = root / "annotations" / "train.json"
+    content = json.loads(file.read_text())
+    for image, name in zip(content["images"], (one, other), strict=True):
+        (root / "images" / image["file_name"]).rename(root / "images" / name)
+        image["file_name"] = name
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="two photos are called 'cars/train/"):
+        main(["--source", "coco_parts", "--data", str(root), "--output_dir", str(tmp_path / "set")])
+    assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
+
+
+def test_two_runs_do_not_write_into_one_folder(cars, tmp_path):
+    with build_point_dataset.alone(tmp_path / "set" / "work"), pytest.raises(RuntimeError, match="in use by another"):
+        build(cars, tmp_path / "set")
+    assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):

@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+from filelock import FileLock, Timeout
 from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
@@ -78,6 +79,7 @@ def prepare(
     options = PreparationOptions(arguments.per_kind, arguments.val_share, arguments.test_share, arguments.seed)
     question: dict[str, Any] = {**asdict(options), "version": __version__}
     question |= {name: getattr(arguments, name) for name in ("source", "splits", "label", "name")}
+    question["data"] = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
     prepared = PreparedPhotos(file, question)
     wanted = [(s, i) for s, source in enumerate(sources) for i in range(len(source)) if source.key(i) not in prepared]
     photos: Iterator[PreparedPhoto]
@@ -88,6 +90,40 @@ def prepare(
     for photo in tqdm(photos, desc="points", unit="photo", total=len(wanted)):
         prepared.add(photo)
     return prepared
+
+
+def check_names(sources: Sequence[PartSource]) -> None:
+    """Refuse sources whose photos cannot be told apart by their keys, which have neither endings nor blanks.
+
+    Raises:
+        ValueError: two photos have one key.
+    """
+    seen: dict[str, str] = {}
+    for source in sources:
+        for index, photo in enumerate(source.photos):
+            key = source.key(index)
+            if key in seen:
+                raise ValueError(f"two photos are called {key!r}: {seen[key]!r} and {photo!r}; rename one")
+            seen[key] = photo
+
+
+@contextlib.contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Hold a folder, which no other run may write into meanwhile.
+
+    Raises:
+        RuntimeError: another run has it.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(work / "run.lock")  # the system frees it even after SIGKILL
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RuntimeError(f"{work} is in use by another run; wait for it or take another output_dir") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def kept_keys(prepared: PreparedPhotos, max_points: int, seed: int) -> set[str] | None:
@@ -132,6 +168,12 @@ def main(argv: list[str]) -> None:
     arguments, writing, checks = parse_arguments((BuildArguments, WriterArguments, CheckArguments), argv)
     if arguments.push_to_hub and not ("parquet" in arguments.formats and arguments.embed_images):
         raise ValueError("push_to_hub: points to push are not laid out; it takes the format parquet and embed_images")
+    with alone(Path(arguments.output_dir) / "work"):
+        build(arguments, writing, checks)
+
+
+def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArguments) -> None:
+    """All steps, in a folder of one's own."""
     output = Path(arguments.output_dir)
     work = output / "work"
     name = arguments.name or arguments.data.rstrip("/").rpartition("/")[2]
@@ -140,6 +182,7 @@ def main(argv: list[str]) -> None:
         for split in arguments.splits
     ]
     sources = [address.open() for address in addresses]
+    check_names(sources)
     checker = checks.checker(arguments.seed)
     prepared = prepare(arguments, addresses, sources, work / "prepared.jsonl")
     made = {

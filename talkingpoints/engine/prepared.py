@@ -20,7 +20,7 @@ class PreparedPhotos:
         question: what the photos depend on, as JSON values.
 
     Raises:
-        ValueError: the file holds photos that were prepared with other options, or is no such file.
+        ValueError: the file holds photos that were prepared with other options, or one twice, or is no such file.
     """
 
     def __init__(self, file: Path, question: Mapping[str, Any]):
@@ -45,7 +45,10 @@ class PreparedPhotos:
                     break
                 end += len(line)
                 if number:
-                    self.keys.add(json.loads(line)["key"])
+                    key = json.loads(line)["key"]
+                    if key in self.keys:
+                        raise ValueError(f"{file}, line {number + 1}: {key!r} is there already; remove the line")
+                    self.keys.add(key)
 
     def add(self, photo: PreparedPhoto) -> None:
         """Append a photo that is not there yet.
