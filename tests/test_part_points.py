@@ -180,6 +180,12 @@ def test_splits_are_by_photo(tmp_path):
     counts = Counter(split_of(photo, options) for photo in photos)
     assert abs(counts["val"] - 400) < 60 and abs(counts["test"] - 600) < 70
     assert split_of(PartPhoto("d", "test", "0", tmp_path / "x", SIZE, ()), options) == "test"
+    theirs = PartPhoto("d", "val2017", "0", tmp_path / "x", SIZE, ())
+    with pytest.raises(ValueError, match="what 'val2017' is its name does not say; write val2017=train"):
+        split_of(theirs, options)
+    assert split_of(theirs, PreparationOptions(roles={"val2017": "val"})) == "val"
+    with pytest.raises(ValueError, match="splits: 'val2017' cannot be 'valid'; allowed"):
+        PreparationOptions(roles={"val2017": "valid"})
     assert split_of(PartPhoto("d", "all", "0", tmp_path / "x", SIZE, ()), PreparationOptions()) == "train"
 
 

@@ -177,6 +177,22 @@ def test_two_runs_do_not_write_into_one_folder(cars, tmp_path):
     assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
 
 
+def test_splits_are_what_they_are_said_to_be(tmp_path):
+    root, output = tmp_path / "cars", tmp_path / "set"
+    drawn_cars(root, 2, split="train2017")
+    drawn_cars(root, 1, split="val2017", seed=1)
+    flags = ["--source", "coco_parts", "--data", str(root), "--output_dir", str(output), "--formats", "folder"]
+    with pytest.raises(ValueError, match="what 'val2017' is its name does not say"):
+        main([*flags, "--splits", "train2017=train", "val2017"])
+    with pytest.raises(ValueError, match="'train2017' comes twice"):
+        main([*flags, "--splits", "train2017=train", "train2017=val"])
+    assert not output.exists()
+    main([*flags, "--splits", "train2017=train", "val2017=val"])
+    photos = {split: {row["file_name"] for row in rows_of(output, split)} for split in ("train", "val")}
+    assert photos["train"] == {"cars_train2017_train2017_001.png", "cars_train2017_train2017_002.png"}
+    assert photos["val"] == {"cars_val2017_val2017_001.png"}
+
+
 def test_balanced_and_in_several_shards(cars, tmp_path):
     output = build(cars, tmp_path / "set", "--max_points", "30", "--per_kind", "3", "--formats", "parquet",
                    "--rows_per_shard", "20", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip

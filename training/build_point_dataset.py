@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from talkingpoints import __version__
 from talkingpoints.engine.balance import allotments, balanced_keys, group_of
 from talkingpoints.engine.output import FORMATS, DatasetOutput
-from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_photo
+from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_photo, role_of
 from talkingpoints.engine.prepared import PreparedPhotos
 from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
 from talkingpoints.engine.rule_texts import rule_texts
@@ -47,7 +47,7 @@ class BuildArguments:
     source: str = field(metadata={"help": f"layout of the data, one of {sorted(LAYOUTS)}"})
     data: str = field(metadata={"help": "folder of the dataset, or URL of one in a bucket"})
     output_dir: str = field(metadata={"help": "where the dataset goes; work/ in it keeps what is done"})
-    splits: list[str] = field(default_factory=lambda: ["train"], metadata={"help": "splits of the dataset, or all"})
+    splits: list[str] = field(default_factory=lambda: ["train"], metadata={"help": "of the dataset; all: it has none; val2017=val: one that is named otherwise"})
     label: str | None = field(default=None, metadata={"help": "owner of the parts, where the data do not name it"})
     name: str | None = field(default=None, metadata={"help": "name of the dataset; default: the folder's"})
     per_kind: int = field(default=1, metadata={"help": "candidate points of each kind and piece of a part"})
@@ -72,11 +72,47 @@ class BuildArguments:
     seed: int = 0
 
 
+def split_names(flags: Sequence[str]) -> dict[str, str | None]:
+    """The splits of the source, each with what it is said to be; None where its name says so.
+
+    Args:
+        flags: "NAME" or "NAME=WHAT".
+
+    Raises:
+        ValueError: a split comes twice.
+
+    Example:
+        >>> split_names(["train", "val2017=val"])
+        {'train': None, 'val2017': 'val'}
+    """
+    names: dict[str, str | None] = {}
+    for flag in flags:
+        name, said, role = flag.partition("=")
+        if name in names:
+            raise ValueError(f"splits: {name!r} comes twice in {list(flags)}")
+        names[name] = role if said else None
+    return names
+
+
+def preparation_of(arguments: BuildArguments) -> PreparationOptions:
+    """How points are chosen.
+
+    Raises:
+        ValueError: see `PreparationOptions` and `role_of`.
+    """
+    splits = split_names(arguments.splits)
+    roles = {split: role for split, role in splits.items() if role is not None}
+    options = PreparationOptions(arguments.per_kind, arguments.val_share, arguments.test_share, arguments.seed, roles)
+    for split in splits:
+        role_of(split, options)
+    return options
+
+
 def prepare(
     arguments: BuildArguments, addresses: Sequence[SourceAddress], sources: Sequence[PartSource], file: Path
 ) -> PreparedPhotos:
     """Prepare what is not prepared yet."""
-    options = PreparationOptions(arguments.per_kind, arguments.val_share, arguments.test_share, arguments.seed)
+    options = preparation_of(arguments)
     question: dict[str, Any] = {**asdict(options), "version": __version__}
     question |= {name: getattr(arguments, name) for name in ("source", "splits", "label", "name")}
     question["data"] = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
@@ -168,6 +204,7 @@ def main(argv: list[str]) -> None:
     arguments, writing, checks = parse_arguments((BuildArguments, WriterArguments, CheckArguments), argv)
     if arguments.push_to_hub and not ("parquet" in arguments.formats and arguments.embed_images):
         raise ValueError("push_to_hub: points to push are not laid out; it takes the format parquet and embed_images")
+    preparation_of(arguments)
     with alone(Path(arguments.output_dir) / "work"):
         build(arguments, writing, checks)
 
@@ -179,7 +216,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     name = arguments.name or arguments.data.rstrip("/").rpartition("/")[2]
     addresses = [
         SourceAddress(arguments.source, arguments.data, split, name, arguments.label, work / "cache")
-        for split in arguments.splits
+        for split in split_names(arguments.splits)
     ]
     sources = [address.open() for address in addresses]
     check_names(sources)

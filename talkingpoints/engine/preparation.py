@@ -6,6 +6,7 @@ photo, in any order.
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from talkingpoints.engine.tasks import BoxPx, PartPhoto, PointTask
 from talkingpoints.images import load_image
 
 SPLITS = ("train", "val", "test")
+WHOLE = "all"
+"""What the split of a source without splits is called; its photos are dealt out as those of train are."""
 MAX_PIECES = 4  # of one part that get points
 
 
@@ -28,17 +31,23 @@ class PreparationOptions:
         val_share: share of photos of the split train that go to val; 0 where the source has its own.
         test_share: likewise to test.
         seed: of everything random.
+        roles: for splits of the source with names of their own ("val2017"): the split that their photos belong to,
+            one of `SPLITS` or `WHOLE`.
 
     Raises:
-        ValueError: shares that are none.
+        ValueError: shares that are none, or an unknown role.
     """
 
     per_kind: int = 1
     val_share: float = 0.0
     test_share: float = 0.0
     seed: int = 0
+    roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for split, role in self.roles.items():
+            if role not in (*SPLITS, WHOLE):
+                raise ValueError(f"splits: {split!r} cannot be {role!r}; allowed: {(*SPLITS, WHOLE)}")
         if min(self.val_share, self.test_share) < 0 or self.val_share + self.test_share >= 1:
             raise ValueError(f"val_share, test_share: {self.val_share}, {self.test_share}; allowed: 0 or more, under 1")
         if self.per_kind < 1:
@@ -77,9 +86,25 @@ class PreparedPhoto:
         return cls(**{**values, "size": tuple(values["size"]), "objects": objects, "tasks": tasks})
 
 
+def role_of(split: str, options: PreparationOptions) -> str:
+    """What a split of the source is: one of `SPLITS`.
+
+    Raises:
+        ValueError: its name does not say, and the options do not either. To take it for train would train on tests.
+    """
+    role = options.roles.get(split, split)
+    if role not in (*SPLITS, WHOLE):
+        raise ValueError(f"splits: what {split!r} is its name does not say; write {split}=train, =val or =test")
+    return "train" if role == WHOLE else role
+
+
 def split_of(photo: PartPhoto, options: PreparationOptions) -> str:
-    """The split that a photo belongs to: the source's own, with the shares cut out of train by a hash of its name."""
-    split = photo.split if photo.split in SPLITS else "train"
+    """The split that a photo belongs to: the source's own, with the shares cut out of train by a hash of its name.
+
+    Raises:
+        ValueError: see `role_of`.
+    """
+    split = role_of(photo.split, options)
     if split != "train":
         return split
     place = unit_hash(f"split {options.seed} {photo.key}")
