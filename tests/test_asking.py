@@ -197,11 +197,39 @@ def test_a_run_ends_where_nothing_can_be_asked(tmp_path):
     assert down.calls == 8 and [type(answer) for answer in answers[:4]] == [GaveUpError] * 3 + [ServerError]
 
 
+def test_a_photo_that_is_turned_down_does_not_end_every_run(tmp_path):
+    """One photo's many questions meet the server's filter, in a row."""
+    refused = [RejectedError("status 400: content filter")] * 30
+    limits = Limits(concurrency=1, failures_in_a_row=20)
+    path, requests = tmp_path / "a.jsonl", [question(number) for number in range(32)]
+    chat = Scripted("words", *refused, "other words")
+    answers, asker, usage = ask(chat, path, *requests, limits=limits)
+    assert answers[0] == "words" and answers[-1] == "other words" and chat.calls == 32
+    assert all(type(answer) is RejectedError and "content filter" in str(answer) for answer in answers[1:-1])
+    assert usage == Usage(answers=2, prompt_tokens=20, completion_tokens=6)
+    again = Scripted("never asked")
+    answers, asker, usage = ask(again, path, *requests, limits=limits)
+    assert again.calls == 0 and usage.answers == 2 and usage.unusable == 0
+    assert [type(answer) for answer in answers] == [str, *[RejectedError] * 30, str]
+    assert "content filter" in str(answers[1]) and asker.problems == {"turned down by an earlier run": 30}
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "rejected" not in line))
+    assert ask(again, path, *requests, limits=limits)[0] == ["words", *["never asked"] * 30, "other words"]
+
+
+def test_a_server_that_turns_everything_down_ends_the_run(tmp_path):
+    chat = Scripted(RejectedError("status 400: no such model"))
+    limits = Limits(concurrency=1, failures_in_a_row=20)
+    answers, _, _ = ask(chat, tmp_path / "a.jsonl", *map(question, range(50)), limits=limits)
+    assert chat.calls == 20 and isinstance(answers[19], ServerError) and isinstance(answers[-1], ServerError)
+    mended = Scripted("words")
+    assert ask(mended, tmp_path / "a.jsonl", question(0), limits=limits)[0] == ["words"]  # nothing was held against it
+
+
 def test_rate_limit(tmp_path):
     chat = Scripted("words")
     limits = Limits(concurrency=8, requests_per_minute=1200)
     ask(chat, tmp_path / "a.jsonl", *map(question, range(10)), limits=limits)
-    assert 0.45 <= chat.at[-1] - chat.at[0] < 5  # nine gaps of 0.05 s
+    assert 0.40 <= chat.at[-1] - chat.at[0] < 5  # nine gaps of 0.05 s; the first call may be late
 
 
 @pytest.mark.parametrize(
@@ -274,7 +302,7 @@ def test_the_hubs_token_stays_at_home(tmp_path, monkeypatch):
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_every_trouble_is_got_over(tmp_path, trouble, stream):
-    with stand_in(failures=0.5, troubles=(trouble,)) as server:
+    with stand_in(failures=0.5, troubles=(trouble,), evenly=True) as server:
         chat = ServerChat("qwen", server.url, stream=stream, timeout_s=1.0 if trouble == "hang" else 30.0)
         patient = replace(QUICK, attempts=50, unusable_attempts=50)
         answers, asker, _ = ask(chat, tmp_path / "a.jsonl", *map(question, range(8)), limits=patient)

@@ -39,7 +39,9 @@ class Limits:
         first_wait_s: wait after the first failure; doubled by each further one, and shortened by up to a half at random
             so that calls do not all come back at once.
         longest_wait_s: of one wait, whatever a server asks for.
-        failures_in_a_row: questions without an answer, and none answered between them, after which the run ends.
+        failures_in_a_row: questions without an answer, and none answered between them, after which the run ends. As
+            soon as the store holds an answer, questions that are turned down no longer count: all that are asked about
+            a photo may meet a server's filter, and would end every further run at the same place.
 
     Raises:
         ValueError: a number below what makes sense.
@@ -90,6 +92,9 @@ class Asker:
     async def ask(self, request: WriteRequest[T]) -> T:
         """The parsed answer to one question, out of the store if it is there.
 
+        That a question was turned down is kept too, once the store holds an answer: before that it may be the server
+        that turns everything down.
+
         Raises:
             RejectedError: the server turns the question down, or no answer could be parsed.
             GaveUpError: all attempts failed.
@@ -102,6 +107,10 @@ class Asker:
                 return request.parse(kept)
             except ValueError:
                 self.problems["kept answer that no longer parses"] += 1
+        rejection = self.store.rejection(identity)
+        if rejection is not None:
+            self.problems["turned down by an earlier run"] += 1
+            raise RejectedError(rejection)
         if asyncio.get_running_loop() is not self._loop:  # a semaphore serves one loop
             self._loop, self._slots = asyncio.get_running_loop(), asyncio.Semaphore(self.limits.concurrency)
         async with self._slots:
@@ -109,18 +118,32 @@ class Asker:
                 raise self._stopped
             try:
                 value = await self._answered(identity, request)
-            except (RejectedError, GaveUpError) as error:
-                self._in_a_row += 1
-                if self._in_a_row >= self.limits.failures_in_a_row:
-                    message = f"{self._in_a_row} questions in a row have no answer; the last one: {error}"
-                    self._stopped = ServerError(message)
-                    raise self._stopped from error
+            except RejectedError as error:
+                if self.store.usage.answers:
+                    self.store.reject(identity, str(error), key=request.key, prompt=request.prompt)
+                else:
+                    self._no_answer(error)
+                raise
+            except GaveUpError as error:
+                self._no_answer(error)
                 raise
             except ServerError as error:
                 self._stopped = error
                 raise
         self._in_a_row = 0
         return value
+
+    def _no_answer(self, error: RuntimeError) -> None:
+        """Count a question without an answer.
+
+        Raises:
+            ServerError: they are too many in a row.
+        """
+        self._in_a_row += 1
+        if self._in_a_row >= self.limits.failures_in_a_row:
+            message = f"{self._in_a_row} questions in a row have no answer; the last one: {error}"
+            self._stopped = ServerError(message)
+            raise self._stopped from error
 
     async def _answered(self, identity: str, request: WriteRequest[T]) -> T:
         """Ask until there is an answer, and keep it."""

@@ -57,6 +57,7 @@ class AnswerStore:
             raise RuntimeError(f"{path} is in use by another run; wait for it or take another file") from None
         self._lock = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}  # identity -> start and length of its line
+        self._rejections: dict[str, str] = {}  # identity -> why
         self.usage = Usage()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -88,6 +89,21 @@ class AnswerStore:
             start, length = place
             return json.loads(os.pread(self._file, length, start))["text"]
 
+    def rejection(self, identity: str) -> str | None:
+        """Why a question is not answered, None if it has not been turned down."""
+        with self._lock:
+            return self._rejections.get(identity)
+
+    def reject(self, identity: str, problem: str, **about: Any) -> None:
+        """Append that a question was turned down. Where the line is removed from the file, it is asked again.
+
+        Args:
+            identity: of the question.
+            problem: why.
+            about: what else to keep, as JSON values.
+        """
+        self._append({"id": identity, "text": None, "rejected": problem[:300], **about})
+
     def add(self, identity: str, text: str | None, **about: Any) -> None:
         """Append one line.
 
@@ -97,7 +113,9 @@ class AnswerStore:
             about: what else to keep, as JSON values; ``prompt_tokens``, ``completion_tokens`` and ``failed_calls`` are
                 added up in ``usage``.
         """
-        line = {"id": identity, "text": text, **about}
+        self._append({"id": identity, "text": text, **about})
+
+    def _append(self, line: dict[str, Any]) -> None:
         content = f"{json.dumps(line, ensure_ascii=False)}\n".encode()
         with self._lock:
             written = 0
@@ -125,10 +143,13 @@ class AnswerStore:
     def _count(self, line: dict[str, Any], start: int, length: int) -> None:
         if line["text"] is not None:
             self._places[line["id"]] = (start, length)
+        rejected = "rejected" in line
+        if rejected:
+            self._rejections[line["id"]] = str(line["rejected"])
         before = self.usage
         self.usage = Usage(
             answers=len(self._places),
-            unusable=before.unusable + (line["text"] is None),
+            unusable=before.unusable + (line["text"] is None and not rejected),
             failed_calls=before.failed_calls + line.get("failed_calls", 0),
             prompt_tokens=before.prompt_tokens + line.get("prompt_tokens", 0),
             completion_tokens=before.completion_tokens + line.get("completion_tokens", 0),
