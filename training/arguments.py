@@ -136,7 +136,7 @@ def with_keypoints(rows: Dataset) -> int:
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
-    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags; ``--push_to_hub`` may be given the id to push to.
+    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags; a training's ``--push_to_hub`` may be given the id.
 
     Args:
         types: dataclasses whose fields are the allowed keys and flags.
@@ -165,7 +165,9 @@ def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
             flags += [f"--{key}", *_as_words(key, value)]
         del argv[at:end]
     join_on_cpu()
-    words = _with_hub_id([*flags, *argv])
+    words = [*flags, *argv]
+    if any(issubclass(kind, TrainingArguments) for kind in types):
+        words = _with_hub_id(words)
     return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=words)
 
 

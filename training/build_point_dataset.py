@@ -47,7 +47,10 @@ class BuildArguments:
     source: str = field(metadata={"help": f"layout of the data, one of {sorted(LAYOUTS)}"})
     data: str = field(metadata={"help": "folder of the dataset, or URL of one in a bucket"})
     output_dir: str = field(metadata={"help": "where the dataset goes; work/ in it keeps what is done"})
-    splits: list[str] = field(default_factory=lambda: ["train"], metadata={"help": "of the dataset; all: it has none; val2017=val: one that is named otherwise"})
+    splits: list[str] = field(
+        default_factory=lambda: ["train"],
+        metadata={"help": "of the dataset; all: it has none; val2017=val: one that is named otherwise"},
+    )
     label: str | None = field(default=None, metadata={"help": "owner of the parts, where the data do not name it"})
     name: str | None = field(default=None, metadata={"help": "name of the dataset; default: the folder's"})
     per_kind: int = field(default=1, metadata={"help": "candidate points of each kind and piece of a part"})
