@@ -244,14 +244,15 @@ def running_hub(home: Path) -> Iterator[dict[str, str]]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(150):
+        end = time.monotonic() + 90
+        while server.poll() is None and time.monotonic() < end:
             try:
                 urllib.request.urlopen(f"{address}/api/whoami-v2", timeout=2)
                 break
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
         else:
-            raise RuntimeError("the stand-in for the Hub did not start")
+            raise RuntimeError(f"the stand-in for the Hub did not start: {server.poll() or 'no answer in 90 s'}")
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         yield {
             **kept,

