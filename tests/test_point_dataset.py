@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
@@ -16,6 +17,7 @@ from PIL import Image
 
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.data.point_folders import read_points
+from talkingpoints.engine import parquet
 from talkingpoints.engine.output import DatasetOutput
 from talkingpoints.engine.parquet import FEATURES, ParquetShards
 from tests.drawn_cars import drawn_cars
@@ -237,16 +239,23 @@ push(Path(sys.argv[1]), "me/cars", False)
         assert done.stdout.strip() == f"{len(rows_of(built, 'test'))} {image.size} {first['key']}"
 
 
-def test_the_parquet_writer_holds_one_row_group(tmp_path):
+def test_the_parquet_writer_holds_one_row_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 1 << 20)
     shards = ParquetShards(tmp_path, rows_per_shard=10**9)
     row: dict[str, Any] = dict.fromkeys(FEATURES, "")
     row |= {"x": 1.0, "y": 1.0, "width": 64, "height": 64, "object_box": [0.0] * 4, "part_box": [0.0] * 4}
-    for number in range(12):
-        image = {"bytes": bytes([number]) * (6 << 20), "path": "p.png"}
+    photos = [np.random.default_rng(number).bytes(size) for number, size in enumerate([6000] * 12 + [40_000] * 2)]
+    for number, photo in enumerate(photos):
+        image = {"bytes": photo, "path": "p.png"}
         shards.add("train", [row | {"key": f"{number}/{i}", "image": image} for i in range(50)])
     (file,) = shards.close()
-    groups = pq.ParquetFile(file).metadata
-    assert (groups.num_rows, groups.num_row_groups) == (600, 2)
+    table = pq.ParquetFile(file)
+    groups = [table.read_row_group(i, columns=["image", "key"]).to_pylist() for i in range(table.num_row_groups)]
+    assert [len(group) for group in groups] == [150] * 4 + [50, 50]  # three photos of 300 kB, then each of 2 MB alone
+    for group in groups:
+        assert sum(len(one["image"]["bytes"]) for one in group) <= (1 << 20) or len(group) == 50
+    assert [one["key"] for group in groups for one in group] == [f"{n}/{i}" for n in range(14) for i in range(50)]
+    assert sum(map(len, photos)) < file.stat().st_size < 1.2 * sum(map(len, photos))  # each once all the same
 
 
 @pytest.mark.slow

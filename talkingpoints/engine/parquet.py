@@ -35,8 +35,9 @@ FEATURES = Features(
 """`x`, `y` and the boxes (x0, y0, x1, y1) in pixels; `kind` one of `tasks.KINDS`; `skeleton` is what masks and pixels
 say."""
 
-ROW_GROUP_BYTES = 32 << 20
-"""Photos in a row group: what a reader holds at once, and so does the writer."""
+ROW_GROUP_BYTES = 128 << 20
+"""Photos in a row group, each counted once for each of its rows: so they lie in the memory of a reader and the writer,
+while the file holds them once. One photo's rows are not torn apart, and may be more."""
 
 
 def row_of(task: PointTask, number: int, style: str, text: str, image: dict[str, Any]) -> dict[str, Any]:
@@ -124,16 +125,19 @@ class _Shard:
             schema,
             compression="zstd",
             use_dictionary=True,
-            dictionary_pagesize_limit=4 * ROW_GROUP_BYTES,
+            dictionary_pagesize_limit=ROW_GROUP_BYTES,
         )
         self._schema = schema
         self._waiting: list[dict[str, Any]] = []
         self._bytes = 0
 
     def add(self, rows: list[dict[str, Any]]) -> None:
+        size = sum(len(row["image"]["bytes"] or b"") for row in rows)
+        if self._bytes + size > ROW_GROUP_BYTES:
+            self._flush()
         self._waiting += rows
         self.rows += len(rows)
-        self._bytes += len(rows[0]["image"]["bytes"] or b"") if rows else 0
+        self._bytes += size
         if self._bytes >= ROW_GROUP_BYTES or len(self._waiting) >= 5_000:
             self._flush()
 
