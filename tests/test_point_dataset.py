@@ -122,7 +122,7 @@ def test_the_card_counts(built, tmp_path):
 def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path, monkeypatch):
     output = tmp_path / "set"
     done = 0
-    whole = build_point_dataset.prepare_photo
+    whole = build_point_dataset.prepare_from
 
     def dies(*arguments):
         nonlocal done
@@ -131,14 +131,14 @@ def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path,
             raise KeyboardInterrupt
         return whole(*arguments)
 
-    monkeypatch.setattr(build_point_dataset, "prepare_photo", dies)
+    monkeypatch.setattr(build_point_dataset, "prepare_from", dies)
     with pytest.raises(KeyboardInterrupt):
         build(cars, output, "--val_share", "0.3")
     prepared = output / "work" / "prepared.jsonl"
     assert len(prepared.read_text().splitlines()) == 4  # the header and three photos
     prepared.write_bytes(prepared.read_bytes()[:-40])  # and the last of them cut off
     monkeypatch.setattr(DatasetOutput, "close", lambda *_: 1 / 0)  # and again, while it is laid out
-    monkeypatch.setattr(build_point_dataset, "prepare_photo", whole)
+    monkeypatch.setattr(build_point_dataset, "prepare_from", whole)
     with pytest.raises(ZeroDivisionError):
         build(cars, output, "--val_share", "0.3")
     monkeypatch.undo()
@@ -193,6 +193,31 @@ def test_splits_are_what_they_are_said_to_be(tmp_path):
     photos = {split: {row["file_name"] for row in rows_of(output, split)} for split in ("train", "val")}
     assert photos["train"] == {"cars_train2017_train2017_001.png", "cars_train2017_train2017_002.png"}
     assert photos["val"] == {"cars_val2017_val2017_001.png"}
+
+
+def test_bad_photos_are_told_or_skipped(tmp_path, capsys):
+    root, output = tmp_path / "cars", tmp_path / "set"
+    drawn_cars(root, 5)
+    (root / "images" / "train_002.png").write_bytes(b"no photo")
+    turned = Image.open(root / "images" / "train_003.png")
+    turned.crop((0, 0, turned.width - 7, turned.height)).save(root / "images" / "train_003.png")
+    file = root / "annotations" / "train.json"
+    content = json.loads(file.read_text())
+    next(a for a in content["annotations"] if a["image_id"] == 4)["segmentation"] = [[1, 2, 3, 4]]
+    file.write_text(json.dumps(content))
+    flags = ["--source", "coco_parts", "--data", str(root), "--output_dir", str(output), "--sheet_rows", "0"]
+    with pytest.raises(ValueError, match=r"cars/train/train_002: .*--skip_bad_photos goes on without"):
+        main(flags)
+    main([*flags, "--skip_bad_photos"])
+    assert {row["file_name"] for row in rows_of(output, "train")} == {"cars_train_train_001.png",
+                                                                      "cars_train_train_005.png"}  # fmt: skip
+    skipped = json.loads((output / "work" / "skipped.json").read_text())
+    assert list(skipped) == [f"cars/train/train_00{i}" for i in (2, 3, 4)]
+    assert "pixels, its masks" in skipped["cars/train/train_003"] and "segmentation" in skipped["cars/train/train_004"]
+    assert "3 photos skipped" in capsys.readouterr().out
+    assert '"photos_skipped": 3' in (output / "README.md").read_text()
+    main(flags)  # what was skipped is done
+    assert len(load_keypoints(output, "train")) == 2
 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):

@@ -11,6 +11,7 @@ training/README.md.
 """
 
 import contextlib
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from tqdm.auto import tqdm
 from talkingpoints import __version__
 from talkingpoints.engine.balance import allotments, balanced_keys, group_of
 from talkingpoints.engine.output import FORMATS, DatasetOutput
-from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_photo, role_of
+from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_from, role_of
 from talkingpoints.engine.prepared import PreparedPhotos
 from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
 from talkingpoints.engine.rule_texts import rule_texts
@@ -57,6 +58,9 @@ class BuildArguments:
     max_points: int = field(default=0, metadata={"help": "points of a split that are kept, balanced; 0 keeps all"})
     val_share: float = field(default=0.0, metadata={"help": "share of train photos that go to val"})
     test_share: float = field(default=0.0, metadata={"help": "share of train photos that go to test"})
+    skip_bad_photos: bool = field(
+        default=False, metadata={"help": "go on without photos that cannot be read or do not fit their annotation"}
+    )
     ray_workers: int = field(default=0, metadata={"help": "prepare photos on Ray, with so many workers; 0: without"})
     styles: list[str] = field(
         default_factory=lambda: ["full=2", "canonical=2", "reordered=1", "short=1", "colloquial=1", "semantic=1"],
@@ -123,9 +127,9 @@ def prepare(
     wanted = [(s, i) for s, source in enumerate(sources) for i in range(len(source)) if source.key(i) not in prepared]
     photos: Iterator[PreparedPhoto]
     if arguments.ray_workers:
-        photos = prepare_on_ray(addresses, wanted, options, arguments.ray_workers)
+        photos = prepare_on_ray(addresses, wanted, options, arguments.ray_workers, arguments.skip_bad_photos)
     else:
-        photos = (prepare_photo(sources[s][i], options) for s, i in wanted)
+        photos = (prepare_from(sources[s], i, options, arguments.skip_bad_photos) for s, i in wanted)
     for photo in tqdm(photos, desc="points", unit="photo", total=len(wanted)):
         prepared.add(photo)
     return prepared
@@ -225,12 +229,17 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     check_names(sources)
     checker = checks.checker(arguments.seed)
     prepared = prepare(arguments, addresses, sources, work / "prepared.jsonl")
+    skipped = {photo.key: photo.problem for photo in prepared if photo.problem}
+    if skipped:
+        (work / "skipped.json").write_text(json.dumps(skipped, indent=2, ensure_ascii=False), encoding="utf-8")
     made = {
         "source": arguments.source,
         "splits": arguments.splits,
         "points": {"per_kind": arguments.per_kind, "max_points": arguments.max_points, "seed": arguments.seed},
         "talkingpoints": __version__,
     }
+    if skipped:
+        made["photos_skipped"] = len(skipped)
     with contextlib.closing(written(arguments, writing, prepared, made)) as photos:
         laid_out = DatasetOutput(
             output, arguments.formats, embed=arguments.embed_images, rows_per_shard=arguments.rows_per_shard
@@ -241,6 +250,8 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     laid_out.close(name, made, arguments.license)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
+    if skipped:
+        print(f"{len(skipped)} photos skipped (work/skipped.json), the first: {next(iter(skipped.values()))}")
     if arguments.push_to_hub:
         push(output, arguments.push_to_hub, arguments.private)
 

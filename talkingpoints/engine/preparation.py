@@ -13,6 +13,7 @@ import numpy as np
 
 from talkingpoints.engine.masks import mask_box, points_in
 from talkingpoints.engine.skeleton import MeasuredPhoto
+from talkingpoints.engine.sources.source import PartSource
 from talkingpoints.engine.tasks import BoxPx, PartPhoto, PointTask
 from talkingpoints.images import load_image
 
@@ -65,6 +66,7 @@ class PreparedPhoto:
         size: (height, width) in pixels.
         objects: (label, box in pixels) of every object, with points or without.
         tasks: its points.
+        problem: why nothing could be made of the photo, which then has neither objects nor points; "" otherwise.
     """
 
     key: str
@@ -73,6 +75,7 @@ class PreparedPhoto:
     size: tuple[int, int]
     objects: tuple[tuple[str, BoxPx], ...]
     tasks: tuple[PointTask, ...]
+    problem: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, of which `from_json` makes an equal photo."""
@@ -111,6 +114,30 @@ def split_of(photo: PartPhoto, options: PreparationOptions) -> str:
     if place < options.test_share:
         return "test"
     return "val" if place < options.test_share + options.val_share else "train"
+
+
+def prepare_from(
+    source: PartSource, index: int, options: PreparationOptions, skip_bad_photos: bool = False
+) -> PreparedPhoto:
+    """Read a photo of a source and prepare it.
+
+    Args:
+        source: with the photo.
+        index: its number there.
+        options: how.
+        skip_bad_photos: give a photo that cannot be read, or that its annotation does not fit, without points and with
+            its problem.
+
+    Raises:
+        ValueError: it is such a photo, and those are not to be skipped.
+    """
+    try:
+        return prepare_photo(source[index], options)
+    except (ValueError, OSError) as error:
+        key = source.key(index)
+        if not skip_bad_photos:
+            raise ValueError(f"{key}: {error}; --skip_bad_photos goes on without such photos") from error
+        return PreparedPhoto(key, role_of(source.split, options), "", (0, 0), (), (), str(error))
 
 
 def prepare_photo(photo: PartPhoto, options: PreparationOptions) -> PreparedPhoto:

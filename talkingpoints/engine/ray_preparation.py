@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from talkingpoints.engine.preparation import PreparationOptions, PreparedPhoto, prepare_photo
+from talkingpoints.engine.preparation import PreparationOptions, PreparedPhoto, prepare_from
 from talkingpoints.engine.sources.kinds import open_source
 from talkingpoints.engine.sources.source import PartSource
 
@@ -45,17 +45,18 @@ class PhotoPreparer:
     Args:
         addresses: of the sources.
         options: of the preparation.
+        skip_bad_photos: see `prepare_from`.
     """
 
-    def __init__(self, addresses: Sequence[SourceAddress], options: PreparationOptions):
+    def __init__(self, addresses: Sequence[SourceAddress], options: PreparationOptions, skip_bad_photos: bool = False):
         import cv2
 
         cv2.setNumThreads(1)  # a worker is a core
         self.sources = [address.open() for address in addresses]
-        self.options = options
+        self.options, self.skip_bad_photos = options, skip_bad_photos
 
     def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        photo = prepare_photo(self.sources[row["source"]][row["index"]], self.options)
+        photo = prepare_from(self.sources[row["source"]], row["index"], self.options, self.skip_bad_photos)
         return {"photo": json.dumps(photo.to_json(), ensure_ascii=False)}
 
 
@@ -64,6 +65,7 @@ def prepare_on_ray(
     wanted: Sequence[tuple[int, int]],
     options: PreparationOptions,
     workers: int,
+    skip_bad_photos: bool = False,
 ) -> Iterator[PreparedPhoto]:
     """Prepare photos on the Ray cluster that RAY_ADDRESS names, or on one that is started here.
 
@@ -72,6 +74,7 @@ def prepare_on_ray(
         wanted: (number of the source, number of the photo in it).
         options: of the preparation.
         workers: processes, of one core each.
+        skip_bad_photos: see `prepare_from`.
 
     Yields:
         The photos, in the order of `wanted`.
@@ -95,7 +98,7 @@ def prepare_on_ray(
     blocks = max(workers, len(rows) // PHOTOS_PER_BLOCK)
     prepared = ray.data.from_items(rows, override_num_blocks=blocks).map(
         PhotoPreparer,
-        fn_constructor_args=(list(addresses), options),
+        fn_constructor_args=(list(addresses), options, skip_bad_photos),
         num_cpus=1,
         compute=ray.data.ActorPoolStrategy(size=workers),
     )
