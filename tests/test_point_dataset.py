@@ -18,8 +18,10 @@ from PIL import Image
 from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.data.point_folders import read_points
 from talkingpoints.engine import parquet
+from talkingpoints.engine.layouts import FolderLayout
 from talkingpoints.engine.output import DatasetOutput
 from talkingpoints.engine.parquet import FEATURES, ParquetShards
+from talkingpoints.engine.preparation import PreparedPhoto
 from tests.drawn_cars import drawn_cars
 from tests.hub import running_hub
 from training import build_point_dataset
@@ -168,7 +170,7 @@ def test_photos_that_would_have_one_key_are_refused(tmp_path, one, other):
         (root / "images" / image["file_name"]).rename(root / "images" / name)
         image["file_name"] = name
     file.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="two photos are called 'cars/train/"):
+    with pytest.raises(ValueError, match=r"'cars_train_.*' would be the name of two photos"):
         main(["--source", "coco_parts", "--data", str(root), "--output_dir", str(tmp_path / "set")])
     assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
 
@@ -218,6 +220,50 @@ def test_bad_photos_are_told_or_skipped(tmp_path, capsys):
     assert '"photos_skipped": 3' in (output / "README.md").read_text()
     main(flags)  # what was skipped is done
     assert len(load_keypoints(output, "train")) == 2
+
+
+def test_photos_of_one_file_name_are_refused(tmp_path):
+    root = tmp_path / "cars"
+    drawn_cars(root, 2)
+    file = root / "annotations" / "train.json"
+    content = json.loads(file.read_text())
+    (root / "images" / "cam").mkdir()
+    for image, name in zip(content["images"], ("cam/1.png", "cam_1.png"), strict=True):
+        (root / "images" / image["file_name"]).rename(root / "images" / name)
+        image["file_name"] = name
+    file.write_text(json.dumps(content))
+    flags = ["--source", "coco_parts", "--data", str(root), "--sheet_rows", "0", "--output_dir"]
+    with pytest.raises(ValueError, match="'cars_train_cam_1' would be the name of two photos, 'cam/1' and 'cam_1'"):
+        main([*flags, str(tmp_path / "set")])
+    main([*flags, str(tmp_path / "set"), "--formats", "parquet"])
+    lines = (tmp_path / "set" / "work" / "prepared.jsonl").read_text(encoding="utf-8").splitlines()
+    prepared = [PreparedPhoto.from_json(json.loads(line)) for line in lines[1:]]
+    layout = FolderLayout(tmp_path / "folder")
+    layout.add(prepared[0], {task.key: [("s", "t")] for task in prepared[0].tasks})
+    with pytest.raises(ValueError, match=r"would both be train/cars_train_cam_1\.png"):
+        layout.add(prepared[1], {task.key: [("s", "t")] for task in prepared[1].tasks})
+
+
+def test_a_finished_folder_stays_until_the_next_is_whole(built, cars, tmp_path, monkeypatch):
+    output = tmp_path / "set"
+    shutil.copytree(built, output)
+    before = files_of(output)
+    (output / "train" / "mine.txt").write_text("not of this command")
+    fewer = ["--val_share", "0.3", "--formats", "folder", "--max_points", "2", "--texts_per_point", "1"]
+    with monkeypatch.context() as context:
+        context.setattr(DatasetOutput, "close", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(cars, output, *fewer)
+    after = files_of(output)
+    assert {name: after[name] for name in before} == before
+    build(cars, output, *fewer)
+    for split in ("train", "val", "test"):
+        photos = {path.name for path in (output / split).glob("*.png")}
+        assert photos == {row["file_name"] for row in rows_of(output, split)} and len(photos) <= 2
+    assert (output / "train" / "mine.txt").is_file() and not list(output.rglob("*.part"))
+    assert not list((output / "annotations").iterdir())
+    with pytest.raises(ValueError, match="is the folder of the data"):
+        build(cars, cars)
 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):

@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 
 from talkingpoints import __version__
 from talkingpoints.engine.balance import allotments, balanced_keys, group_of
+from talkingpoints.engine.layouts import file_stem
 from talkingpoints.engine.output import FORMATS, DatasetOutput
 from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_from, role_of
 from talkingpoints.engine.prepared import PreparedPhotos
@@ -135,8 +136,12 @@ def prepare(
     return prepared
 
 
-def check_names(sources: Sequence[PartSource]) -> None:
+def check_names(sources: Sequence[PartSource], files: bool) -> None:
     """Refuse sources whose photos cannot be told apart by their keys, which have neither endings nor blanks.
+
+    Args:
+        sources: all of them.
+        files: whether photos are laid out as files, which do not tell "/" from "_" either.
 
     Raises:
         ValueError: two photos have one key.
@@ -144,9 +149,9 @@ def check_names(sources: Sequence[PartSource]) -> None:
     seen: dict[str, str] = {}
     for source in sources:
         for index, photo in enumerate(source.photos):
-            key = source.key(index)
+            key = file_stem(source.key(index)) if files else source.key(index)
             if key in seen:
-                raise ValueError(f"two photos are called {key!r}: {seen[key]!r} and {photo!r}; rename one")
+                raise ValueError(f"{key!r} would be the name of two photos, {seen[key]!r} and {photo!r}; rename one")
             seen[key] = photo
 
 
@@ -212,6 +217,8 @@ def main(argv: list[str]) -> None:
     if arguments.push_to_hub and not ("parquet" in arguments.formats and arguments.embed_images):
         raise ValueError("push_to_hub: points to push are not laid out; it takes the format parquet and embed_images")
     preparation_of(arguments)
+    if Path(arguments.output_dir).resolve() == Path(arguments.data).resolve():
+        raise ValueError(f"output_dir: {arguments.output_dir} is the folder of the data, which would be written over")
     with alone(Path(arguments.output_dir) / "work"):
         build(arguments, writing, checks)
 
@@ -226,7 +233,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
         for split in split_names(arguments.splits)
     ]
     sources = [address.open() for address in addresses]
-    check_names(sources)
+    check_names(sources, files=bool({"folder", "keypoints"} & set(arguments.formats)))
     checker = checks.checker(arguments.seed)
     prepared = prepare(arguments, addresses, sources, work / "prepared.jsonl")
     skipped = {photo.key: photo.problem for photo in prepared if photo.problem}

@@ -33,8 +33,10 @@ class _Annotated(NamedTuple):
 class FolderLayout:
     """Writes the folder, one photo at a time. Only the keypoints lie in memory till the end: COCO is one JSON value.
 
+    All is written into ``layout.part`` first; `close` moves it into its place.
+
     Args:
-        folder: made if missing; what an earlier run left of these files is written over.
+        folder: made if missing; `close` takes away what an earlier run left of these files, with its photos.
         metadata: write photos' texts to `metadata.csv`.
         keypoints: write `annotations/`.
     """
@@ -45,9 +47,9 @@ class FolderLayout:
         self._rows: dict[str, Any] = {}
         self._photos: dict[str, list[dict[str, Any]]] = {}
         self._annotations: dict[str, list[_Annotated]] = {}
-        for split in SPLITS:  # of an earlier run
-            (folder / split / "metadata.csv").unlink(missing_ok=True)
-            (folder / "annotations" / f"{split}.json").unlink(missing_ok=True)
+        self._names: dict[str, dict[str, str]] = {split: {} for split in SPLITS}  # file -> photo's key
+        self._part = folder / "layout.part"
+        shutil.rmtree(self._part, ignore_errors=True)  # of a run that was cut
 
     def add(self, photo: PreparedPhoto, texts: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """One photo.
@@ -55,14 +57,20 @@ class FolderLayout:
         Args:
             photo: with its tasks.
             texts: (style, text) pairs by key of a task; tasks that are not in it are left out.
+
+        Raises:
+            ValueError: another photo of the split has the same file name here.
         """
         tasks = [task for task in photo.tasks if texts.get(task.key)]
         if not tasks:
             return
         split = photo.split
-        folder = self.folder / split
+        folder = self._part / split
         folder.mkdir(parents=True, exist_ok=True)
-        name = photo.key.replace("/", "_") + Path(photo.image).suffix
+        name = file_stem(photo.key) + Path(photo.image).suffix
+        other = self._names[split].setdefault(name, photo.key)
+        if other != photo.key:
+            raise ValueError(f"the photos {other!r} and {photo.key!r} would both be {split}/{name}; rename one")
         shutil.copyfile(photo.image, folder / name)
         if self.metadata:
             if split not in self._files:
@@ -83,10 +91,9 @@ class FolderLayout:
                 self._annotations.setdefault(split, []).append(_Annotated(len(photos), label, box, points))
 
     def close(self) -> None:
-        """Write what is left."""
-        for split, file in self._files.items():
+        """Write what is left, and put all in its place."""
+        for file in self._files.values():
             file.close()
-            os.replace(file.name, self.folder / split / "metadata.csv")
         for split, photos in self._photos.items():
             annotations = self._annotations[split]
             names = _keypoint_names(annotations)
@@ -100,9 +107,51 @@ class FolderLayout:
                     _annotation(number, item, labels, names) for number, item in enumerate(annotations, start=1)
                 ],
             }
-            file = self.folder / "annotations" / f"{split}.json"
+            file = self._part / "annotations" / f"{split}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(content), encoding="utf-8")
+        for split in SPLITS:
+            self._put(split)
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def _put(self, split: str) -> None:
+        """Move a split into its place; photos come before the files that list them, and go before them too."""
+        place, names = self.folder / split, self._names[split]
+        for name in _listed(self.folder, split) - set(names):
+            (place / name).unlink(missing_ok=True)
+        if names:
+            place.mkdir(exist_ok=True)
+        for name in names:
+            os.replace(self._part / split / name, place / name)
+        for new, old in (
+            (self._part / split / "metadata.csv.part", place / "metadata.csv"),
+            (self._part / "annotations" / f"{split}.json", self.folder / "annotations" / f"{split}.json"),
+        ):
+            if new.is_file():
+                old.parent.mkdir(exist_ok=True)
+                os.replace(new, old)
+            else:
+                old.unlink(missing_ok=True)
+
+
+def file_stem(key: str) -> str:
+    """What a photo's file is called in the folder, without its ending."""
+    return key.replace("/", "_")
+
+
+def _listed(folder: Path, split: str) -> set[str]:
+    """Names of the photos that an earlier run put into a split's folder, by what it wrote of them."""
+    names: set[str] = set()
+    metadata, annotations = folder / split / "metadata.csv", folder / "annotations" / f"{split}.json"
+    if metadata.is_file():
+        with metadata.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            if tuple(next(rows, ())) == METADATA_FIELDS:
+                names |= {row[0] for row in rows if row}
+    if annotations.is_file():
+        files = [str(image["file_name"]) for image in json.loads(annotations.read_bytes())["images"]]
+        names |= {file.removeprefix(f"{split}/") for file in files if file.startswith(f"{split}/")}
+    return {name for name in names if Path(name).name == name}
 
 
 def _keypoint_names(annotations: Iterable[_Annotated]) -> dict[str, list[str]]:
