@@ -20,13 +20,13 @@ from talkingpoints.cards import Told, model_card
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, CHECKPOINTS
 from training.push_to_hub import published_weights
 
-MAX_BYTES = 20 * 2**20
+MAX_BYTES = 24 * 2**20
 
 ABOUT = """\
 A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
 the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
-people, in photos that resemble its training data, and English in the style of the package's writer; other words lead
-it astray more often."""
+people, in photos that resemble its training data, and the English of the package's writer; other words lead it
+astray more often."""
 
 DATA = """\
 Trained on the train splits of AnimalPose (Cao et al., ICCV 2019; 3,436 photos, largely from PASCAL VOC) and of a set of
@@ -49,8 +49,8 @@ TRAINING = {
 language model; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, calibrated by `calibrate`; on two CPU cores, see
-training/README.md.""",
+`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, and then the recipe `dialects.yaml` for the words that
+people use, calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
 }
 
 
