@@ -38,7 +38,7 @@ def cases(data_root: Path) -> list[tuple[Image.Image, str, list[tuple[float, flo
 
 
 def test_sizes_are_within_bounds() -> None:
-    assert sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file()) <= 20 * 2**20
+    assert sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file()) <= 24 * 2**20
     for role in ("descriptor", "localizer"):
         assert "Limits" in (CHECKPOINTS / role / "README.md").read_text(encoding="utf-8")
 

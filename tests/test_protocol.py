@@ -71,7 +71,7 @@ def test_a_perfect_pair(dataset):
     systems = protocol.Systems(pair, blind, {"same": pair, "deaf": blind})
     report = protocol.evaluate(systems, dataset, progress=False).report
     assert (report["n_images"], report["n_points"]) == (4, 12)
-    listened = [f"{source}@{name}" for name in ("same", "deaf") for source in ("descriptor", "reference", "shuffled")]
+    listened = [f"{source}@{name}" for name in ("same", "deaf") for source in protocol.LISTENED]
     assert list(report["rows"]) == [*protocol.ROW_ORDER, *listened]
     for name in ("descriptor", "reference", "semantic", "short", "colloquial", "guiding", "reference@same"):
         row = report["rows"][name]

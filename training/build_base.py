@@ -70,7 +70,9 @@ ARGUMENTS = (BaseArguments,)
 
 def written_texts(arguments: BaseArguments) -> Iterator[str]:
     """Texts of every style over the train photos, for the tokenizer."""
-    styles = dict.fromkeys((*STYLES, CANONICAL, FREE), 1.0)
+    styles = dict.fromkeys((*STYLES, CANONICAL), 1.0)
+    if not arguments.labels:
+        styles[FREE] = 1.0  # what it makes up names animals that are to stay unknown where labels are chosen
     rng = random.Random(arguments.seed)
     parts = [rows for rows in load_each(arguments.datasets, "train", arguments.half, arguments.labels) if len(rows)]
     per_dataset = arguments.texts // len(parts)
