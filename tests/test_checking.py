@@ -88,6 +88,19 @@ def test_duplicates_of_another_point_are_found(photos, texts):
     assert report["problems"][DUPLICATE] == 1 and report["almost_the_same_as_an_earlier_text"] == 2
 
 
+def test_dropped_texts_knock_no_good_one_out(photos, parts, texts):
+    first, _, text = texts[0][0]
+    second = next(row[0] for row in texts[0] if row[0].part != first.part)
+    rows = [(first, "plain", f"{text}, 3"), (second, "plain", text)]
+    kept = Checker(drop=frozenset({"numbers", DUPLICATE}), similarity=0.5).check(photos[0], rows)
+    assert [one.task.key for one in kept] == [second.key] and not kept[0].problems
+    rows = [(first, "plain", text), (second, "varied", text)]
+    listener = Listener({text: second.point_px})
+    checker = Checker(drop=frozenset({NOT_FOUND, DUPLICATE}), listener=listener)
+    kept = checker.check(photos[0], rows, parts[0])
+    assert [one.task.key for one in kept] == [second.key]
+
+
 def test_the_listener_keeps_what_it_finds_in_the_part(photos, parts, texts):
     places, blind = {}, {}
     for i, (task, _, text) in enumerate(texts[0]):

@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
 from talkingpoints.asking.asker import Asker, Limits
 from talkingpoints.asking.background import in_order
-from talkingpoints.asking.local import LocalChat
+from talkingpoints.asking.local import LocalChat, model_name
 from talkingpoints.asking.requests import Completion, ServerError, TransientError, WriteRequest
 from talkingpoints.asking.server import ServerChat
 from talkingpoints.asking.store import AnswerStore
@@ -259,7 +259,7 @@ class Uncut:
 def test_a_local_model_by_flags(base, tmp_path):
     arguments = WriterArguments(writer="local", model=str(base), max_tokens=7)
     with model_writer(arguments, tmp_path) as writer:
-        assert writer.version["seeing"] == f"{base} max_tokens=7 greedy" and writer.merging is writer.seeing
+        assert writer.version["seeing"] == f"{model_name(str(base))} max_tokens=7 greedy" and writer.merging is writer.seeing
     assert json.loads((tmp_path / "writing.json").read_text())["usage"]["answers"] == 0
 
 
@@ -278,3 +278,11 @@ def test_server_and_writer_end_to_end(tasks, tmp_path):
         written, _ = write(tasks, ServerChat("m", server.url), tmp_path / "a.jsonl")
         assert len({text.text for text in written}) == len(tasks)  # every point is another question
         assert plain_text(written[0].text) == written[0].text
+
+
+def test_names_of_local_models_hold_no_path(tmp_path):
+    for run in ("a", "b"):
+        (tmp_path / run / "final").mkdir(parents=True)
+    one, other = (model_name(str(tmp_path / run / "final")) for run in ("a", "b"))
+    assert one != other and one.startswith("final@") and "/" not in one
+    assert model_name(f"{tmp_path}/b/../a/final/") == one and model_name("org/model") == "org/model"

@@ -258,6 +258,23 @@ def test_own_masks(tmp_path):
         open_source("masks", tmp_path / "nowhere", "all")
 
 
+def test_endings_in_capitals(tmp_path):
+    masks = np.zeros(SIZE, dtype=np.uint8)
+    masks[5:15, 5:15] = 1
+    save(tmp_path / "masks" / "m.PNG", masks)
+    save(tmp_path / "objects" / "m.PNG", masks)
+    save_photo(tmp_path / "images" / "m.PNG")
+    (tmp_path / "names.json").write_text('{"1": "cup\'s handle"}')
+    bucket = fsspec.filesystem("memory")
+    bucket.put(str(tmp_path), "/capitals", recursive=True)
+    try:
+        for place in (tmp_path, "memory://capitals"):
+            photo = open_source("masks", place, "all", cache=tmp_path / "cache")[0]
+            assert photo.image.name == "m.PNG" and list(photo.objects[0].parts) == ["handle"]
+    finally:
+        bucket.rm("/capitals", recursive=True)
+
+
 def test_a_bucket_reads_like_a_folder(tmp_path):
     drawn_cars(tmp_path / "cars", 2)
     bucket = fsspec.filesystem("memory")

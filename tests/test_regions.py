@@ -23,7 +23,7 @@ from talkingpoints.evaluation.region_tasks import (
     write_vip_bench,
 )
 from tests.stand_in import stand_in
-from training.evaluate_regions import main, names_of, shown
+from training.evaluate_regions import RegionArguments, described_scores, main, names_of, shown
 from training.evaluate_segments import main as evaluate_segments
 
 META = {
@@ -300,6 +300,57 @@ def test_answers_without_a_grade_are_not_zero(bench, tmp_path):
         main([*arguments, *served(server.url), "--attempts", "2", "--judge", "j", "--judge_url", broken.url])
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert "not_run" in report["scores"] and len(report["without_grade"]) == 3
+
+
+def test_each_server_gets_its_own_key(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("TALKINGPOINTS_API_KEY", "of-the-answerer")
+    arguments = ["--benchmark", "vip_bench", "--data", str(bench), "--output_dir", str(tmp_path / "out")]
+    with stand_in() as server, stand_in() as judge:
+        main([*arguments, *served(server.url), "--judge", "j", "--judge_url", judge.url])
+        assert {head["authorization"] for head in judge.headers} == {"Bearer none"}
+        monkeypatch.setenv("TALKINGPOINTS_JUDGE_API_KEY", "of-the-judge")
+        judge.headers.clear()
+        main([*arguments, *served(server.url), "--judge", "j2", "--judge_url", judge.url])
+        assert {head["authorization"] for head in judge.headers} == {"Bearer of-the-judge"}
+        assert {head["authorization"] for head in server.headers} == {"Bearer of-the-answerer"}
+
+
+def test_one_id_of_two_files_is_two_questions(genome, tmp_path):
+    arguments = ["--benchmark", "visual_genome", "--photos", str(tmp_path / "images"), "--metrics", "CIDEr",
+                 "--output_dir", str(tmp_path / "out")]  # fmt: skip
+    content = json.loads(genome.read_text())
+    for one in content["annotations"]:
+        one["bbox"] = [30, 20, 20, 20]
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(content))
+    with stand_in() as server:
+        main([*arguments, "--annotations", str(genome), *served(server.url)])
+        first = (tmp_path / "out" / "m_vg.json").read_text()
+        main([*arguments, "--annotations", str(other), *served(server.url)])
+        assert server.calls["answered"] == 4 and (tmp_path / "out" / "m_vg.json").read_text() != first
+
+
+def test_questions_without_an_answer_count(genome, bench, tmp_path):
+    """What is turned down is 0; as long as others are missing there is no score."""
+    arguments = ["--benchmark", "visual_genome", "--annotations", str(genome), "--photos", str(tmp_path / "images")]
+    tasks = visual_genome(genome, tmp_path / "images")
+    region = RegionArguments(
+        benchmark="visual_genome", annotations="a", photos="b", output_dir="c", metrics=["ROUGE-L"]
+    )
+    whole = described_scores(region, tasks, {"1": "a red wall", "2": "the blue sky"})
+    half = described_scores(region, tasks, {"1": "a red wall", "2": ""})
+    assert whole["ROUGE-L"] == 100.0 and half["ROUGE-L"] == 50.0
+    with stand_in(failures=1.0, troubles=("500",)) as server:
+        main([*arguments, "--output_dir", str(tmp_path / "vg"), *served(server.url), "--attempts", "2"])
+    report = json.loads((tmp_path / "vg" / "report.json").read_text())
+    assert (report["answered"], report["missing"], len(report["without_answer"])) == (0, 2, 2)
+    assert report["scores"] == {"not_run": "2 questions have no answer yet; run it again"}
+    arguments = ["--benchmark", "vip_bench", "--data", str(bench), "--output_dir", str(tmp_path / "vip")]
+    with stand_in(failures=1.0, troubles=("empty",)) as server, stand_in() as judge:
+        main([*arguments, *served(server.url), "--judge", "j", "--judge_url", judge.url])
+        assert not judge.bodies
+    report = json.loads((tmp_path / "vip" / "report.json").read_text())
+    assert (report["answered"], report["turned_down"], report["scores"]["total"]) == (0, 3, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,4 @@ def test_duplicates_anywhere():
     texts = [" ".join(f"{chr(97 + i // 26)}{chr(97 + i % 26)}{chr(97 + j)}" for j in range(15)) for i in range(300)]
     assert sum(many.anywhere(str(i), text) for i, text in enumerate(texts)) == 0
     assert all(many.anywhere(f"again {i}", text) for i, text in enumerate(texts))
+    assert len(many._sketches) == 300  # what is there already is not kept again

@@ -8,10 +8,11 @@
 
 ``--writer descriptor`` asks a Point Descriptor about each region's middle (Visual Genome only: it answers no
 questions). Answers are kept in ``work/``; a run that was cut is started again with the same command. The judge's key is
-read from ``TALKINGPOINTS_API_KEY``.
+read from ``TALKINGPOINTS_JUDGE_API_KEY``; that of the answering server, ``TALKINGPOINTS_API_KEY``, is not sent to it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ from training.writing import WriterArguments, asker_of
 
 BENCHMARKS = ("visual_genome", "vip_bench")
 WRITERS = ("server", "local", "descriptor")
+JUDGE_KEY = "TALKINGPOINTS_JUDGE_API_KEY"
+"""Environment variable with the key for the judge's server: mostly another company's."""
 COLOURS = ((230, 25, 75), (0, 130, 200), (60, 180, 75), (245, 130, 48), (145, 30, 180), (70, 240, 240))
 
 
@@ -142,7 +145,7 @@ def names_of(task: RegionTask) -> list[str]:
 def answers(
     arguments: RegionArguments, answerer: AnswererArguments, tasks: Sequence[RegionTask]
 ) -> Iterator[tuple[str, str | None, str]]:
-    """(key, answer or None, why there is none) for every task."""
+    """(key, answer, why there is none) for every task: "" was turned down for good, None may be answered later."""
     if answerer.writer == "descriptor":
         yield from _described(answerer, tasks)
         return
@@ -151,7 +154,7 @@ def answers(
 
         async def answer(task: RegionTask) -> tuple[str, str | None, str]:
             request = WriteRequest(
-                key=task.key,
+                key=f"{task.key} of {'/'.join(task.image.parts[-2:])} at {task.boxes}",  # ids are one file's only
                 prompt=f"{arguments.benchmark}/{arguments.split}/{'drawn' if arguments.drawn else 'plain'}",
                 text=task.worded(names_of(task)) if task.boxes else task.question,
                 parse=_answer,
@@ -159,7 +162,9 @@ def answers(
             )
             try:
                 return task.key, await asker.ask(request), ""
-            except (RejectedError, GaveUpError) as error:
+            except RejectedError as error:
+                return task.key, "", str(error)
+            except GaveUpError as error:
                 return task.key, None, str(error)
 
         yield from in_order(tqdm(tasks, desc="answers", unit="question"), answer, 4 * asker.limits.concurrency)
@@ -192,8 +197,9 @@ def judged(
 ) -> tuple[dict[str, list[Grade]], dict[str, str]]:
     """Grades by key, one for each run, and why there are none for the others."""
     questions = vip_questions(Path(str(arguments.data)), arguments.split)
+    url, key = arguments.judge_url, os.environ.get(JUDGE_KEY) or "none"
     chats = [
-        ServerChat(str(arguments.judge), arguments.judge_url, max_tokens=MAX_TOKENS, temperature=temperature)
+        ServerChat(str(arguments.judge), url, api_key=key, max_tokens=MAX_TOKENS, temperature=temperature)
         for temperature in TEMPERATURES
     ]
     limits = Limits(answerer.concurrency, answerer.requests_per_minute, answerer.attempts, 5, answerer.first_wait_s)
@@ -205,6 +211,8 @@ def judged(
         async def grade(task: RegionTask) -> list[Grade] | str:
             try:
                 runs = range(arguments.judge_runs)
+                if not texts[task.key]:
+                    return [Grade("", 0.0) for _ in runs]
                 return [await judge.grade(task, questions[task.key], texts[task.key], run) for run in runs]
             except (RejectedError, GaveUpError) as error:
                 return str(error)
@@ -226,28 +234,44 @@ def main(argv: list[str]) -> None:
     texts: dict[str, str] = {}
     problems: dict[str, str] = {}
     for key, text, problem in answers(arguments, answerer, tasks):
-        if text is None:
-            problems[key] = problem
-        else:
+        if text is not None:
             texts[key] = text
+        if not text:
+            problems[key] = problem
     name = arguments.name or Path(answerer.model or "talkingpoints").name
     report: dict[str, Any] = {"benchmark": arguments.benchmark, "model": name, "questions": len(tasks)}
-    report |= {"answered": len(texts), "without_answer": problems}
-    answered = [task for task in tasks if task.key in texts]
+    answered, missing = [task for task in tasks if texts.get(task.key)], len(tasks) - len(texts)
+    report |= {"answered": len(answered), "turned_down": len(texts) - len(answered), "missing": missing}
+    report["without_answer"] = problems
+    not_run = {
+        "scores": {
+            "not_run": f"{missing} questions have no answer yet; run it again" if missing else "none is answered"
+        }
+    }
     if arguments.benchmark == "visual_genome":
         write_visual_genome(output / f"{name}_vg.json", tasks, texts)
         report["regions"] = "one a photo" if one_region_a_photo(tasks) else "several a photo"
-        references, said = [task.answers for task in answered], [texts[task.key] for task in answered]
-        scores = caption_scores(references, said, arguments.metrics)
-        report["scores"] = scores.to_json()
+        report |= not_run if missing or not answered else {"scores": described_scores(arguments, tasks, texts)}
     else:
         name = f"{name}-{arguments.split}"
         write_vip_bench(output, name, tasks, texts)
         if arguments.judge is not None:
-            report |= graded(arguments, answerer, answered, texts, name)
+            report |= not_run if missing else graded(arguments, answerer, tasks, texts, name)
     output.mkdir(parents=True, exist_ok=True)
     (output / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    if problems:
+        down = len(problems) - missing
+        print(f"{len(tasks)} questions: {down} were turned down and count as 0, {missing} have no answer yet")
     print(json.dumps(report.get("scores", report), ensure_ascii=False))
+
+
+def described_scores(
+    arguments: RegionArguments, tasks: Sequence[RegionTask], texts: dict[str, str]
+) -> dict[str, object]:
+    """Caption scores over all tasks; an empty text counts as 0."""
+    answered = [task for task in tasks if texts[task.key]]
+    references, said = [task.answers for task in answered], [texts[task.key] for task in answered]
+    return caption_scores(references, said, arguments.metrics).times(len(answered) / len(tasks)).to_json()
 
 
 def graded(

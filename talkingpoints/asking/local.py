@@ -6,6 +6,8 @@ and an answer with as many as allowed is taken to be cut off.
 """
 
 import asyncio
+import hashlib
+from pathlib import Path
 from typing import Any
 
 from transformers import Pipeline, pipeline
@@ -18,7 +20,7 @@ class LocalChat:
 
     Args:
         pipe: of the task "image-text-to-text"; its processor needs a chat template.
-        name: of the model, for ``identity``.
+        name: of the model, for ``identity``, which goes into the cards of datasets.
         max_tokens: largest length of an answer.
         batch_size: questions answered at a time; a batch needs that many times the memory.
 
@@ -52,7 +54,7 @@ class LocalChat:
             max_tokens, batch_size: as above.
             options: of ``transformers.pipeline``: device, dtype, ...
         """
-        return cls(pipeline("image-text-to-text", model=model, **options), model, max_tokens, batch_size)
+        return cls(pipeline("image-text-to-text", model=model, **options), model_name(model), max_tokens, batch_size)
 
     @property
     def identity(self) -> str:
@@ -99,6 +101,18 @@ class LocalChat:
             length = len(tokenizer(text, add_special_tokens=False)["input_ids"])
             completions.append(Completion(text.strip(), completion_tokens=length, cut=length >= self.max_tokens))
         return completions
+
+
+def model_name(model: str) -> str:
+    """A Hub id as it is; of a folder the last name, and a few letters that tell it from others of that name.
+
+    Names go into the cards of datasets, where paths of this machine have no place.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    place = folder.resolve()
+    return f"{place.name}@{hashlib.sha256(str(place).encode()).hexdigest()[:6]}"
 
 
 def _messages(request: WriteRequest[Any]) -> list[dict[str, Any]]:

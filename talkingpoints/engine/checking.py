@@ -87,17 +87,18 @@ class Checker:
         Returns:
             The texts that are kept, in order.
         """
-        checked = []
-        for task, style, text in texts:
-            problems = text_problems(text, task, self.limits)
-            if twin := self._duplicates.in_photo(photo.key, task.key, text):
-                problems[DUPLICATE] = twin
-            checked.append(CheckedText(task, style, text, problems))
-        self._duplicates.end_photo(photo.key)
+        checked = [
+            CheckedText(task, style, text, text_problems(text, task, self.limits)) for task, style, text in texts
+        ]
         if self.listener is not None:
             if parts is None:
                 raise ValueError(f"parts: the listener takes the masks of {photo.key}")
             self._listen(photo, [one for one in checked if not self.drop & set(one.problems)], parts)
+        for one in checked:
+            good = not self.drop & set(one.problems)
+            if twin := self._duplicates.in_photo(photo.key, one.task.key, one.text, remember=good):
+                one.problems[DUPLICATE] = twin
+        self._duplicates.end_photo(photo.key)
         return [one for one in checked if self._account(one)]
 
     def report(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class NearDuplicates:
         self._sketches: dict[str, np.ndarray] = {}
         self._photos: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
 
-    def in_photo(self, photo: str, key: str, text: str) -> str | None:
+    def in_photo(self, photo: str, key: str, text: str, remember: bool = True) -> str | None:
         """The first earlier text of a photo that is almost the same, by its key; None if there is none.
 
         A text for which there is one is not compared with later ones.
@@ -42,11 +42,12 @@ class NearDuplicates:
             photo: which one; of its texts the shingles are kept until :meth:`end_photo`.
             key: of the point. Several texts of one point may be alike.
             text: of the point.
+            remember: whether later texts are compared with it; not with one that is dropped for another reason.
         """
         own = shingles(text)
         earlier = self._photos[photo]
         found = next((k for k, other in earlier if k != key and similarity(own, other) >= self.threshold), None)
-        if found is None:
+        if found is None and remember:
             earlier.append((key, own))
         return found
 
@@ -57,16 +58,21 @@ class NearDuplicates:
     def anywhere(self, name: str, text: str) -> bool:
         """Whether an earlier text of the dataset is almost the same, as MinHash estimates it.
 
+        A text for which there is one is not compared with later ones: a writer that says the same of every point costs
+        neither memory nor time.
+
         Args:
             name: of the text, each once.
         """
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
         sketch.update_batch([shingle.encode() for shingle in shingles(text)])
         values = sketch.hashvalues.astype(np.uint32)
-        others = [self._sketches[other] for other in self._index.query(sketch)]
+        others = (self._sketches[other] for other in self._index.query(sketch))
+        if any(float((values == other).mean()) >= self.threshold for other in others):
+            return True
         self._index.insert(name, sketch, check_duplication=False)
         self._sketches[name] = values
-        return any(float((values == other).mean()) >= self.threshold for other in others)
+        return False
 
 
 def shingles(text: str) -> frozenset[str]:

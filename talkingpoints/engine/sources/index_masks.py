@@ -50,13 +50,13 @@ class IndexMasks(PartSource):
 
     def __getitem__(self, index: int) -> PartPhoto:  # type: ignore[override]
         stem = self.photos[index]
-        numbers = _read(self.folder, f"masks{self._below}/{stem}.png")
+        numbers = _read(self.folder, f"masks{self._below}", stem)
         parts = {pair: numbers == number for number, pair in self._parts.items() if (numbers == number).any()}
-        owners = self.folder.file(f"objects{self._below}/{stem}.png")
+        owners = self.folder.mask(stem, f"objects{self._below}")
         if owners is None:
             groups = [(label, _union(parts, label)) for label in dict.fromkeys(owner for owner, _ in parts)]
         else:
-            which = _read(self.folder, f"objects{self._below}/{stem}.png")
+            which = _read(self.folder, f"objects{self._below}", stem)
             if which.shape != numbers.shape:
                 raise ValueError(f"{stem}.png: masks have the shape {numbers.shape}, objects {which.shape}")
             groups = [(label, which == i) for i in np.unique(which[which > 0]) for label in _labels(parts, which == i)]
@@ -84,8 +84,8 @@ class PascalPart116(PartSource):
 
     def __getitem__(self, index: int) -> PartPhoto:  # type: ignore[override]
         stem = self.photos[index]
-        numbers = _read(self.folder, f"annotations_detectron2_part/{self.split}/{stem}.png")
-        classes = _read(self.folder, f"annotations_detectron2_obj/{self.split}/{stem}.png")
+        numbers = _read(self.folder, f"annotations_detectron2_part/{self.split}", stem)
+        classes = _read(self.folder, f"annotations_detectron2_obj/{self.split}", stem)
         if classes.shape != numbers.shape:
             raise ValueError(f"{stem}.png: parts have the shape {numbers.shape}, objects {classes.shape}")
         parts = {self._parts[n]: numbers == n for n in np.unique(numbers).tolist() if n in self._parts}
@@ -128,7 +128,7 @@ class Ade20kPart234(PartSource):
 
     def __getitem__(self, index: int) -> PartPhoto:  # type: ignore[override]
         stem, place = self.photos[index], self.FOLDERS[self.split]
-        numbers = _read(self.folder, f"annotations_detectron2_part/{place}/{stem}.png")
+        numbers = _read(self.folder, f"annotations_detectron2_part/{place}", stem)
         parts = {self._parts[n]: numbers == n for n in np.unique(numbers).tolist() if n in self._parts}
         groups = [(label, mask_of(s, numbers.shape, f"{stem}: an object")) for label, s in self._objects[index]]
         image = coco_photo(self.folder, place, self._files[index])
@@ -165,9 +165,10 @@ def _pair(value: Any, label: str | None) -> OwnerAndPart:
     return object_name(owner), part_name(part, object_name(owner))
 
 
-def _read(folder: Folder, name: str) -> np.ndarray:
+def _read(folder: Folder, below: str, stem: str) -> np.ndarray:
     """(height, width) pixel values."""
-    file = folder.file(name)
+    name = f"{below}/{stem}.png"
+    file = folder.mask(stem, below)
     if file is None:
         raise ValueError(f"{folder.place} has no {name}")
     try:

@@ -30,6 +30,7 @@ class Folder:
         self._system, self._root = fsspec.url_to_fs(self.place)
         if self.remote and cache is None:
             raise ValueError(f"{self.place} is no folder of this machine: it needs a cache")
+        self._listings: dict[tuple[str, ...], dict[str, str]] = {}
         if not self._system.isdir(self._root):
             raise ValueError(f"{self.place} is not a folder")
 
@@ -80,8 +81,22 @@ class Folder:
         """
         file = self.file(*(f"{folder}/{stem}{suffix}" for folder in folders for suffix in IMAGE_SUFFIXES))
         if file is None:
+            file = self.file(*(name for folder in folders for name in self._spelt(folder, stem, IMAGE_SUFFIXES)))
+        if file is None:
             raise ValueError(f"there is no photo {stem!r} in {list(folders)} of {self.place}")
         return file
+
+    def mask(self, stem: str, folder: str) -> Path | None:
+        """The PNG with a name without its ending, however that is written; None if there is none."""
+        return self.file(f"{folder}/{stem}.png") or self.file(*self._spelt(folder, stem, (".png",)))
+
+    def _spelt(self, folder: str, stem: str, suffixes: Sequence[str]) -> list[str]:
+        """Files with a name and one of some endings in any letters (".JPG"), below the folder."""
+        if (folder, *suffixes) not in self._listings:
+            names = self.names(folder, suffixes)
+            self._listings[folder, *suffixes] = {name.rpartition(".")[0]: f"{folder}/{name}" for name in names}
+        found = self._listings[folder, *suffixes].get(stem)
+        return [] if found is None else [found]
 
 
 class PartSource(ABC, Sequence[PartPhoto]):
