@@ -259,7 +259,10 @@ class Uncut:
 def test_a_local_model_by_flags(base, tmp_path):
     arguments = WriterArguments(writer="local", model=str(base), max_tokens=7)
     with model_writer(arguments, tmp_path) as writer:
-        assert writer.version["seeing"] == f"{model_name(str(base))} max_tokens=7 greedy" and writer.merging is writer.seeing
+        assert (
+            writer.version["seeing"] == f"{model_name(str(base))} max_tokens=7 greedy"
+            and writer.merging is writer.seeing
+        )
     assert json.loads((tmp_path / "writing.json").read_text())["usage"]["answers"] == 0
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from talkingpoints.asking.asker import Asker, Limits
 from talkingpoints.asking.requests import Completion, RejectedError
 from talkingpoints.asking.store import AnswerStore
-from talkingpoints.data.panoptic import PanopticPhotos
+from talkingpoints.data.panoptic import PanopticPhotos, PanopticWriter
 from talkingpoints.engine.segment_marks import MOST_MARKS, SHEET_PX, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_rules import segment_facts, segment_texts
@@ -22,7 +22,7 @@ from talkingpoints.images import load_image
 from tests.conftest import ROOT
 from tests.drawn_panoptic import drawn_panoptic
 from tests.stand_in import stand_in
-from training.build_pix2cap import main
+from training.build_pix2cap import main, writers
 
 QUICK = Limits(concurrency=4, first_wait_s=0.01, longest_wait_s=0.05)
 
@@ -309,6 +309,42 @@ def test_command_with_rules(root, tmp_path):
         main(command(root, tmp_path, "--annotations", *twice, "--photos", str(root / "val"), str(root / "val")))
     with pytest.raises(ValueError, match="merge_model"):
         main(command(root, tmp_path, "--writer", "server", "--model", "m", "--merge_model", "n"))
+
+
+def test_two_files_are_two_files_again(tmp_path):
+    """Photos and PNGs lie in folders of their own, one photo in a folder below; all are found again."""
+    options, texts = [], {}
+    for number, split in enumerate(("train", "val")):
+        root = tmp_path / split
+        drawn_panoptic(root, n=2, described=False)
+        file = root / "annotations" / "panoptic_val.json"
+        content = json.loads(file.read_text())
+        for image, entry in zip(content["images"], content["annotations"], strict=True):
+            image["id"] = entry["image_id"] = image["id"] + 10 * number
+        (root / "val" / "below").mkdir()
+        first = content["images"][0]
+        (root / "val" / first["file_name"]).rename(root / "val" / "below" / first["file_name"])
+        first["file_name"] = f"below/{first['file_name']}"
+        file.unlink()
+        file.with_stem(f"panoptic_{split}").write_text(json.dumps(content))
+        options.append([root / "annotations" / f"panoptic_{split}.json", root / "val", root / "panoptic_val"])
+    flags = zip(("--annotations", "--photos", "--id_maps"), zip(*options, strict=True), strict=True)
+    main([str(word) for name, values in flags for word in (name, *values)]
+         + ["--output_dir", str(tmp_path / "out"), "--review", "0"])  # fmt: skip
+    for number, (_, folder, maps) in enumerate(options):
+        split = ("train", "val")[number]
+        again = PanopticPhotos(tmp_path / "out" / f"pix2cap_panoptic_{split}.json", folder, maps)
+        assert [photo.image_id for photo in again] == [10 * number + 1, 10 * number + 2]
+        for photo in again:
+            assert photo.image.is_file() and photo.id_map().shape == photo.size
+            texts[photo.image_id] = [segment.description for segment in photo.segments]
+    assert len(texts) == 4 and all(any(own) for own in texts.values())
+    with pytest.raises(ValueError, match="two files have one name"):
+        writers(tmp_path, [again, again])
+    writer = PanopticWriter(tmp_path / "x.json", again.categories.values())
+    writer.add(again[1])
+    with pytest.raises(ValueError, match="does not lie in"):
+        writer.add(PanopticPhotos(tmp_path / "out" / "pix2cap_panoptic_train.json", *options[0][1:])[1])
 
 
 def test_command_through_a_bad_server(root, tmp_path):

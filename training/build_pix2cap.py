@@ -8,7 +8,8 @@ Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a 
 Photos are marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and
 what comes out is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models
 answered is in ``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command.
-Writes ``pix2cap.json``, ``counts.json`` and, to be looked at, ``review.html``.
+Writes ``pix2cap.json`` (of several files of annotations ``pix2cap_NAME.json`` for each), ``counts.json`` and, to be
+looked at, ``review.html``.
 """
 
 import json
@@ -86,11 +87,27 @@ def sources(arguments: PixArguments) -> list[PanopticPhotos]:
     for source in opened:
         if source.categories != opened[0].categories:
             raise ValueError(f"{source.annotations} has other categories than {opened[0].annotations}")
-        ids = {photo.image_id for photo in source}
+        ids = set(source.image_ids)
         if ids & seen:
             raise ValueError(f"{source.annotations}: image {min(ids & seen)} is in another file too")
         seen |= ids
     return opened
+
+
+def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWriter]:
+    """Who writes a photo, by its id: a JSON for each file, as its photos and PNGs lie in folders of their own.
+
+    Raises:
+        ValueError: two files have the same name.
+    """
+    names = [f"pix2cap_{source.annotations.stem}.json" for source in opened] if len(opened) > 1 else ["pix2cap.json"]
+    if len(set(names)) < len(names):
+        raise ValueError(f"annotations: two files have one name, and would both be written as one of {names}")
+    found: dict[int, PanopticWriter] = {}
+    for name, source in zip(names, opened, strict=True):
+        categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
+        found |= dict.fromkeys(source.image_ids, PanopticWriter(output / name, categories, **folders))
+    return found
 
 
 def written(
@@ -129,16 +146,17 @@ def main(argv: list[str]) -> None:
     counts, problems = FilterCounts(), {}
     review = SegmentReview(output / "review.html", choice)
     step = max(1, len(photos) // arguments.review) if arguments.review else 0
-    writer = PanopticWriter(output / "pix2cap.json", opened[0].categories.values())
+    writer_of = writers(output, opened)
     for number, result in enumerate(written(arguments, writing, photos, choice)):
         if result.problems:
             problems[result.photo.image_id] = list(result.problems)
             continue
         for photo in filtered([result.photo], SegmentFilters(), counts):
-            writer.add(photo)
+            writer_of[photo.image_id].add(photo)
             if step and number % step == 0:
                 review.add(photo)
-    writer.close()
+    for writer in dict.fromkeys(writer_of.values()):
+        writer.close()
     review.close()
     report = {"counts": counts.to_json(), "photos_without_texts": problems}
     (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")

@@ -143,6 +143,11 @@ class PanopticPhotos(Sequence[PanopticPhoto]):
     def __contains__(self, image_id: object) -> bool:
         return image_id in self._index
 
+    @property
+    def image_ids(self) -> Sequence[int]:
+        """The photos' ids, in order."""
+        return list(self._index)
+
     def of_image(self, image_id: int) -> PanopticPhoto:
         """The photo with an id.
 
@@ -211,6 +216,8 @@ class PanopticWriter:
         categories: all of the data, also those that no segment has.
         id_maps: folder for PNGs of photos whose pixels are given to `add`.
         text_field: "description" for annotations, "caption" for predictions, as the public evaluator wants them.
+        photos: folder that the photos' names are written from; None takes that of the first photo.
+        photo_maps: likewise, of the PNGs that are there already.
 
     Example:
         >>> with PanopticWriter(out / "pix2cap.json", photos.categories.values()) as writer:
@@ -224,10 +231,13 @@ class PanopticWriter:
         categories: Iterable[Category],
         id_maps: Path | None = None,
         text_field: str = "description",
+        photos: Path | None = None,
+        photo_maps: Path | None = None,
     ):
         if text_field not in ("description", "caption"):
             raise ValueError(f'text_field: {text_field!r}; allowed: "description", "caption"')
         self.annotations, self.id_maps, self.text_field = Path(annotations), id_maps, text_field
+        self.photos, self.photo_maps = photos, photo_maps
         self._categories = list(categories)
         self._images: dict[int, dict[str, Any]] = {}
         self._entries: list[dict[str, Any]] = []
@@ -247,19 +257,27 @@ class PanopticWriter:
             id_map: pixels' segments, integers (height, width), written as PNG; None where the PNG is there already.
 
         Raises:
-            ValueError: the photo was there before, or pixels were given and the writer has no folder for them.
+            ValueError: the photo was there before, pixels were given and the writer has no folder for them, or a file
+                does not lie in the folder that names are written from: nobody would find it again.
         """
         if photo.image_id in self._images:
             raise ValueError(f"image {photo.image_id} came before")
         height, width = photo.size
-        name = f"{photo.image.stem}.png" if id_map is not None else photo.id_map_file.name
-        if id_map is not None:
+        if self.photos is None:
+            self.photos = photo.image.parent
+        file_name = _below(photo.image, self.photos)
+        if id_map is None:
+            if self.photo_maps is None:
+                self.photo_maps = photo.id_map_file.parent
+            name = _below(photo.id_map_file, self.photo_maps)
+        else:
+            name = f"{photo.image.stem}.png"
             if self.id_maps is None:
                 raise ValueError("id_map was given, but the writer has no folder id_maps")
             self.id_maps.mkdir(parents=True, exist_ok=True)
             write_id_map(self.id_maps / name, id_map)
         self._images[photo.image_id] = {
-            "id": photo.image_id, "file_name": photo.image.name, "width": width, "height": height,
+            "id": photo.image_id, "file_name": file_name, "width": width, "height": height,
         }  # fmt: skip
         segments = [self._values(segment) for segment in photo.segments]
         self._entries.append({"image_id": photo.image_id, "file_name": name, "segments_info": segments})
@@ -351,6 +369,12 @@ def _read_json(file: Path) -> dict[str, Any]:
     if any("segments_info" not in entry for entry in content["annotations"]):
         raise ValueError(f"{file} is no COCO panoptic file: its annotations have no segments_info")
     return content
+
+
+def _below(file: Path, folder: Path) -> str:
+    if not file.is_relative_to(folder):
+        raise ValueError(f"{file} does not lie in {folder}; write photos of several folders into a JSON each")
+    return file.relative_to(folder).as_posix()
 
 
 def _categories(content: dict[str, Any], file: Path) -> dict[int, Category]:
