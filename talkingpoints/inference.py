@@ -278,7 +278,7 @@ class TalkingPoints:
             visual = None
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]
-                inputs = _moved(self.localizer_processor(images=[photo], texts=[some]), self.localizer)
+                inputs = moved(self.localizer_processor(images=[photo], texts=[some]), self.localizer)
                 if visual is None:
                     visual = self.localizer.encode_images(**inputs)
                 del inputs["pixel_values"]
@@ -322,7 +322,7 @@ class TalkingPoints:
         )
 
     def _descriptor_inputs(self, photo: Image.Image, points: npt.ArrayLike) -> dict[str, torch.Tensor]:
-        return _moved(self.descriptor_processor(images=[photo], points=[points]), self.descriptor)
+        return moved(self.descriptor_processor(images=[photo], points=[points]), self.descriptor)
 
 
 class _Stopped(StoppingCriteria):
@@ -335,7 +335,8 @@ class _Stopped(StoppingCriteria):
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
 
 
-def _moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
+def moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """A batch on the model's device, and in its dtype where it is floating point."""
     return {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)
         for name, value in inputs.items()

@@ -70,6 +70,14 @@ def logits(tiny: Tiny, **inputs) -> torch.Tensor:
         return tiny.descriptor(**inputs).logits
 
 
+def written_logits(tiny: Tiny, **inputs) -> torch.Tensor:
+    """(4, R, V) of four tokens that the descriptor writes."""
+    output = tiny.descriptor.generate(
+        **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
+    )
+    return torch.stack(output.logits)
+
+
 def scores(model: PointLocalizer, **inputs) -> torch.Tensor:
     with torch.inference_mode():
         output = model(**inputs)
@@ -269,10 +277,7 @@ def test_answers_behind_a_shared_prefix_are_the_same(tiny: Tiny, monkeypatch: py
     scored = []
     for shared in (False, True):
         tiny.descriptor.config.share_image_prefix = shared
-        output = tiny.descriptor.generate(
-            **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
-        )
-        scored.append(torch.stack(output.logits))
+        scored.append(written_logits(tiny, **inputs))
     tiny.descriptor.config.share_image_prefix = False
     assert len(shared_calls) == 1
     torch.testing.assert_close(*scored, **CLOSE)
@@ -295,10 +300,7 @@ def test_no_prefix_is_shared_behind_padding(tiny: Tiny) -> None:
     scored = []
     for shared in (False, True):
         tiny.descriptor.config.share_image_prefix = shared
-        output = tiny.descriptor.generate(
-            **inputs, max_new_tokens=4, do_sample=False, output_logits=True, return_dict_in_generate=True
-        )
-        scored.append(torch.stack(output.logits))
+        scored.append(written_logits(tiny, **inputs))
     tiny.descriptor.config.share_image_prefix = False
     torch.testing.assert_close(*scored, **CLOSE)
 

@@ -254,7 +254,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
         for photo, texts in checked_texts(photos, checker, sources):
             laid_out.add(photo, texts)
     made["checks"] = write_checks(checker, work, name)
-    laid_out.close(name, made, arguments.license)
+    laid_out.close(name, made, arguments.license, arguments.push_to_hub)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
     if skipped:

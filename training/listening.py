@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from transformers import PreTrainedModel
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
+from talkingpoints.inference import moved
 from talkingpoints.points import flip_horizontal
 from talkingpoints.vision_language import VisualFeatures
 from training.rewards import mirrored_words, paraphrased
@@ -156,11 +156,6 @@ def rows_of(keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     for i, key in enumerate(keys):
         groups.setdefault(key, []).append(i)
     return groups
-
-
-def moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """A batch on the model's device, and in its dtype where it is floating point."""
-    return {k: v.to(model.device, model.dtype if v.is_floating_point() else None) for k, v in inputs.items()}
 
 
 def _shown(photo: Image.Image, mirror: bool) -> Image.Image:

@@ -27,6 +27,8 @@ from talkingpoints.inference import CHECKPOINTS
 CONFIGS = Path(__file__).resolve().parent / "configs"
 RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor")
 """Scripts with ``--resume``."""
+UNTHREADED = ("build_base", "renew_words")
+"""Scripts without ``--threads``."""
 
 _FOLDERS = ("DATA", "CHECKPOINTS")
 _DONE = "stage.json"
@@ -154,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
             if json.loads(done.read_text(encoding="utf-8")) != settings:
                 raise RuntimeError(f"{name} was done with other settings: remove {done.parent}, or take another output")
             continue
-        if arguments.threads and stages[name].script not in ("build_base", "renew_words"):
+        if arguments.threads and stages[name].script not in UNTHREADED:
             words += ["--threads", str(arguments.threads)]  # of the machine, not of the result
         print(f"== {name}: {shlex.join(words)}", flush=True)
         if subprocess.run(words, check=False).returncode != 0:

@@ -7,6 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
+from tqdm import tqdm
+
+from talkingpoints.asking.requests import GaveUpError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -40,6 +44,45 @@ def in_order(items: Iterable[T], work: Callable[[T], Awaitable[R]], ahead: int =
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def answered_in_order(
+    items: Iterable[T],
+    work: Callable[[T], Awaitable[R]],
+    without: Callable[[T, str], R],
+    ahead: int,
+    bar: tqdm,
+    spent: Callable[[], str],
+    unanswered: str,
+) -> Iterator[R]:
+    """As :func:`in_order`, for work that asks a model; calls that fail too often do not keep the other items.
+
+    Args:
+        items, work, ahead: as for :func:`in_order`.
+        without: the result of an item that was given up on, from the item and the reason.
+        bar: shows how many are done; closed at the end.
+        spent: what it says beside that.
+        unanswered: what is said at the end of such items, for example "points are still without a text".
+
+    Raises:
+        RuntimeError: at the end, if some items were given up on.
+    """
+    gave_up: list[str] = []
+
+    async def tried(item: T) -> R:
+        try:
+            return await work(item)
+        except GaveUpError as error:
+            gave_up.append(str(error))
+            return without(item, str(error))
+
+    with bar:
+        for result in in_order(items, tried, ahead):
+            yield result
+            bar.set_postfix_str(spent(), refresh=False)
+            bar.update()
+    if gave_up:
+        raise RuntimeError(f"{len(gave_up)} {unanswered}; run it again. First: {gave_up[0]}")
 
 
 async def _awaited(work: Callable[[T], Awaitable[R]], item: T) -> R:

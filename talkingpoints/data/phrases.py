@@ -221,6 +221,11 @@ def plural(label: str) -> str:
     return f"{first} {last}" if first else last
 
 
+def counted(n: int, nouns: str) -> str:
+    """How many of a kind, for example "two dogs", "several dogs"."""
+    return f"{NUMBERS[n] if n < len(NUMBERS) else 'several'} {nouns}"
+
+
 def with_article(noun: str) -> str:
     """The noun with "a" or "an"."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -50,8 +50,7 @@ class Wording:
         self.told |= {"n_same", "which" if facts.which else "size"}
         if facts.n_same == 1:
             return self.pick((phrases.with_article(label), f"the {label}", f"one {label}"))
-        known = facts.n_same < len(phrases.NUMBERS)
-        group = f"{phrases.NUMBERS[facts.n_same] if known else 'several'} {phrases.plural(label)}"
+        group = phrases.counted(facts.n_same, phrases.plural(label))
         which = facts.which or facts.size
         if which is None:
             return f"one of {group}"

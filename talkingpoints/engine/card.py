@@ -57,7 +57,9 @@ class Statistics:
         return 0
 
 
-def card(name: str, statistics: Statistics, made: Mapping[str, Any], *, embedded: bool, licence: str) -> str:
+def card(
+    name: str, statistics: Statistics, made: Mapping[str, Any], *, embedded: bool, licence: str, address: str
+) -> str:
     """The text of README.md.
 
     Args:
@@ -93,7 +95,7 @@ def card(name: str, statistics: Statistics, made: Mapping[str, Any], *, embedded
         "```python",
         "from datasets import load_dataset",
         "",
-        'row = load_dataset("THIS_REPOSITORY", split="train")[0]',
+        f'row = load_dataset("{address}", split="train")[0]',
         'print(row["image"].size, (row["x"], row["y"]), row["text"])',
         "```",
         "",

@@ -12,9 +12,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from talkingpoints.asking.asker import Asker
-from talkingpoints.asking.background import in_order
+from talkingpoints.asking.background import answered_in_order
 from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
+from talkingpoints.asking.requests import RejectedError, WriteRequest
 from talkingpoints.engine.tasks import PointTask
 from talkingpoints.engine.views import VIEWS_VERSION, context_view, local_view
 
@@ -99,23 +99,15 @@ class ModelWriter:
             RuntimeError: a server answers nothing (:class:`ServerError`); or calls for some tasks failed too often,
                 which is raised at the end, when all others have their texts. Another run goes on from here.
         """
-        gave_up: list[str] = []
-
-        async def write(task: PointTask) -> WrittenText:
-            try:
-                return await self.write(task)
-            except GaveUpError as error:
-                gave_up.append(str(error))
-                return WrittenText(task.key, None, problem=str(error))
-
-        ahead = 8 * self.seeing.limits.concurrency  # one slow point should not hold up the others
-        with tqdm(total=total, unit="point", disable=not progress, desc="writing") as bar:
-            for written in in_order(tasks, write, ahead):
-                yield written
-                bar.set_postfix_str(self._spent(), refresh=False)
-                bar.update()
-        if gave_up:
-            raise RuntimeError(f"{len(gave_up)} points are still without a text; run it again. First: {gave_up[0]}")
+        return answered_in_order(
+            tasks,
+            self.write,
+            lambda task, reason: WrittenText(task.key, None, problem=reason),
+            8 * self.seeing.limits.concurrency,  # one slow point should not hold up the others
+            tqdm(total=total, unit="point", disable=not progress, desc="writing"),
+            self._spent,
+            "points are still without a text",
+        )
 
     async def write(self, task: PointTask) -> WrittenText:
         """The text for one task; the two looks at the photo are asked for at once.

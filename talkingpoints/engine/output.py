@@ -65,19 +65,21 @@ class DatasetOutput:
         if self._layout is not None:
             self._layout.add(photo, {task.key: own for task, own in found})
 
-    def close(self, name: str, made: Mapping[str, Any], licence: str) -> None:
+    def close(self, name: str, made: Mapping[str, Any], licence: str, repository: str | None = None) -> None:
         """Finish the files and write the card.
 
         Args:
             name: of the dataset.
             made: how it was made, JSON values.
             licence: of photos and annotations.
+            repository: on the Hub, where the dataset is going to lie; the card names the folder otherwise.
         """
         if self._layout is not None:
             self._layout.close()
         if self._parquet is not None:
             self._parquet.close()
-            content = card(name, self.statistics, made, embedded=self.embed, licence=licence)
+            address = repository or self.folder.resolve().name
+            content = card(name, self.statistics, made, embedded=self.embed, licence=licence, address=address)
             (self.folder / "README.md").write_text(content, encoding="utf-8")
 
     def _image(self, photo: PreparedPhoto) -> dict[str, Any]:

@@ -160,8 +160,7 @@ def text_of(facts: SegmentFacts, rng: random.Random | None = None) -> str:
 def _first_mention(facts: SegmentFacts) -> str:
     if facts.n_same == 1:
         return f"the {facts.name}" if not facts.is_thing or facts.name in _MASS else phrases.with_article(facts.name)
-    known = facts.n_same < len(phrases.NUMBERS)
-    group = f"{phrases.NUMBERS[facts.n_same] if known else 'several'} {_plural(facts.name)}"
+    group = phrases.counted(facts.n_same, _plural(facts.name))
     which = facts.which or facts.size
     if which is None:
         return f"one of {group}"

@@ -15,9 +15,9 @@ from typing import Any
 from tqdm import tqdm
 
 from talkingpoints.asking.asker import Asker
-from talkingpoints.asking.background import in_order
+from talkingpoints.asking.background import answered_in_order
 from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
+from talkingpoints.asking.requests import RejectedError, WriteRequest
 from talkingpoints.data.panoptic import PanopticPhoto, Segment
 from talkingpoints.data.segment_filters import RELEASED_SHORTEST
 from talkingpoints.engine.model_writer import plain_text
@@ -120,22 +120,15 @@ class SegmentWriter:
                 end, when all others have their texts. Another run goes on from here.
             ValueError: a photo or its id map cannot be read.
         """
-        gave_up: list[str] = []
-
-        async def write(photo: PanopticPhoto) -> WrittenSegments:
-            try:
-                return await self.write(photo)
-            except GaveUpError as error:
-                gave_up.append(str(error))
-                return WrittenSegments(photo.with_descriptions({}), (str(error),))
-
-        with tqdm(total=total, unit="photo", desc="writing") as bar:
-            for written in in_order(photos, write, 2 * self.asker.limits.concurrency):
-                yield written
-                bar.set_postfix_str(f"{self.asker.problems.total()} problems", refresh=False)
-                bar.update()
-        if gave_up:
-            raise RuntimeError(f"{len(gave_up)} photos are still without texts; run it again. First: {gave_up[0]}")
+        return answered_in_order(
+            photos,
+            self.write,
+            lambda photo, reason: WrittenSegments(photo.with_descriptions({}), (reason,)),
+            2 * self.asker.limits.concurrency,
+            tqdm(total=total, unit="photo", desc="writing"),
+            lambda: f"{self.asker.problems.total()} problems",
+            "photos are still without texts",
+        )
 
     async def write(self, photo: PanopticPhoto) -> WrittenSegments:
         """The texts for one photo; its sheets are asked for at once.

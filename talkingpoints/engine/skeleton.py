@@ -146,9 +146,7 @@ def skeleton_text(skeleton: Skeleton) -> str:
     part = facts.part or ""
     first = part_words(part, say.label, phrases.pronoun(say.label))
     if skeleton.n_pieces > 1:
-        known = skeleton.n_pieces < len(phrases.NUMBERS)
-        number = phrases.NUMBERS[skeleton.n_pieces] if known else "several"
-        group, which = f"{number} separate pieces of {first}", skeleton.which_piece
+        group, which = phrases.counted(skeleton.n_pieces, f"separate pieces of {first}"), skeleton.which_piece
         first = f"one of {group}" if which is None else f"of {group}, the {which} one in the photo"
     in_object = _third_words(say.label, skeleton.part_column, skeleton.part_row)
     sentences = [f"{say.object()} {say.place()}", f"{first}, {in_object}"]

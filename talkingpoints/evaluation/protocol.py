@@ -63,6 +63,9 @@ text of another point), `wrong_photo` (what the descriptor says about the same p
 keypoint of the photo, that is, a perfect aim at the wrong part. Not controls but checks are `mirrored` and
 `mirrored_semantic`: photo and text mirrored and the point mirrored back, which should equal `reference` and
 `semantic`."""
+READ_REFERENCE = ("reference", "blind", "shuffled", "blanked")
+"""Rows whose texts are the reference's, of their own or of another point."""
+MIRRORED = ("mirrored", "mirrored_semantic")
 LISTENED = ("reference", "descriptor", "shuffled")
 """What further listeners read."""
 
@@ -142,14 +145,17 @@ def evaluate(
         raise ValueError(f"no rows {sorted(unknown)}; there are {', '.join(ROW_ORDER)}")
     points = labelled_points(dataset, limit=limit)
     donors = shuffled_donors(points, seed)
-    written = written_texts(dataset, points, WRITTEN, seed, progress=progress)
-    written |= mirrored_texts(dataset, points, seed)
+    named = {REFERENCE if name in READ_REFERENCE else name for name in wanted}
+    written = written_texts(dataset, points, [s for s in WRITTEN if s in named], seed, progress=progress)
+    if not named.isdisjoint(MIRRORED):
+        written |= mirrored_texts(dataset, points, seed)
     photos = list(_by_photo(points).values())
     store = PhotoStore() if store is None else store
     for index in tqdm(store.missing(len(photos)), desc="measure", unit="photo", disable=not progress):
         indices = photos[index]
         own = {style: [texts[i] for i in indices] for style, texts in written.items()}
-        own["shuffled"] = [written[REFERENCE][donors[i]] for i in indices]
+        if "shuffled" in wanted:
+            own["shuffled"] = [written[REFERENCE][donors[i]] for i in indices]
         other = points[donors[indices[0]]].row
         store.add(index, measured(systems, dataset, [points[i] for i in indices], own, other, wanted))
     if store.process > 0:
@@ -177,27 +183,28 @@ def measured(
         systems: who describes and who listens.
         dataset: the photos.
         points: those of one photo.
-        written: texts for them: every style of `WRITTEN`, "shuffled", "mirrored" and "mirrored_semantic".
+        written: texts for them that the wanted rows need: styles of `WRITTEN`, "shuffled" and those of `MIRRORED`.
         other: row of another photo, for `wrong_photo`.
         wanted: names of rows.
 
     Returns:
         Predictions by row name.
     """
-    pair, reference = systems.pair, written[REFERENCE]
+    pair = systems.pair
     texts = {"descriptor": described_texts(pair, dataset, points)} if "descriptor" in wanted else {}
-    texts |= {"reference": reference, **{name: written[name] for name in (*WRITTEN, "shuffled") if name != REFERENCE}}
+    if "reference" in wanted:
+        texts["reference"] = written[REFERENCE]
+    texts |= {name: written[name] for name in (*WRITTEN, "shuffled") if name in wanted}
     if "wrong_photo" in wanted:
         texts["wrong_photo"] = described_texts(pair, dataset, points, photo=other)
-    texts = {name: row for name, row in texts.items() if name in wanted}
     rows = localized(pair, dataset, points, texts)
     if "blanked" in wanted:
-        rows |= localized(pair, dataset, points, {"blanked": reference}, view=mean_colour)
-    turned = {name: written[name] for name in ("mirrored", "mirrored_semantic") if name in wanted}
+        rows |= localized(pair, dataset, points, {"blanked": written[REFERENCE]}, view=mean_colour)
+    turned = {name: written[name] for name in MIRRORED if name in wanted}
     for name, row in localized(pair, dataset, points, turned, view=ImageOps.mirror).items():
         rows[name] = replace(row, predictions=row.predictions * (-1, 1) + (1, 0))
     if systems.blind is not None and "blind" in wanted:
-        rows |= localized(systems.blind, dataset, points, {"blind": reference}, view=constant_grey)
+        rows |= localized(systems.blind, dataset, points, {"blind": written[REFERENCE]}, view=constant_grey)
     for name, listener in systems.listeners.items():
         heard = {f"{source}@{name}": texts[source] for source in LISTENED if source in texts}
         rows |= localized(listener, dataset, points, heard)
