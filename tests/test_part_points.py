@@ -95,6 +95,17 @@ def test_border_points_lie_on_the_outline_but_not_on_the_photos_edge():
         assert y - 30 <= BORDER_PX or 100 - x <= BORDER_PX
 
 
+def test_a_pixel_is_one_point():
+    """In a small smooth part the kinds' places overlap."""
+    coinciding = 0
+    for seed in range(20):
+        found = [point for points in kinds_of(box(40, 40, 45, 45), grey(), 6, seed).values() for point in points]
+        pixels = {(int(x), int(y)) for x, y in found}
+        assert len(pixels) == len(found)
+        coinciding += len(found) < 12
+    assert coinciding, "some were chosen twice"
+
+
 def test_crumbs_get_no_points():
     mask = box(20, 20, 80, 80) | box(150, 50, 152, 52)
     assert len(pieces_of(mask)) == 1 and pieces_of(box(5, 5, 8, 8)) == []

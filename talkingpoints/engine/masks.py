@@ -114,7 +114,7 @@ def points_in(
         rng: source of chance.
 
     Returns:
-        The points, each well inside its pixel; kinds without a place in this piece are missing.
+        The points, each well inside a pixel of its own; kinds without a place in this piece are missing.
     """
     if piece.point is not None:
         return [("keypoint", *piece.point)]
@@ -128,9 +128,13 @@ def points_in(
     height, width = piece.inside.shape
     smooth = texture.smooth[piece.top : piece.top + height, piece.left : piece.left + width]
     regions = {"even": eroded & smooth, "medial": _middle_line(piece), "border": _outline(piece, texture.smooth.shape)}
+    taken = {(int(x), int(y)) for _, x, y in chosen}  # a pixel is one point, of the first kind that chose it
     for kind, region in regions.items():
         for y, x in _spread(region, per_kind, rng):
-            chosen.append((kind, piece.left + x + 0.5, piece.top + y + 0.5))
+            pixel = (piece.left + x, piece.top + y)
+            if pixel not in taken:
+                taken.add(pixel)
+                chosen.append((kind, pixel[0] + 0.5, pixel[1] + 0.5))
     return chosen
 
 
