@@ -8,7 +8,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Aut
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
 from .images import load_image
-from .inference import Description, Localization, Point, RoundTrip, TalkingPoints
+from .inference import Description, Localization, Point, RegionDescription, RoundTrip, TalkingPoints
 from .modeling_descriptor import PointDescriptor, PointDescriptorOutput
 from .modeling_localizer import PointLocalizer, PointLocalizerOutput
 from .pipelines import PointDescriptionPipeline, PointLocalizationPipeline
@@ -39,6 +39,7 @@ __all__ = [
     "PointLocalizerConfig",
     "PointLocalizerOutput",
     "PointLocalizerProcessor",
+    "RegionDescription",
     "RoundTrip",
     "TalkingPoints",
     "load_image",

@@ -1,4 +1,4 @@
-"""Both directions for callers who have photos and pixels: describe, stream, localize, round_trip.
+"""Both directions for callers who have photos and pixels: describe (points and regions), stream, localize, round_trip.
 
 The only place where photos meet the models outside training: Space, evaluation, reward and README all go through
 here. Pixels of the photo outside, the unit square inside.
@@ -22,7 +22,7 @@ from .images import ImageLike, load_image
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
-from .points import check_points_px, to_unit, unit_distance
+from .points import check_box_px, check_mask, check_points_px, mask_box, to_unit, unit_distance
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import LocatedPoint, PointLocalizerProcessor
 
@@ -53,6 +53,14 @@ class Description:
 
     text: str
     point: Point
+
+
+@dataclass(frozen=True)
+class RegionDescription:
+    """What the descriptor says of a region: ``box`` (x0, y0, x1, y1) around it in pixels as a person sees the photo."""
+
+    text: str
+    box: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -182,30 +190,66 @@ class TalkingPoints:
     def describe(self, image: ImageLike, point_px: tuple[float, float]) -> Description: ...
     @overload
     def describe(self, image: ImageLike, point_px: Sequence[tuple[float, float]]) -> list[Description]: ...
-    def describe(self, image, point_px):
-        """Describe one point or several of a photo, which is encoded once.
+    @overload
+    def describe(self, image: ImageLike, *, mask: np.ndarray) -> RegionDescription: ...
+    @overload
+    def describe(self, image: ImageLike, *, mask: Sequence[np.ndarray]) -> list[RegionDescription]: ...
+    @overload
+    def describe(self, image: ImageLike, *, box: tuple[float, float, float, float]) -> RegionDescription: ...
+    @overload
+    def describe(
+        self, image: ImageLike, *, box: Sequence[tuple[float, float, float, float]]
+    ) -> list[RegionDescription]: ...
+    def describe(self, image, point_px=None, *, mask=None, box=None):
+        """Describe one point, mask or box of a photo, or several, for which it is encoded once.
 
         Args:
             image: PIL image, path, or array; EXIF orientation is applied.
             point_px: (x, y) in pixels of the photo as a person sees it, or a sequence of them.
+            mask: instead, a region: bool (height, width) of the photo as a person sees it, or a sequence of them.
+            box: instead, (x0, y0, x1, y1) in pixels, or a sequence of them.
 
         Returns:
-            A :class:`Description`, or a list of them.
+            A :class:`Description`, for regions a :class:`RegionDescription`, or a list of them.
 
         Raises:
-            ValueError: a point outside the photo, or an unreadable image.
+            ValueError: none or several of the three, a point or box outside the photo, a mask of another size or
+                without a pixel, or an unreadable image.
         """
-        photo = load_image(image)
-        if len(point_px) == 0:
+        given = {"points": point_px, "masks": mask, "boxes": box}
+        kinds = [name for name, value in given.items() if value is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"give one of point_px, mask and box, got {kinds or 'none of them'}")
+        photo, kind, value = load_image(image), kinds[0], given[kinds[0]]
+        size = (photo.height, photo.width)
+        if len(value) == 0:
             return []
-        points_px = check_points_px(point_px, (photo.height, photo.width))
-        rows = points_px.reshape(-1, 2)
-        points = to_unit(rows, (photo.height, photo.width))
+        if kind == "points":
+            points_px = check_points_px(value, size)
+            single, rows = points_px.ndim == 1, points_px.reshape(-1, 2)
+            points = to_unit(rows, size)
+            texts = self._written(photo, "points", points)
+            done = [Description(t, _point(px, unit)) for t, px, unit in zip(texts, rows, points, strict=True)]
+        else:
+            single = np.ndim(value[0]) < (2 if kind == "masks" else 1)
+            rows = [value] if single else list(value)
+            if kind == "masks":
+                places = [check_mask(row, size) for row in rows]
+                boxes_px = [mask_box(place) for place in places]
+            else:
+                boxes_px = [tuple(check_box_px(row, size).tolist()) for row in rows]
+                places = [to_unit(np.reshape(row, (2, 2)), size).reshape(4) for row in boxes_px]
+            texts = self._written(photo, kind, places)
+            done = [RegionDescription(t, row) for t, row in zip(texts, boxes_px, strict=True)]
+        return done[0] if single else done
+
+    def _written(self, photo: Image.Image, kind: str, places: Sequence[npt.ArrayLike]) -> list[str]:
+        """Texts of "points" (unit), "boxes" (unit) or "masks", some at a time; the photo is encoded once."""
         texts: list[str] = []
         with self._turn("descriptor"), torch.inference_mode():
             visual = None
-            for start in range(0, len(rows), _POINTS_AT_ONCE):
-                inputs = self._descriptor_inputs(photo, points[start : start + _POINTS_AT_ONCE])
+            for start in range(0, len(places), _POINTS_AT_ONCE):
+                inputs = self._descriptor_inputs(photo, kind, places[start : start + _POINTS_AT_ONCE])
                 if visual is None:
                     visual = self.descriptor.encode_images(**inputs)
                 del inputs["pixel_values"]
@@ -214,8 +258,7 @@ class TalkingPoints:
                 )
                 answers = output[:, inputs["input_ids"].shape[1] :]
                 texts += self.descriptor_processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
-        descriptions = [Description(t.strip(), _point(px, u)) for t, px, u in zip(texts, rows, points, strict=True)]
-        return descriptions[0] if points_px.ndim == 1 else descriptions
+        return [text.strip() for text in texts]
 
     def stream(self, image: ImageLike, point_px: tuple[float, float]) -> Iterator[str]:
         """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`.
@@ -224,7 +267,7 @@ class TalkingPoints:
         """
         photo = load_image(image)
         points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
-        inputs = self._descriptor_inputs(photo, to_unit(points_px, (photo.height, photo.width)))
+        inputs = self._descriptor_inputs(photo, "points", to_unit(points_px, (photo.height, photo.width)))
         tokenizer = self.descriptor_processor.tokenizer
         streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         errors: list[BaseException] = []
@@ -321,8 +364,10 @@ class TalkingPoints:
             error_img=float(unit_distance(there.unit, back.unit)),
         )
 
-    def _descriptor_inputs(self, photo: Image.Image, points: npt.ArrayLike) -> dict[str, torch.Tensor]:
-        return moved(self.descriptor_processor(images=[photo], points=[points]), self.descriptor)
+    def _descriptor_inputs(
+        self, photo: Image.Image, kind: str, places: Sequence[npt.ArrayLike]
+    ) -> dict[str, torch.Tensor]:
+        return moved(self.descriptor_processor(images=[photo], **{kind: [places]}), self.descriptor)
 
 
 class _Stopped(StoppingCriteria):

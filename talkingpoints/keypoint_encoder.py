@@ -3,7 +3,7 @@
 As in Talking Points (arXiv 2510.14583, section 3): a learned prompt embedding and a sinusoidal encoding of the point
 make the queries; in EVERY layer their cross-attention to the vision tokens is limited by one fixed boolean mask,
 here a Gaussian around the point cut at a threshold. Ours differs in that the mask may also be any region (a segment,
-a box), which makes the same encoder a region captioner, and that it reads one scale.
+a box), which makes the same encoder a region captioner, and that it reads one scale. A point is a box of no size.
 """
 
 import math
@@ -45,6 +45,42 @@ def gaussian_window(points: torch.Tensor, centers: torch.Tensor, sigma: float, t
     return window | (distance2 == distance2.amin(-1, keepdim=True))
 
 
+def box_window(boxes: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """Cells whose centre lies in a box, and the one nearest to the box's middle.
+
+    Args:
+        boxes: (R, 4) unit corners x0, y0, x1, y1.
+        centers: (R, N, 2) unit centres of the cells.
+
+    Returns:
+        (R, N) bool.
+    """
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    inside = ((centers >= low) & (centers <= high)).all(-1)
+    distance2 = ((centers - (low + high) / 2) ** 2).sum(-1)
+    return inside | (distance2 == distance2.amin(-1, keepdim=True))
+
+
+def mask_window(masks: torch.Tensor, grids: list[tuple[int, int]], cells: int) -> torch.Tensor:
+    """Cells of which at least half lies in a mask, or, where a mask fills no cell by half, those that it fills most.
+
+    Args:
+        masks: (R, h, w) shares of small squares that lie in the mask, 0 to 1, over the whole photo.
+        grids: (height, width) of each row's grid, R of them.
+        cells: N, to which grids are padded.
+
+    Returns:
+        (R, N) bool; all False for a mask of zeros.
+    """
+    window = torch.zeros(len(masks), cells, dtype=torch.bool, device=masks.device)
+    for grid in set(grids):
+        rows = [row for row, other in enumerate(grids) if other == grid]
+        shares = nn.functional.adaptive_avg_pool2d(masks[rows].float(), grid).flatten(1)
+        enough = shares.amax(-1, keepdim=True).clamp(max=0.5)
+        window[rows, : shares.shape[1]] = (shares >= enough) & (shares > 0)
+    return window
+
+
 class WindowedLayer(nn.Module):
     """Cross-attention of the queries to the cells of the window, then an MLP; pre-norm."""
 
@@ -73,7 +109,7 @@ class WindowedLayer(nn.Module):
 
 
 class KeypointEncoder(nn.Module):
-    """Vision tokens and a point -> keypoint tokens of the language model's width.
+    """Vision tokens and a point, a box or a mask -> keypoint tokens of the language model's width.
 
     Args:
         dim: width of the vision tokens and of the output.
@@ -110,29 +146,31 @@ class KeypointEncoder(nn.Module):
         cells: torch.Tensor,
         valid: torch.Tensor,
         centers: torch.Tensor,
-        points: torch.Tensor,
+        boxes: torch.Tensor,
         region: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Args:
             cells: (B, N, D) vision tokens.
             valid: (B, N) bool, False on padding.
             centers: (B, N, 2) unit centres of the cells.
-            points: (R, 2) unit points, R a multiple of B: each photo's in a row.
-            region: optional (R, N) bool in place of the Gaussian, True where the queries may look.
+            boxes: (R, 4) unit corners x0, y0, x1, y1, the same twice for a point; R a multiple of B: each photo's in a
+                row.
+            region: optional (R, N) bool, True where the queries may look; the rows without any True are points.
 
         Returns:
             (R, K, D) keypoint tokens.
         """
-        valid, centers = (x.repeat_interleave(len(points) // len(cells), 0) for x in (valid, centers))
-        if region is not None:
-            window = region & valid
-        elif self.attention_region == "gaussian":
-            window = gaussian_window(points, centers, self.sigma, self.threshold) & valid
+        valid, centers = (x.repeat_interleave(len(boxes) // len(cells), 0) for x in (valid, centers))
+        first, second = boxes[:, :2], boxes[:, 2:]
+        if self.attention_region == "gaussian":
+            window = gaussian_window((first + second) / 2, centers, self.sigma, self.threshold) & valid
         else:
             window = valid
+        if region is not None:
+            window = torch.where(region.any(-1, keepdim=True), region & valid, window)
         dtype = self.prompt.dtype
-        encoded = self.project_point(encode_points(points, self.dim).to(dtype))
-        x = self.prompt[None] + encoded[:, None]
+        places = (encode_points(first, self.dim) + encode_points(second, self.dim)) / 2  # of a point: its own
+        x = self.prompt[None] + self.project_point(places.to(dtype))[:, None]
         cells = self.narrow(cells.to(dtype))
         for layer in self.layers:
             x = layer(x, cells, window)

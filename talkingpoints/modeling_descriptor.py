@@ -1,9 +1,10 @@
-"""The Point Descriptor: image + point -> text.
+"""The Point Descriptor: image + point -> text, and image + region -> text.
 
 A base vision-language model with a keypoint encoder. The point travels in the prompt: two location tokens (x, then y)
 and K ``<point>`` placeholders. The model reads the coordinates back from ``input_ids``, encodes the photo around them
 and puts the result at the placeholders; the language model does the rest. No extra tensor exists, so every trainer,
-generation loop and server that passes ``input_ids`` works.
+generation loop and server that passes ``input_ids`` works. A region is a box in the prompt, four location tokens, in
+which the encoder looks in place of a Gaussian; a further tensor ``regions`` makes any mask of it.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from .building import load_base, same
 from .configuration_descriptor import PointDescriptorConfig
 from .families import check_interface, check_shared_prefix, token_types
-from .keypoint_encoder import KeypointEncoder
+from .keypoint_encoder import KeypointEncoder, box_window, mask_window
 from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
 from .points import LOCATION_BINS, LOCATION_TOKENS
 from .processing_descriptor import POINT_TOKEN, PointDescriptorProcessor
@@ -70,7 +71,7 @@ class NeverWritten(LogitsProcessor):
 
 
 class PointDescriptor(PreTrainedModel, GenerationMixin):
-    """Describes points of photos.
+    """Describes points and regions of photos.
 
     Example:
         >>> processor = AutoProcessor.from_pretrained(folder)
@@ -180,50 +181,75 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
         return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})
 
-    def read_points(self, input_ids: torch.Tensor) -> torch.Tensor | None:
-        """The points that prompts carry.
+    def read_boxes(self, input_ids: torch.Tensor) -> torch.Tensor | None:
+        """The points and boxes that prompts carry.
 
         Args:
             input_ids: (R, S).
 
         Returns:
-            Unit points (R, 2), or None where no row holds a location token.
+            Unit corners x0, y0, x1, y1 (R, 4), for a point the same corner twice; None where no row holds a location
+            token.
 
         Raises:
-            ValueError: a row holds another number of location tokens than two.
+            ValueError: a row holds another number of location tokens than two (a point) or four (a box).
         """
         is_location = self._is_location(input_ids)
         counts = is_location.sum(1)
         if not counts.any():
             return None
-        if not (counts == 2).all():
-            raise ValueError(f"each row needs 2 location tokens (x, then y), got {counts.tolist()}")
-        bins = (input_ids[is_location] - self.config.location_token_id).view(-1, 2)
-        return (bins.float() + 0.5) / LOCATION_BINS
+        if not ((counts == 2) | (counts == 4)).all():
+            raise ValueError(
+                "each row needs 2 location tokens (x, then y) for a point or 4 (x0, y0, x1, y1) for a region, "
+                f"got {counts.tolist()}"
+            )
+        bins = (input_ids[is_location] - self.config.location_token_id).split(counts.tolist())
+        boxes = torch.stack([row.repeat(4 // len(row)) for row in bins])
+        return (boxes.float() + 0.5) / LOCATION_BINS
 
     def _is_location(self, input_ids: torch.Tensor) -> torch.Tensor:
         first = self.config.location_token_id
         return (input_ids >= first) & (input_ids < first + LOCATION_BINS)
 
     def _prepare(
-        self, input_ids: torch.Tensor, visual: VisualFeatures
+        self, input_ids: torch.Tensor, visual: VisualFeatures, regions: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """For rows that are a multiple of the images: ids that all lie in the base vocabulary, the mask of the
         placeholders (R, S), and the keypoint tokens to put there (R, K, D)."""
-        points = self.read_points(input_ids)
+        boxes = self.read_boxes(input_ids)
         mask = input_ids == self.config.point_token_id
-        if points is None:
+        if boxes is None:
             return (
                 input_ids,
                 torch.zeros_like(mask),
                 visual.tokens.new_zeros(len(input_ids), 0, visual.tokens.shape[-1]),
             )
-        keypoints = self.keypoint_encoder(visual.tokens, visual.valid, visual.centers, points)
-        return input_ids.masked_fill(mask | self._is_location(input_ids), 0), mask, keypoints
+        is_location = self._is_location(input_ids)
+        region = self._region(boxes, is_location.sum(1) == 4, visual, regions)
+        keypoints = self.keypoint_encoder(visual.tokens, visual.valid, visual.centers, boxes, region)
+        return input_ids.masked_fill(mask | is_location, 0), mask, keypoints
+
+    def _region(
+        self, boxes: torch.Tensor, is_region: torch.Tensor, visual: VisualFeatures, regions: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Where the encoder may look for rows that speak of a region, (R, N) bool; all False for points."""
+        if regions is not None and len(regions) != len(boxes):
+            raise ValueError(f"{len(regions)} regions for {len(boxes)} rows of input_ids; there must be one for each")
+        if not is_region.any():
+            return None
+        times = rows_per_image(len(boxes), len(visual))
+        centers = visual.centers.repeat_interleave(times, 0)
+        window = box_window(boxes, centers)
+        if regions is not None:
+            grids = [grid for grid in visual.grids for _ in range(times)]
+            masks = mask_window(regions, grids, centers.shape[1])
+            window = torch.where(masks.any(-1, keepdim=True), masks, window)
+        return window & is_region[:, None]
 
     def _call(self, run: Callable, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict) -> Any:
         """Call a method of the base model with the image encoded and the points of the prompt injected."""
         vision_inputs = {k: kwargs.pop(k) for k in VISION_INPUTS if k in kwargs}
+        regions = kwargs.pop("regions", None)
         if visual is None and vision_inputs.get("pixel_values") is not None:
             visual = self.encode_images(**vision_inputs)
         if input_ids is None or visual is None:  # decoding steps, and text without an image
@@ -231,7 +257,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
                 raise ValueError("the prompt carries a point but no image came with it: give pixel_values or visual")
             return run(input_ids=input_ids, **kwargs)
         times = rows_per_image(len(input_ids), len(visual))
-        input_ids, mask, keypoints = self._prepare(input_ids, visual)
+        input_ids, mask, keypoints = self._prepare(input_ids, visual, regions)
         visual = visual.repeat(times)
         kwargs = {**token_types(self.vlm, input_ids, kwargs.get("labels")), **visual.per_image, **kwargs}
         with embeddings_at(self.vlm, mask, keypoints):
@@ -248,19 +274,23 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         pixel_values: torch.Tensor | None = None,
         labels: torch.LongTensor | None = None,
         visual: VisualFeatures | None = None,
+        regions: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         **kwargs,
     ) -> PointDescriptorOutput:
         """Args:
-            input_ids: (R, S) prompts with their points, R a multiple of the images.
+            input_ids: (R, S) prompts with their points or boxes, R a multiple of the images.
             attention_mask: (R, S), 0 on padding.
             pixel_values: as the image processor gives them.
             labels: (R, S), -100 where no loss is wanted.
             visual: from :meth:`encode_images`, instead of ``pixel_values``.
+            regions: (R, h, w) masks over the whole photo, 0 to 1, for rows whose prompts carry a box; zeros leave it at
+                the box.
             logits_to_keep: of the base model.
 
         Raises:
-            ValueError: wrong counts of location or placeholder tokens, or rows that are no multiple of the images.
+            ValueError: wrong counts of location or placeholder tokens, rows that are no multiple of the images, or
+                another number of regions.
         """
         inputs = {k: v for k, v in {**kwargs, "attention_mask": attention_mask}.items() if v is not None}
         if visual is None and pixel_values is not None:
@@ -269,8 +299,9 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             times = rows_per_image(len(input_ids), len(visual))
             length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
             if length:
-                return self._forward_shared(input_ids, attention_mask, labels, visual, times, length)
-        output = self._call(self.vlm, input_ids, visual, {**inputs, "labels": labels, "logits_to_keep": logits_to_keep})
+                return self._forward_shared(input_ids, attention_mask, labels, visual, times, length, regions)
+        inputs |= {"labels": labels, "regions": regions, "logits_to_keep": logits_to_keep}
+        output = self._call(self.vlm, input_ids, visual, inputs)
         return PointDescriptorOutput(
             loss=output.loss,
             logits=output.logits,
@@ -287,9 +318,10 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         visual: VisualFeatures,
         times: int,
         length: int,
+        regions: torch.Tensor | None,
     ) -> PointDescriptorOutput:
         """The loss with each image's prefix run once for its rows; no logits, the head runs on the answers only."""
-        answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length)
+        answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length, regions)
         loss = nn.functional.cross_entropy(logits, targets[answered])
         return PointDescriptorOutput(loss=loss)
 
@@ -301,10 +333,11 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         visual: VisualFeatures,
         times: int,
         length: int,
+        regions: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Behind a shared prefix: where answers are predicted (R, S) bool, the n logits there (n, V) in float32, and
         what they should predict (R, S)."""
-        input_ids, mask, keypoints = self._prepare(input_ids, visual)
+        input_ids, mask, keypoints = self._prepare(input_ids, visual, regions)
         output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, keypoints)
         targets = nn.functional.pad(labels[:, length + 1 :], (0, 1), value=-100)
         answered = targets != -100
@@ -322,7 +355,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         times = rows_per_image(len(input_ids), len(visual))
         length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
         if self.config.share_image_prefix and length:
-            answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length)
+            regions = kwargs.get("regions")
+            answered, logits, targets = self._answers(input_ids, attention_mask, labels, visual, times, length, regions)
         else:
             targets = nn.functional.pad(labels[:, 1:], (0, 1), value=-100)
             answered = targets != -100
@@ -338,7 +372,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """``generate`` of the base model with each image's prefix run once for its rows."""
         kwargs = {name: value for name, value in kwargs.items() if name not in VISION_INPUTS}
-        ids, mask, keypoints = self._prepare(input_ids, visual)
+        ids, mask, keypoints = self._prepare(input_ids, visual, kwargs.pop("regions", None))
         cache, positions = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
         if positions is not None:
             kwargs["position_ids"] = positions
@@ -349,8 +383,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     def generate(
         self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs
     ) -> torch.LongTensor:
-        """Write the answers; arguments and result as in transformers' ``generate``. Image, point and location tokens
-        are never written."""
+        """Write the answers; arguments and result as in transformers' ``generate``, and ``regions`` as in
+        :meth:`forward`. Image, point and location tokens are never written."""
         self.vlm.generation_config = self.generation_config
         if kwargs.get("attention_mask") is None:
             # from the ids as they came: below, location ids are replaced, and could be taken for padding

@@ -96,6 +96,66 @@ def location_tokens(point: npt.ArrayLike) -> str:
     return LOCATION_TOKENS[x] + LOCATION_TOKENS[y]
 
 
+def box_tokens(box: npt.ArrayLike) -> str:
+    """One unit box (x0, y0, x1, y1) as the four tokens that stand for it in a prompt."""
+    x0, y0, x1, y1 = np.asarray(box, dtype=np.float64).tolist()
+    return location_tokens((x0, y0)) + location_tokens((x1, y1))
+
+
+def mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """The box (x0, y0, x1, y1) around a mask, outer edges of its pixels, in pixels.
+
+    Args:
+        mask: bool (height, width).
+
+    Raises:
+        ValueError: the mask is empty.
+    """
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(columns):
+        raise ValueError("the mask is empty: no pixel of it is True")
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def check_box_px(box_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
+    """Check that a box (x0, y0, x1, y1) in pixels has an area and lies in an image of ``size`` (height, width).
+
+    Returns:
+        The box, float64 (4,).
+
+    Raises:
+        ValueError: four other numbers.
+    """
+    box = np.asarray(box_px, dtype=np.float64)
+    if box.shape != (4,):
+        raise ValueError(f"a box is (x0, y0, x1, y1) in pixels, got shape {box.shape}")
+    check_points_px(box.reshape(2, 2), size)
+    if not (box[2] > box[0] and box[3] > box[1]):
+        raise ValueError(f"the box {box.tolist()} has no area: needs x0 < x1 and y0 < y1")
+    return box
+
+
+def check_mask(mask: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
+    """Check that a mask fits an image of ``size`` (height, width).
+
+    Args:
+        mask: (height, width), bool, or integers 0 and 1.
+
+    Returns:
+        The mask as bool.
+
+    Raises:
+        ValueError: another size, other values, or no pixel in it.
+    """
+    array = np.asarray(mask)
+    if array.shape != tuple(size):
+        raise ValueError(f"the mask must have the image's (height, width) {tuple(size)}, got {array.shape}")
+    if array.dtype != bool and not (np.issubdtype(array.dtype, np.integer) and np.isin(array, (0, 1)).all()):
+        raise ValueError(f"a mask is bool, or integers 0 and 1, got {array.dtype}")
+    mask_box(array.astype(bool))
+    return array.astype(bool)
+
+
 def read_location_tokens(text: str) -> np.ndarray:
     """All points written by :func:`location_tokens` in a text, as unit points (n, 2)."""
     pairs = [(int(x), int(y)) for x, y in _LOCATION_PAIR.findall(text)]

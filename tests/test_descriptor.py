@@ -36,7 +36,7 @@ def test_the_window_hides_what_lies_outside(base: Path) -> None:
     model, _ = tiny_descriptor(base, sigma=0.08)
     encoder, centers = model.keypoint_encoder, cell_centers(4, 4)[None]
     cells = torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0))
-    point, valid = torch.tensor([[0.1, 0.1]]), torch.ones(1, 16, dtype=torch.bool)
+    point, valid = torch.tensor([[0.1, 0.1, 0.1, 0.1]]), torch.ones(1, 16, dtype=torch.bool)
     changed = cells.clone()
     changed[0, -1] += 5.0  # the cell in the opposite corner
     with torch.inference_mode():
@@ -53,7 +53,7 @@ def test_without_a_window_everything_is_seen() -> None:
     cells, centers = torch.randn(1, 16, 32), cell_centers(4, 4)[None]
     changed = cells.clone()
     changed[0, -1] += 5.0
-    valid, point = torch.ones(1, 16, dtype=torch.bool), torch.tensor([[0.1, 0.1]])
+    valid, point = torch.ones(1, 16, dtype=torch.bool), torch.tensor([[0.1, 0.1, 0.1, 0.1]])
     assert not torch.equal(encoder(cells, valid, centers, point), encoder(changed, valid, centers, point))
 
 
@@ -260,7 +260,7 @@ def test_wrong_prompts_are_refused(base: Path) -> None:
         model(input_ids=broken, pixel_values=inputs["pixel_values"])
     broken = inputs["input_ids"].clone()
     broken[0, (broken[0] >= model.config.location_token_id).nonzero()[0]] = 5
-    with pytest.raises(ValueError, match=r"2 location tokens \(x, then y\), got \[1, 2\]"):
+    with pytest.raises(ValueError, match=r"2 location tokens \(x, then y\) for a point .* got \[1, 2\]"):
         model(input_ids=broken, pixel_values=inputs["pixel_values"])
     with pytest.raises(ValueError, match="no image came with it"):
         model(input_ids=inputs["input_ids"])

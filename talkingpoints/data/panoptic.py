@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from talkingpoints.points import mask_box
+
 VOID = 0
 """Id of pixels that belong to no segment."""
 LARGEST_ID = 256**3 - 1
@@ -349,9 +351,7 @@ def measured(segment: Segment, id_map: np.ndarray) -> Segment:
     inside = id_map == segment.id
     if not inside.any():
         raise ValueError(f"id_map has no pixel of segment {segment.id}")
-    columns, rows = np.flatnonzero(inside.any(axis=0)), np.flatnonzero(inside.any(axis=1))
-    box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-    return replace(segment, box=box, area=int(inside.sum()))
+    return replace(segment, box=mask_box(inside), area=int(inside.sum()))
 
 
 def all_segments(photos: Iterable[PanopticPhoto]) -> Iterator[tuple[PanopticPhoto, Segment]]:
