@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from talkingpoints.data.segmentation import mask_of
 from talkingpoints.engine.sources.index_masks import released_names
 from talkingpoints.engine.sources.kinds import LAYOUTS, open_source
 from talkingpoints.engine.sources.names import object_name, part_name
 from talkingpoints.engine.sources.pascal_part import pascal_part_name
-from talkingpoints.engine.sources.segmentation import mask_of
 from tests.drawn_cars import drawn_cars
 
 SIZE = (40, 60)

@@ -47,7 +47,7 @@ class PixArguments:
     smallest: int = field(default=0, metadata={"help": "pixels of a segment; smaller ones get no text"})
     crowds: bool = field(default=False, metadata={"help": "crowd segments get a text too"})
     limit: int = field(default=0, metadata={"help": "photos of each file; 0 takes all"})
-    rule_seed: int = field(default=0, metadata={"help": "rules: of the choice of words"})
+    rule_seed: int = field(default=0, metadata={"help": "rules: of the choice of words; -1 takes the first of each"})
     review: int = field(default=24, metadata={"help": "photos in review.html, spread evenly"})
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ def written(
     if writing.writer == "rules":
         for photo in tqdm(photos, desc="writing", unit="photo"):
             chosen = {(photo.image_id, segment.id) for segment in choice.of(photo)}
-            texts = segment_texts(photo, arguments.rule_seed)
+            texts = segment_texts(photo, None if arguments.rule_seed < 0 else arguments.rule_seed)
             yield WrittenSegments(photo.with_descriptions({key: texts[key] for key in chosen}))
         return
     work = Path(arguments.output_dir) / "work"

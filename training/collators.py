@@ -11,19 +11,25 @@ import torch
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples import PointExample, blind_image
+from talkingpoints.data.region_examples import RegionExample
 from training.facts import FactVocabulary
 
 
 class DescriptorCollator:
-    """Photos, points and texts -> inputs and labels of the descriptor."""
+    """Photos, points or regions, and texts -> inputs and labels of the descriptor."""
 
     def __init__(self, processor: PointDescriptorProcessor):
         self.processor = processor
 
-    def __call__(self, examples: Sequence[PointExample]) -> dict[str, torch.Tensor]:
-        images = [example["image"] for example in examples]
-        points = [example["points"] for example in examples]
-        return dict(self.processor(images=images, points=points, answers=[example["texts"] for example in examples]))
+    def __call__(self, examples: Sequence[PointExample | RegionExample]) -> dict[str, torch.Tensor]:
+        return dict(
+            self.processor(
+                images=[example["image"] for example in examples],
+                points=[example.get("points") for example in examples],
+                masks=[example.get("masks") for example in examples],
+                answers=[example["texts"] for example in examples],
+            )
+        )
 
 
 class LocalizerCollator:

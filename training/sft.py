@@ -26,6 +26,7 @@ from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
 from training.processes import GlobalBatchTrainer, keep_existing_layers, read_once
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
+from training.region_data import RegionSetArguments, mixed_examples
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,6 +35,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 class SftArguments(OwnDataArguments, DataArguments):
     """Model and data of a supervised training."""
 
+    datasets: list[str] = field(default_factory=list, metadata=DataArguments.__dataclass_fields__["datasets"].metadata)
     styles: list[str] = field(
         default_factory=lambda: ["full=1"], metadata={"help": "style=weight pairs of the writer for training"}
     )
@@ -92,7 +94,10 @@ def parse_weights(pairs: list[str]) -> dict[str, float]:
 
 
 def build_examples(
-    sft: SftArguments, training: TrainingArguments, negatives: float = 0.0
+    sft: SftArguments,
+    training: TrainingArguments,
+    negatives: float = 0.0,
+    regions: RegionSetArguments | None = None,
 ) -> tuple[torch.utils.data.Dataset, torch.utils.data.Dataset]:
     """Training and validation examples of all datasets together.
 
@@ -100,10 +105,18 @@ def build_examples(
     ``Trainer`` runs through them once.
 
     Raises:
-        ValueError: datasets of both kinds, or what the readers refuse.
+        ValueError: no datasets, datasets of both kinds, or what the readers refuse.
     """
-    build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
-    examples = build(sft, training, negatives)
+    captioned = regions is not None and bool(regions.region_sets)
+    if not sft.datasets and not captioned:
+        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
+    points = None
+    if sft.datasets:
+        build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
+        points = build(sft, training, negatives)
+    examples = points
+    if captioned:
+        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour)
     training.num_train_epochs = 1
     return examples
 
@@ -259,6 +272,7 @@ def run(
     sft: SftArguments,
     training: TrainingArguments,
     negatives: float = 0.0,
+    regions: RegionSetArguments | None = None,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
     **trainer_options,
 ) -> Trainer:
@@ -268,6 +282,7 @@ def run(
         model, processor, collator: of the descriptor or the localizer.
         sft, training: the command line.
         negatives: share of texts about other photos.
+        regions: captioned regions beside the points or instead of them.
         trainer_class: makes the trainer.
         trainer_options: further arguments of it.
 
@@ -282,7 +297,7 @@ def run(
         )
     if sft.lora_r and training.push_to_hub:
         check_base(sft.base)
-    train, val = build_examples(sft, training, negatives)
+    train, val = build_examples(sft, training, negatives, regions)
     model.vlm.set_attn_implementation(sft.attn_implementation)
     if sft.lora_r:
         model = with_lora(model, sft)

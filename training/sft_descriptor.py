@@ -1,11 +1,11 @@
-"""Supervised training of the Point Descriptor: photo + point -> text.
+"""Supervised training of the Point Descriptor: photo + point or region -> text.
 
     accelerate launch training/sft_descriptor.py --config training/configs/descriptor.yaml \\
         --base runs/localizer --datasets DIR [DIR ...] --output_dir runs/descriptor
 
-Every field of ``SftArguments``, ``DescriptorArguments`` and transformers' ``TrainingArguments`` is a key of the yaml
-file and a flag. The base may be a trained localizer: its vision tower already knows the photos. Hardware and time:
-see training/README.md.
+Every field of ``SftArguments``, ``DescriptorArguments``, ``RegionSetArguments`` and transformers' ``TrainingArguments``
+is a key of the yaml file and a flag. The base may be a trained localizer: its vision tower already knows the photos.
+Hardware and time: see training/README.md.
 """
 
 import sys
@@ -20,6 +20,7 @@ from transformers import Trainer, TrainingArguments, set_seed
 from talkingpoints import PointDescriptor
 from training.arguments import parse_arguments
 from training.collators import DescriptorCollator
+from training.region_data import RegionSetArguments
 from training.sft import SftArguments, run
 
 
@@ -36,12 +37,12 @@ class DescriptorArguments:
     attention_region: str = field(default="gaussian", metadata={"help": "gaussian, or none (ablation)"})
 
 
-ARGUMENTS = (SftArguments, DescriptorArguments, TrainingArguments)
+ARGUMENTS = (SftArguments, DescriptorArguments, RegionSetArguments, TrainingArguments)
 
 
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
-    sft, descriptor, training = parse_arguments(ARGUMENTS, argv)
+    sft, descriptor, regions, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # the new encoder too
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> Trainer:
     )
     training.prediction_loss_only = True
     training.label_names = ["labels"]
-    return run(model, processor, DescriptorCollator(processor), sft, training)
+    return run(model, processor, DescriptorCollator(processor), sft, training, regions=regions)
 
 
 if __name__ == "__main__":

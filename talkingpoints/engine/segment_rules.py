@@ -22,6 +22,8 @@ NEAR = 0.015
 """Segments are neighbours if so little of the photo's longer side lies between them."""
 SURROUNDED = 0.75
 """Of what lies around a segment: so much of one other segment surrounds it."""
+UNNAMED = "background"
+"""A category that stands for whatever is not named: to lie beside it says nothing."""
 _MASS = frozenset({
     "grass", "sky", "sand", "snow", "water", "sea", "river", "gravel", "dirt", "pavement", "railroad", "playing field",
     "food", "fruit", "paper", "cardboard", "stairs", "skis", "scissors", "broccoli",
@@ -85,7 +87,7 @@ def segment_facts(photo: PanopticPhoto, pixels: np.ndarray, ids: np.ndarray) -> 
         facts_near: dict[str, str] = {}
         around = borders.get(segment.id, {})
         for other in sorted(around, key=lambda other: (-around[other], other)):
-            if names[other] == names[segment.id]:
+            if names[other] in (names[segment.id], UNNAMED):
                 continue
             alone = sum(name == names[other] for name in names.values()) == 1
             name = f"the {names[other]}" if alone else phrases.with_article(names[other])
