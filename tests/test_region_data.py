@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from talkingpoints import TalkingPoints
@@ -15,7 +16,8 @@ from talkingpoints.data.segment_filters import SegmentFilters
 from tests.drawn import drawn_dataset
 from tests.drawn_panoptic import drawn_panoptic
 from tests.tiny import photo
-from training import sft_descriptor
+from training import pretrain_facts, sft_descriptor, sft_localizer
+from training.facts import FACTS, UNKNOWN, FactEmbeddings, FactVocabulary
 from training.region_data import read_set
 
 
@@ -148,8 +150,9 @@ def test_a_descriptor_learns_from_points_and_regions_together(
     trainer = sft_descriptor.main([*flags, "--datasets", str(drawn), "--points_weight", "1.5"])
     kinds = ["masks" if "masks" in trainer.train_dataset[i] else "points" for i in range(16)]
     assert set(kinds) == {"masks", "points"}
-    assert np.isfinite(trainer.state.log_history[-1]["train_loss" if "train_loss" in trainer.state.log_history[-1]
-                                                     else "eval_loss"])  # fmt: skip
+    assert {"eval_points_loss", "eval_regions_loss"} <= set(
+        json.loads((tmp_path / "out/eval_results.json").read_text())
+    )
     tp = TalkingPoints.from_pretrained(descriptor=tmp_path / "out")
     mask = np.zeros((64, 96), dtype=bool)
     mask[10:30, 10:30] = True
@@ -158,6 +161,33 @@ def test_a_descriptor_learns_from_points_and_regions_together(
     assert all("masks" in alone.train_dataset[i] for i in range(16))
     with pytest.raises(ValueError, match="no data: give datasets or region_sets"):
         sft_descriptor.main(flags[:-3])
+
+
+def test_a_localizer_learns_from_captions_of_regions(base: Path, drawn: Path, captions: Path, tmp_path: Path) -> None:
+    flags = ["--datasets", str(drawn), "--max_steps", "4", "--use_cpu", "true", "--report_to", "none"]
+    flags += ["--per_device_train_batch_size", "2", "--points_per_photo", "3", "--share_image_prefix", "true"]
+    pretrain_facts.main([*flags, "--base", str(base), "--output_dir", str(tmp_path / "facts")])
+    flags += ["--region_sets", pairs(captions), "--base", str(tmp_path / "facts"), "--facts", str(tmp_path / "facts")]
+    trainer = sft_localizer.main([*flags, "--output_dir", str(tmp_path / "out")])
+    examples = [trainer.train_dataset[i] for i in range(8)]
+    assert {"masks" in example for example in examples} == {True, False}
+    batch = trainer.data_collator(examples)
+    for example, points, facts in zip(examples, batch["points"], batch["facts"], strict=True):
+        if "masks" in example:
+            assert (facts == UNKNOWN).all()
+            for mask, (x, y) in zip(example["masks"], points.tolist(), strict=True):
+                assert mask[int(y * mask.shape[0]), int(x * mask.shape[1])]
+    results = json.loads((tmp_path / "out/eval_results.json").read_text())
+    assert {"eval_points_mpck_img", "eval_regions_mpck_img"} <= set(results)
+
+
+def test_what_a_text_of_unknown_facts_tells_is_not_learned() -> None:
+    embeddings = FactEmbeddings(FactVocabulary([["a", "b"]] * len(FACTS)), 8)
+    query, facts = torch.randn(3, 8, requires_grad=True), torch.ones(3, len(FACTS), dtype=torch.long)
+    facts[1] = UNKNOWN
+    embeddings.reading_loss(query, facts).backward()
+    assert query.grad[0].any() and query.grad[2].any() and not query.grad[1].any()
+    assert embeddings.reading_loss(query, torch.full_like(facts, UNKNOWN)).item() == 0
 
 
 def test_rules_may_take_the_first_words(captions: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import torch
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples import PointExample, blind_image
 from talkingpoints.data.region_examples import RegionExample
-from training.facts import FactVocabulary
+from talkingpoints.data.segmentation import deepest_point
+from training.facts import FACTS, UNKNOWN, FactVocabulary
 
 
 class DescriptorCollator:
@@ -35,6 +36,8 @@ class DescriptorCollator:
 class LocalizerCollator:
     """Photos and texts -> inputs of the localizer, with the points to find and who is absent.
 
+    The point of a region is the one deepest inside; its caption tells no facts that are known as such.
+
     Args:
         processor: of the localizer.
         blind: show one constant grey image in place of all photos: a listener that can only read.
@@ -48,15 +51,27 @@ class LocalizerCollator:
         self.blind = blind
         self.vocabulary = vocabulary
 
-    def __call__(self, examples: Sequence[PointExample]) -> dict[str, torch.Tensor]:
+    def __call__(self, examples: Sequence[PointExample | RegionExample]) -> dict[str, torch.Tensor]:
         images = [example["image"] for example in examples]
         texts = [example["texts"] for example in examples]
         if self.blind:
             images = [blind_image()]
             texts = [[text for row in texts for text in row]]
         batch = dict(self.processor(images=images, texts=texts))
-        batch["points"] = torch.from_numpy(np.stack([example["points"] for example in examples]))
+        points = [_points(example) for example in examples]
+        batch["points"] = torch.from_numpy(np.stack(points))
         if self.vocabulary is not None:
-            batch["facts"] = torch.stack([self.vocabulary.encode(example) for example in examples])
-        batch["presence"] = torch.from_numpy(np.stack([example["presence"] for example in examples]))
+            unknown = torch.full((len(points[0]), len(FACTS)), UNKNOWN)
+            batch["facts"] = torch.stack(
+                [self.vocabulary.encode(example) if example.get("facts") else unknown for example in examples]
+            )
+        present = np.ones(len(points[0]), np.float32)
+        batch["presence"] = torch.from_numpy(np.stack([example.get("presence", present) for example in examples]))
         return batch
+
+
+def _points(example: PointExample | RegionExample) -> np.ndarray:
+    """The points to find, float32 (n, 2)."""
+    if "points" in example:
+        return example["points"]
+    return np.array([deepest_point(mask) for mask in example["masks"]], np.float32)

@@ -19,6 +19,8 @@ from talkingpoints.data.writer import PointFacts
 
 UNSAID = 0
 """Value of a fact that a text does not tell; known values start at 1."""
+UNKNOWN = -1
+"""Value of all facts of a text of which nobody knows what it tells: nothing is learned from them."""
 
 _FIELDS = ("label", "image_column", "image_row", "which", "size", "part", "region", "view_side")
 _PLACES = ("column", "row", "third_column", "third_row", "point_column", "point_row", "colours")
@@ -78,13 +80,17 @@ class FactEmbeddings(nn.Module):
         return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
 
     def reading_loss(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
-        """How far hidden states of the query token (R, width) are from the facts (R, len(FACTS)) that were told.
+        """How far hidden states of the query token (R, width) are from the facts (R, len(FACTS)) that were told, over
+        the rows whose facts are not ``UNKNOWN``; 0 where there is none.
 
         The squared distance to the sum, both after layer normalisation, as the head sees them, and the cross-entropy
         of each fact's value among all values that it can have. The first alone learns the rarer facts slowly; the
         second alone does not make the sum that the head knows.
         """
-        width = query.shape[-1:]
+        known = (facts != UNKNOWN).all(-1)
+        query, facts, width = query[known], facts[known], query.shape[-1:]
+        if not len(query):
+            return query.sum().float()
         query = functional.layer_norm(query.float(), width)
         loss = _DISTANCE_WEIGHT * functional.mse_loss(query, functional.layer_norm(self(facts), width))
         for i, table in enumerate(self.tables):

@@ -1,4 +1,4 @@
-"""Region-caption sets for the descriptor's training: which they are, and their mixture with points by weights."""
+"""Region-caption sets for the supervised trainings: which they are, and their mixture with points by weights."""
 
 import math
 import shlex
@@ -98,8 +98,8 @@ def mixed_examples(
     training: TrainingArguments,
     rows_per_photo: int,
     colour: float,
-) -> tuple[Dataset, Dataset]:
-    """Training and validation examples of region sets and points.
+) -> tuple[Dataset, dict[str, Dataset]]:
+    """Training examples of region sets and points, and validation examples of each kind ("points", "regions").
 
     Args:
         regions: which sets, and how often points are shown.
@@ -115,11 +115,11 @@ def mixed_examples(
     sets = read_once(lambda: [read_set(description) for description in regions.region_sets])
     seed = training.seed
     parts = {str(i): (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for i, s in enumerate(sets)}
-    val: list[Dataset] = [RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets]
+    val = {"regions": ConcatDataset([RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets])}
     total = sum(len(s.train) for s in sets)
     if points is not None:
         parts["points"] = (points[0], regions.points_weight)
-        val.insert(0, points[1])
+        val["points"] = points[1]
         total += len(points[0]) // max(1, math.ceil(training.num_train_epochs)) if training.max_steps <= 0 else 0
     length = examples_of(training) if training.max_steps > 0 else math.ceil(training.num_train_epochs * total)
-    return MixedExamples(parts, length, seed), ConcatDataset(val)
+    return MixedExamples(parts, length, seed), val

@@ -98,8 +98,8 @@ def build_examples(
     training: TrainingArguments,
     negatives: float = 0.0,
     regions: RegionSetArguments | None = None,
-) -> tuple[torch.utils.data.Dataset, torch.utils.data.Dataset]:
-    """Training and validation examples of all datasets together.
+) -> tuple[torch.utils.data.Dataset, torch.utils.data.Dataset | dict[str, torch.utils.data.Dataset]]:
+    """Training and validation examples of all datasets together; with regions, validation examples by kind.
 
     The training examples are as many as ``max_steps`` or ``num_train_epochs`` ask for, all different, so that the
     ``Trainer`` runs through them once.

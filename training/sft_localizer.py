@@ -3,8 +3,9 @@
     accelerate launch training/sft_localizer.py --config training/configs/localizer.yaml \\
         --base runs/base --datasets DIR [DIR ...] --output_dir runs/localizer
 
-Every field of ``SftArguments``, ``LocalizerArguments`` and transformers' ``TrainingArguments`` is a key of the yaml
-file and a flag. ``--blind`` trains the control that never sees a photo. Hardware and time: see training/README.md.
+Every field of ``SftArguments``, ``LocalizerArguments``, ``RegionSetArguments`` and transformers' ``TrainingArguments``
+is a key of the yaml file and a flag. ``--blind`` trains the control that never sees a photo. ``--region_sets`` adds
+captions of regions, whose point is the deepest inside. Hardware and time: see training/README.md.
 """
 
 import sys
@@ -24,6 +25,7 @@ from training.arguments import parse_arguments
 from training.collators import LocalizerCollator
 from training.facts import FactEmbeddings
 from training.processes import GlobalBatchTrainer
+from training.region_data import RegionSetArguments
 from training.sft import SftArguments, run
 
 
@@ -58,7 +60,7 @@ class LocalizerArguments(HeadArguments):
     point_weight: float = field(default=1.0, metadata={"help": "weight of finding the point; 0 to read only"})
 
 
-ARGUMENTS = (SftArguments, LocalizerArguments, TrainingArguments)
+ARGUMENTS = (SftArguments, LocalizerArguments, RegionSetArguments, TrainingArguments)
 
 
 class FactReadingTrainer(GlobalBatchTrainer):
@@ -107,7 +109,7 @@ def by_photo(outputs: tuple[torch.Tensor, ...], labels: tuple[torch.Tensor, ...]
 
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
-    sft, localizer, training = parse_arguments(ARGUMENTS, argv)
+    sft, localizer, regions, training = parse_arguments(ARGUMENTS, argv)
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # new heads too
@@ -126,6 +128,7 @@ def main(argv: list[str]) -> Trainer:
         sft,
         training,
         localizer.negatives,
+        regions,
         trainer_class=partial(FactReadingTrainer, embeddings, localizer.point_weight, localizer.fact_weight),
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,

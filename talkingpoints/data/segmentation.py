@@ -1,4 +1,4 @@
-"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text."""
+"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text; and the middle of a mask."""
 
 from typing import Any
 
@@ -44,6 +44,18 @@ def mask_of(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
         flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
         return flat.reshape(size, order="F")
     raise ValueError(f"{where}: segmentation must be polygons of 3 or more corners or run lengths")
+
+
+def deepest_point(mask: np.ndarray) -> tuple[float, float]:
+    """The point of a mask that is farthest from its edge, unit (x, y): in a ring it lies on the ring.
+
+    Args:
+        mask: bool (height, width), not empty; the photo's border is an edge too.
+    """
+    padded = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    return (float(x) + 0.5) / mask.shape[1], (float(y) + 0.5) / mask.shape[0]
 
 
 def _runs(text: str) -> list[int]:
