@@ -154,7 +154,7 @@ def test_what_is_not_told_does_not_change_the_text():
     changed = {
         "view_side": "lower", "region": "body", "part": "left nostril", "side": "right", "point_column": 0,
         "point_row": 0, "column": 0, "row": 4, "third_column": 0, "third_row": 2, "image_column": 0, "image_row": 0,
-        "colours": ("teal",), "texture": "rough", "size": "larger", "which": "left",
+        "colours": ("teal",), "texture": "rough", "size": "larger", "which": "left", "object_colours": ("tan", "grey"),
     }  # fmt: skip
     for seed in range(500):
         facts = facts_of(("left ear", "left front paw")[seed % 2], label="dog")
@@ -163,6 +163,54 @@ def test_what_is_not_told_does_not_change_the_text():
             if name not in told and not (name == "region" and "part" in told):
                 other, told_then = write_told(dataclasses.replace(facts, **{name: value}), FREE, random.Random(seed))
                 assert (other, told_then) == (text, told), (name, text, other)
+
+
+def of_two(label: str, colours: tuple[str, ...]) -> PointFacts:
+    """A point of the right one of two, of known colours."""
+    facts = facts_of("left ear", label=label)
+    return dataclasses.replace(facts, n_same=2, which="right", size="larger", object_colours=colours)
+
+
+def colour_words(label: str, colour: str) -> re.Pattern[str]:
+    """What an object of this colour may be called."""
+    table = words.CLOTHES if label == "person" else words.COATS
+    said = (*table[colour], *words.COATS_OF.get(label, {}).get(colour, ()))
+    return re.compile(rf"\b({'|'.join(said)})\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("label", "first", "second"), [("dog", "black", "white"), ("horse", "brown", "grey"),
+                                                         ("person", "blue", "white")])  # fmt: skip
+@pytest.mark.parametrize("two", [False, True])
+def test_the_colours_of_the_object_are_said_when_told_and_only_then(label, first, second, two, monkeypatch):
+    without_slips(monkeypatch)
+    monkeypatch.setattr(words, "HUES", ("checked",))  # of hats and collars, made up
+    monkeypatch.setattr(words, "SPOT_COLOURS", ("there",))
+    facts = of_two(label, (first, second) if two else (first,))
+    told_often = {2: 0, 1: 0}
+    for seed in range(1500):
+        one = dataclasses.replace(facts, n_same=1, which=None, size=None)
+        for asked in (facts, one):
+            text, told = write_told(asked, FREE, random.Random(seed))
+            told_often[asked.n_same] += "object_colours" in told
+            said = [bool(colour_words(label, colour).search(text)) for colour in (first, second)]
+            assert said == ([True, two] if "object_colours" in told else [False, False]), text
+    assert 0.44 < told_often[2] / 1500 < 0.52 and 0.29 < told_often[1] / 1500 < 0.38
+
+
+def test_the_black_one_of_several(monkeypatch):
+    without_slips(monkeypatch)
+    texts = [write_told(of_two("dog", ("black",)), FREE, random.Random(seed)) for seed in range(3000)]
+    ones = [(text.lower(), told) for text, told in texts if re.search(r"\bone of the\b", text)]
+    assert len(ones) > 30
+    assert all("n_same" in told and "which" not in told and "size" not in told for _, told in ones)
+    bare = [told for text, told in texts if re.search(r"\b(black|dark) one\b(?! of the)", text, re.IGNORECASE)]
+    assert len(bare) > 50 and not any("label" in told for told in bare)
+    both = [text.lower() for text, told in texts if {"which", "object_colours"} <= told]
+    assert len(both) > 300
+    assert not any(re.search(r"right(-hand)? (jet-)?(black|dark)|(larger|bigger) (jet-)?(black|dark)", t) for t in both)
+    nothing = [write_told(of_two("dog", ()), FREE, random.Random(seed)) for seed in range(300)]
+    assert sum("object_colours" in told for _, told in nothing) > 100
+    assert not any(re.search(r"\b(black|white|brown|one of the)\b", t) for t, told in nothing if "colours" not in told)
 
 
 def test_words_of_what_is_not_told_are_missing(monkeypatch):
@@ -218,6 +266,20 @@ def test_free_texts_in_numbers():
         {"part": "ear"}, {"part": "left ear"}, {"region": "left head"},
         {"region": "head", "label": "horse", "view_side": "right"},
     ]  # fmt: skip
+
+
+def test_two_colours_are_the_same_facts_in_either_order():
+    example = {
+        "texts": [""] * 4,
+        "facts": [of_two("dog", c) for c in (("white", "brown"), ("brown", "white"), ("white",), ())],
+    }
+    example["told"] = [frozenset({"object_colours"})] * 4
+    vocabulary = FactVocabulary.of([example])
+    first, second = FACTS.index("object_colours"), FACTS.index("object_colours_too")
+    assert (vocabulary.values[first], vocabulary.values[second]) == (["brown", "white"], ["white"])
+    assert vocabulary.encode(example)[:, [first, second]].tolist() == [[1, 1], [1, 1], [2, 0], [0, 0]]
+    example["told"] = [frozenset({"label"})] * 4
+    assert vocabulary.encode(example)[:, [first, second]].tolist() == [[0, 0]] * 4
 
 
 def test_other_styles_say_what_they_said_before_this_one_came():

@@ -19,7 +19,7 @@ from talkingpoints.data.writer import ALL_STYLES
 from tests.drawn import drawn_dataset
 from tests.tiny import tiny_localizer
 from training import build_base, bundle, pretrain_facts, pretrain_vision, sft_descriptor, sft_localizer
-from training.arguments import parse_arguments
+from training.arguments import parse_arguments, with_keypoints
 from training.collators import LocalizerCollator
 from training.facts import FACTS, UNSAID, FactEmbeddings, FactVocabulary
 from training.sft import SftArguments, build_examples, parse_weights
@@ -286,6 +286,38 @@ def test_examples_are_the_same_whoever_asks(drawn: Path) -> None:
     assert first[0]["texts"] != first[len(first.rows)]["texts"]
 
 
+def test_photos_of_several_objects_are_shown_more_often(drawn: Path) -> None:
+    dataset = load_keypoints(drawn, "train")
+    options = {"passes": 2, "augmentation": Augmentation(), "negatives": 0.2, "seed": 4}
+    plain, once = PointExamples(dataset, 4, **options), PointExamples(dataset, 4, **options, crowded=1)
+    assert [plain.photo_of(i) for i in range(len(plain))] == [once.photo_of(i) for i in range(len(once))]
+    assert plain[3]["texts"] == once[3]["texts"]
+    several = [sum(bool(item.keypoints) for item in scene.objects) > 1 for scene in plain.scenes]
+    assert 0 < sum(several) < len(several)
+    often, again = (PointExamples(dataset, 4, **options, crowded=3) for _ in range(2))
+    length = len(several) + 2 * sum(several)
+    assert len(often) == 2 * length == 2 * with_keypoints(dataset, 3)
+    for one_pass in (range(length), range(length, 2 * length)):
+        shown = [often.photo_of(i) for i in one_pass]
+        assert [shown.count(photo) for photo in range(len(several))] == [3 if more else 1 for more in several]
+        assert shown != sorted(shown)
+    for i in (0, length, 2 * length - 1):
+        assert often[i]["texts"] == again[i]["texts"] and (often[i]["points"] == again[i]["points"]).all()
+    photo = several.index(True)
+    views = [often[i]["image"].tobytes() for i in range(length) if often.photo_of(i) == photo]
+    assert len(set(views)) == 3
+
+
+def test_a_run_has_examples_enough_for_all_its_steps(drawn: Path, tmp_path: Path) -> None:
+    for crowded in ("1", "3"):
+        flags = [*command(Path("x"), drawn, tmp_path, 9), "--crowded", crowded, "--per_device_train_batch_size", "4"]
+        sft, _, training = parse_arguments(sft_localizer.ARGUMENTS, flags)
+        train, val = build_examples(sft, training)
+        assert 36 <= len(train) < 36 + 2 * len(train.shown)
+        assert len(train) == train.passes * with_keypoints(load_keypoints(drawn, "train"), int(crowded))
+        assert len(val.shown) == len(val.rows)
+
+
 def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         yaml.safe_dump({"base": "x", "datasets": ["a", "b"], "flip": 0.25, "resume": True})
@@ -315,6 +347,8 @@ def test_wrong_data_are_refused(drawn: Path) -> None:
     dataset = load_keypoints(drawn, "train")
     with pytest.raises(ValueError, match="at most 1 together"):
         PointExamples(dataset, arbitrary=0.7, negatives=0.7)
+    with pytest.raises(ValueError, match="crowded must be 1 or more"):
+        PointExamples(dataset, crowded=0)
     with pytest.raises(ValueError, match="holds a keypoint"):
         PointExamples(dataset.select([]))
 

@@ -318,6 +318,7 @@ def test_what_is_told_changes_the_text_and_what_is_not_does_not(style):
         text, told = write_told(facts, style, random.Random(seed))
         changes = {n: (getattr(facts, n) + 1) % size for n, size in others.items() if getattr(facts, n) is not None}
         changes["colours"] = ("white",) if facts.colours == ("black",) else ("black",)
+        changes["object_colours"] = ("white",) if facts.object_colours != ("white",) else ("black",)
         changes["texture"] = "smooth" if facts.texture != "smooth" else "textured"
         changes["near"] = (Neighbour("throat", "left", True),) if facts.near == () else ()
         if facts.n_same in (2, 3) and facts.which in ("left", "right"):

@@ -130,9 +130,10 @@ def examples_of(training: TrainingArguments) -> int:
     return training.train_batch_size * training.gradient_accumulation_steps * training.world_size * training.max_steps
 
 
-def with_keypoints(rows: Dataset) -> int:
-    """How many photos have a keypoint."""
-    return sum(any(item["keypoints"] for item in objects) for objects in rows["objects"])
+def with_keypoints(rows: Dataset, crowded: int = 1) -> int:
+    """How many photos have a keypoint; one where two or more objects have some counts ``crowded`` times."""
+    counts = [sum(bool(item["keypoints"]) for item in objects) for objects in rows["objects"]]
+    return sum(crowded if count > 1 else 1 for count in counts if count)
 
 
 def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:

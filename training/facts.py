@@ -24,8 +24,9 @@ UNKNOWN = -1
 
 _FIELDS = ("label", "image_column", "image_row", "which", "size", "part", "region", "view_side")
 _PLACES = ("column", "row", "third_column", "third_row", "point_column", "point_row", "colours")
-FACTS = (*_FIELDS, *_PLACES, "near", "near_too", "direction")
-"""The facts, in order: fields of ``PointFacts``, then what is near (one or two names) and in which direction."""
+FACTS = (*_FIELDS, *_PLACES, "object_colours", "object_colours_too", "near", "near_too", "direction")
+"""The facts, in order: fields of ``PointFacts``, the object's one or two colours (people name two in either order, so
+here they stand in the order of the alphabet), then what is near (one or two names) and in which direction."""
 
 _DISTANCE_WEIGHT = 10.0
 _WEIGHTS = "fact_embeddings.safetensors"
@@ -149,6 +150,9 @@ def _values(facts: PointFacts, told: frozenset[str]) -> list[str | None]:
     for name in ("part", "region"):
         fields[name] = _sided(fields[name], facts.side if "side" in told else None)
     fields["colours"] = None if fields["colours"] is None else fields["colours"][0]
+    both = sorted(facts.object_colours) if "object_colours" in told else []
+    fields["object_colours"] = both[0] if both else None
+    fields["object_colours_too"] = both[1] if len(both) > 1 else None
     near = facts.near if "near" in told else ()
     fields["near"] = near[0].name if near else None
     fields["near_too"] = near[1].name if len(near) > 1 else None

@@ -91,6 +91,7 @@ def own_examples(
         "arbitrary": sft.arbitrary,
         "background": sft.background,
         "negatives": negatives,
+        "crowded": sft.crowded > 1,
     }
     given = [name for name, value in unused.items() if value]
     if given:

@@ -43,6 +43,7 @@ class SftArguments(OwnDataArguments, DataArguments):
     points_per_photo: int = field(default=8, metadata={"help": "points (texts) per photo and step"})
     arbitrary: float = field(default=0.0, metadata={"help": "share of points that are no keypoints"})
     background: float = field(default=0.0, metadata={"help": "share of points on the background"})
+    crowded: int = field(default=1, metadata={"help": "how often a pass shows a photo of two or more objects"})
     slow_modules: list[str] = field(
         default_factory=list, metadata={"help": "parts of module names that are pretrained, for example vision_tower"}
     )
@@ -130,10 +131,19 @@ def _keypoint_examples(
     unusable = read_once(lambda: _unusable(sft))
     train, val = (sft.load(split, unusable[split]) for split in ("train", "val"))
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
-    passes = passes_over(with_keypoints(train), training)
+    passes = passes_over(with_keypoints(train, sft.crowded), training)
     points, seed = sft.points_per_photo, training.seed
     return (
-        PointExamples(train, points, parse_weights(sft.styles), passes, sft.augmentation, **shares, seed=seed),
+        PointExamples(
+            train,
+            points,
+            parse_weights(sft.styles),
+            passes,
+            sft.augmentation,
+            **shares,
+            seed=seed,
+            crowded=sft.crowded,
+        ),
         PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
     )
 

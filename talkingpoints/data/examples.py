@@ -14,6 +14,7 @@ from datasets import Dataset
 from PIL import Image
 
 from talkingpoints.data.augmentation import Augmentation, augment
+from talkingpoints.data.object_look import object_colours_of
 from talkingpoints.data.scenes import Scene, SceneObject, scene_of
 from talkingpoints.data.writer import PointFacts, point_facts, write_told
 from talkingpoints.images import load_image
@@ -57,6 +58,8 @@ class PointExamples(torch.utils.data.Dataset):
         points_per_photo: n, points (and texts) per example.
         styles: style of the writer -> weight.
         passes: how often each photo is shown; each pass shows all photos once, in another order.
+        crowded: how often a pass shows a photo with two or more objects that have keypoints: the choice among several
+            has to be learned from few photos.
         augmentation: None for none.
         arbitrary: share of points that are no keypoints but lie somewhere on the object.
         background: share of points outside all boxes, where there is room for them.
@@ -66,7 +69,7 @@ class PointExamples(torch.utils.data.Dataset):
         seed: of everything random.
 
     Raises:
-        ValueError: no photo holds a keypoint, or the shares are no shares.
+        ValueError: no photo holds a keypoint, the shares are no shares, or ``crowded`` is below 1.
     """
 
     def __init__(
@@ -80,7 +83,10 @@ class PointExamples(torch.utils.data.Dataset):
         background: float = 0.0,
         negatives: float = 0.0,
         seed: int = 0,
+        crowded: int = 1,
     ):
+        if crowded < 1:
+            raise ValueError(f"crowded must be 1 or more, got {crowded}")
         if min(arbitrary, background, negatives) < 0 or arbitrary + background + negatives > 1:
             raise ValueError(f"shares must be 0 or more and at most 1 together: {arbitrary}, {background}, {negatives}")
         self.scenes: list[Scene] = []
@@ -94,6 +100,8 @@ class PointExamples(torch.utils.data.Dataset):
                 self.rows.append(i)
         if not self.rows:
             raise ValueError("no photo of the dataset holds a keypoint")
+        several = [sum(bool(item.keypoints) for item in scene.objects) > 1 for scene in self.scenes]
+        self.shown = [photo for photo, more in enumerate(several) for _ in range(crowded if more else 1)]
         self.dataset = dataset
         self.points_per_photo = points_per_photo
         self.styles = dict(styles or {"full": 1.0})
@@ -104,7 +112,7 @@ class PointExamples(torch.utils.data.Dataset):
         self._pixels: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return self.passes * len(self.rows)
+        return self.passes * len(self.shown)
 
     def __getitem__(self, index: int) -> PointExample:
         image, scene, rng = self._view(index)
@@ -117,12 +125,13 @@ class PointExamples(torch.utils.data.Dataset):
             p=[1 - arbitrary - background - negatives, arbitrary, background, negatives],
         )
         keypoints = self._keypoints(scene, rng)
+        looks = [object_colours_of(pixels, item) for item in scene.objects]  # once, not for each point
         points = []
         for i, kind in enumerate(kinds):
             point = self._foreign(scene, known, rng) if kind == "negative" else None
             if point is None:
                 kinds[i] = "keypoint" if kind == "negative" else kind
-                point = self._own(scene, pixels, kinds[i], keypoints[i % len(keypoints)], rng)
+                point = self._own(scene, pixels, looks, kinds[i], keypoints[i % len(keypoints)], rng)
             points.append(point)
         return PointExample(
             image=image,
@@ -144,7 +153,7 @@ class PointExamples(torch.utils.data.Dataset):
 
     def photo_of(self, index: int) -> int:
         """The photo that example ``index`` shows."""
-        return photo_in_pass(index, len(self.rows), self.seed)
+        return self.shown[photo_in_pass(index, len(self.shown), self.seed)]
 
     def _photo(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
         """A photo and its scene, augmented."""
@@ -159,7 +168,13 @@ class PointExamples(torch.utils.data.Dataset):
         return [pairs[i] for i in rng.permutation(len(pairs))]
 
     def _own(
-        self, scene: Scene, pixels: np.ndarray, kind: str, pair: tuple[int, int], rng: np.random.Generator
+        self,
+        scene: Scene,
+        pixels: np.ndarray,
+        looks: list[tuple[str, ...]],
+        kind: str,
+        pair: tuple[int, int],
+        rng: np.random.Generator,
     ) -> _Point:
         """A point of this photo and a text for it."""
         index: int | None = pair[0]
@@ -173,7 +188,7 @@ class PointExamples(torch.utils.data.Dataset):
         else:
             keypoint = item.keypoints[pair[1]]
             point, part = (keypoint.x, keypoint.y), keypoint.name
-        return self._write(scene, point, pixels, index, part, rng)
+        return self._write(scene, point, pixels, index, part, rng, None if index is None else looks[index])
 
     def _foreign(self, scene: Scene, known: frozenset[str] | None, rng: np.random.Generator) -> _Point | None:
         """A point of another photo that shares no label with this one, None if a few draws find no such photo."""
@@ -198,10 +213,11 @@ class PointExamples(torch.utils.data.Dataset):
         index: int | None,
         part: str | None,
         rng: np.random.Generator,
+        look: tuple[str, ...] | None = None,
     ) -> _Point:
         weights = np.array(list(self.styles.values()), dtype=np.float64)
         style = list(self.styles)[rng.choice(len(weights), p=weights / weights.sum())]
-        facts = point_facts(scene, point, pixels, index, part)
+        facts = point_facts(scene, point, pixels, index, part, look)
         return _Point(point, *write_told(facts, style, random.Random(int(rng.integers(2**31)))), facts)
 
 

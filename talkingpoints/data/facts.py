@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from talkingpoints.data.look import look_at
+from talkingpoints.data.object_look import object_colours_of
 from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, swap_sides
 
 MAX_COUNTED = 6  # more objects of one label are "several"
@@ -76,6 +77,8 @@ class PointFacts:
         point_row: Likewise, 0 (top) to 2.
         colours: One or two colour words, the commoner first.
         texture: A texture word.
+        object_colours: One or two colour words of the whole object, the commoner first; none where it cannot be
+            said, and on the background.
     """
 
     label: str | None
@@ -97,6 +100,7 @@ class PointFacts:
     point_row: int
     colours: tuple[str, ...]
     texture: str
+    object_colours: tuple[str, ...] = ()
 
 
 def point_facts(
@@ -105,6 +109,7 @@ def point_facts(
     pixels: np.ndarray,
     object_index: int | None,
     part: str | None = None,
+    object_colours: tuple[str, ...] | None = None,
 ) -> PointFacts:
     """Find out what can be said about a point.
 
@@ -114,6 +119,8 @@ def point_facts(
         pixels: The photo, uint8, shape (height, width, 3), RGB, in the same frame as the scene.
         object_index: Index into `scene.objects`, None for a point on the background.
         part: Name of the keypoint that the point is, for example "left ear"; None for an arbitrary point.
+        object_colours: What `object_colours_of` says of the object, for whoever asks about many of its points; None
+            measures it here.
 
     Returns:
         The facts, from which `write` makes text.
@@ -163,6 +170,7 @@ def point_facts(
         point_row=_cell(y, 3),
         colours=colours,
         texture=texture,
+        object_colours=object_colours_of(pixels, item) if object_colours is None else object_colours,
     )
 
 

@@ -40,6 +40,16 @@ class Owner(NamedTuple):
         return self.phrase + self.clauses + self.place
 
 
+class Look(NamedTuple):
+    """The object's noun, and its colours before or behind it: "black " or "with black fur". ``whole``: it says already
+    which of several is meant."""
+
+    noun: str
+    before: str
+    behind: str
+    whole: bool = False
+
+
 class Part(NamedTuple):
     """A part in words: a template with `{d}`, and what is to follow it, such as ", the one on the left"."""
 
@@ -78,28 +88,69 @@ def write_free(say: Wording) -> str:
 
 
 def _owner(say: Wording, room: int) -> Owner:
-    """The object: noun, which one or where in the photo, made-up adjective and clauses."""
+    """The object: noun, colours, which one or where in the photo, made-up adjective and clauses."""
     person, facts = say.label == "person", say.facts
     if say.chance(0.05) and facts.part is not None:
         say.told.discard("label")
         return Owner("", "", "", "", say.pick(("the", "the", "their" if person else "its", "his", "her")))
     noun, its = _noun(say)
-    named = noun
-    if say.chance(0.3) and " " not in noun:
-        named = f"{say.pick(words.PERSON_ADJECTIVES if person else words.ANIMAL_ADJECTIVES)} {noun}"
+    coloured = say.chance(0.5 if facts.n_same > 1 else 0.35)
+    look = _look(say, noun) if coloured else Look(noun, "", "")
+    noun, named = look.noun, f"{look.before}{look.noun}"
+    if say.chance(0.12 if coloured else 0.3) and " " not in noun and noun != "one":
+        named = f"{say.pick(words.PERSON_ADJECTIVES if person else words.ANIMAL_ADJECTIVES)} {named}"
     article, behind, place = say.pick(("the", "the", "the", "the", "the", "that", "a")), "", ""
-    if facts.n_same > 1 and say.chance(0.7):
-        named, behind = _which(say, named)
+    if facts.n_same > 1 and not look.whole and say.chance(0.5 if coloured else 0.7):
+        named, behind = _which(say, named, coloured)
         article = "the"
     elif say.chance(0.2) and facts.n_same == 1 and room > SMALL_ROOM + 4:
         place = f" {_place(say, ('image_column', 'image_row'), 'photo', '')}"
+    article = "the" if noun == "one" or look.whole else article
     phrase = phrases.with_article(named) if article == "a" else f"{article} {named}"
     kinds = [words.PERSON_POSES, words.WORN] if person else [words.ANIMAL_POSES, words.BORNE]
-    chosen = [kind for kind in (*kinds, words.PLACES_NEARBY) if say.chance(0.17)][:2]
+    kinds = [*(kinds[:1] if coloured else kinds), words.PLACES_NEARBY]  # no made-up look beside a true one
+    chosen = [kind for kind in kinds if say.chance(0.17)][:2]
     clauses = "".join(f" {say.pick(kind)}" for kind in chosen)
     if clauses:
         clauses = clauses.format(hue=say.pick(words.HUES), garment=say.pick(words.GARMENTS))
-    return Owner(noun, f"{phrase} {behind}".strip(), clauses, place, its)
+    return Owner(noun, " ".join(filter(None, (phrase, behind, look.behind))), clauses, place, its)
+
+
+def _look(say: Wording, noun: str) -> Look:
+    """The object's colours, of coat or clothes, around its noun; or "the white one" in place of it."""
+    facts, person = say.facts, say.label == "person"
+    say.told.add("object_colours")
+    if not facts.object_colours:
+        return Look(noun, "", "")
+    said = _colours(say)
+    forms = words.WORN_COLOURS if person else words.COAT_COLOURS
+    if facts.n_same > 1:
+        forms = (*forms, *words.ONES_COLOURS)
+    form = say.pick(forms)
+    garment = f"{said} {say.pick(words.GARMENTS)}"
+    behind = form.format(c=said, g=garment, a=phrases.with_article(garment))
+    if form == words.ADJECTIVE:
+        return Look(noun, f"{said} ", "")
+    if form not in words.ONES_COLOURS:
+        return Look(noun, "", behind)
+    dressed = say.pick(("in {c}", "dressed in {c}", "wearing {c}")).format(c=said) if person else ""
+    before = "" if person else f"{said} "
+    if form == words.ONE:
+        say.told.discard("label")
+        return Look("one", before, dressed)
+    say.told.add("n_same")
+    several = words.PLURALS.get(noun) or phrases.plural(noun)
+    number = say.pick(("two ", "")) if facts.n_same == 2 else ""
+    return Look("one", before, f"{dressed} of the {number}{several}".strip(), whole=True)
+
+
+def _colours(say: Wording) -> str:
+    """One or two colours as people call them, two in either order: "black and white"."""
+    table = words.CLOTHES if say.label == "person" else words.COATS
+    own = words.COATS_OF.get(say.label, {}) if "label" in say.told else {}
+    plain = len(say.facts.object_colours) > 1 and say.chance(0.6)
+    said = [table[c][0] if plain else say.pick((*table[c], *own.get(c, ()))) for c in say.facts.object_colours]
+    return " and ".join(said[::-1] if say.chance(0.4) else said)
 
 
 def _noun(say: Wording) -> tuple[str, str]:
@@ -115,8 +166,9 @@ def _noun(say: Wording) -> tuple[str, str]:
     return say.pick(words.ANIMALS[say.label]), its
 
 
-def _which(say: Wording, noun: str) -> tuple[str, str]:
-    """Which of several: the noun phrase without article, and what follows it."""
+def _which(say: Wording, noun: str, coloured: bool) -> tuple[str, str]:
+    """Which of several: the noun phrase without article, and what follows it. Of a coloured one behind the noun only:
+    "the second black dog" is the second of the black ones."""
     facts = say.facts
     by_size = say.chance(0.25)
     which = (facts.size or facts.which) if by_size else (facts.which or facts.size)
@@ -130,7 +182,7 @@ def _which(say: Wording, noun: str) -> tuple[str, str]:
         options = words.WHICH_SIDES
     else:
         options = words.WHICH[which]
-    before, behind = say.pick(options)
+    before, behind = say.pick(tuple(o for o in options if o[0] == "{n}") if coloured else options)
     last = noun.rpartition(" ")[2]
     several = words.PLURALS.get(noun) or noun[: len(noun) - len(last)] + words.PLURALS.get(last, phrases.plural(last))
     slots = {"n": noun, "ns": several, "c": end or which, "o": order}
@@ -219,7 +271,8 @@ def _places(say: Wording, owner: Owner, room: int) -> list[str]:
         "fifth": ("column", "row"),
         "third": ("third_column", "third_row"),
     }
-    body = say.pick((f"the {owner.noun}", f"{owner.its} body", "the body")) if owner.noun else "the body"
+    noun = "body" if owner.noun in ("", "one") else owner.noun
+    body = say.pick((f"the {noun}", f"{owner.its} body", "the body")) if owner.noun else "the body"
     places = []
     for kind in kinds[:number]:
         if room > SMALL_ROOM:

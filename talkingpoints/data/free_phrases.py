@@ -14,12 +14,12 @@ ANIMALS = {
     ),
     "cat": (
         "cat", "cat", "cat", "cat", "kitten", "kitty", "tabby", "tabby cat", "tomcat", "pussycat", "siamese cat",
-        "persian cat", "house cat", "moggy", "feline", "calico", "ginger cat",
+        "persian cat", "house cat", "moggy", "feline", "calico",
     ),
     "sheep": ("sheep", "sheep", "sheep", "sheep", "lamb", "ewe", "ram", "merino", "woolly sheep", "young sheep"),
     "horse": (
         "horse", "horse", "horse", "horse", "pony", "foal", "mare", "stallion", "colt", "racehorse", "shetland pony",
-        "draft horse", "riding horse", "bay horse",
+        "draft horse", "riding horse",
     ),
     "cow": (
         "cow", "cow", "cow", "cow", "calf", "bull", "heifer", "ox", "steer", "dairy cow", "highland cow", "holstein",
@@ -40,11 +40,55 @@ PLURALS = {
     
 }  # fmt: skip
 
+# Colours of the object, by the words of object_look.py: the plain word first. Shades that cameras and people name
+# differently share words.
+COATS = {
+    "black": ("black", "black", "black", "black", "black", "dark", "dark", "jet-black"),
+    "grey": ("grey", "gray", "grey", "silver", "greyish"),
+    "white": ("white", "white", "white", "white", "whitish", "cream", "off-white", "pale", "light-coloured"),
+    "dark brown": ("dark brown", "dark brown", "brown", "brown", "dark", "chocolate brown"),
+    "brown": ("brown", "brown", "brown", "reddish brown", "reddish", "brownish"),
+    "tan": ("tan", "light brown", "beige", "light brown", "sandy", "golden", "fawn", "blond"),
+    "orange": ("orange", "ginger", "ginger", "reddish", "orange-brown"),
+}  # fmt: skip
+COATS_OF = {
+    "horse": {"brown": ("chestnut", "chestnut", "bay"), "dark brown": ("bay", "dark bay"), "tan": ("palomino", "dun")},
+    "cow": {"brown": ("chestnut", "red-brown")},
+    "dog": {"brown": ("chestnut", "rust-coloured"), "tan": ("yellow", "ginger")},
+    "cat": {"brown": ("ginger",), "tan": ("ginger", "ginger", "orange")},
+}
+CLOTHES = {
+    "black": ("black", "black", "dark"),
+    "grey": ("grey", "gray", "grey"),
+    "white": ("white", "white", "white", "light-coloured", "cream", "off-white"),
+    "brown": ("brown", "brown", "brownish"),
+    "tan": ("beige", "tan", "light brown", "sand-coloured"),
+    "red": ("red", "red", "bright red"),
+    "pink": ("pink", "pink", "light pink", "rosy"),
+    "orange": ("orange", "orange", "bright orange"),
+    "yellow": ("yellow", "yellow", "bright yellow"),
+    "green": ("green", "green", "greenish"),
+    "blue": ("blue", "blue", "bluish"),
+    "purple": ("purple", "violet", "purple"),
+}
+ADJECTIVE, ONE, ONE_OF_ALL = "{c} ...", "the {c} one", "the {c} one of all"
+COAT_COLOURS = (
+    ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE, ADJECTIVE,
+    "with the {c} fur", "with {c} fur", "with the {c} coat", "with a {c} coat", "that is {c}", "whose coat is {c}",
+    "with {c} hair",
+)  # fmt: skip
+WORN_COLOURS = (
+    "in {c}", "in {c}", "dressed in {c}", "wearing {c}", "in the {g}", "in the {g}", "in {a}", "in {a}", "wearing {a}",
+    "with the {g}", "wearing the {g}", "in {c} clothes", "who wears {a}",
+)  # fmt: skip
+ONES_COLOURS = (ONE, ONE, ONE, ONE, ONE, ONE_OF_ALL, ONE_OF_ALL, ONE_OF_ALL)
+"""Of one of several: "the white one", "the white one of the two dogs"."""
+
 # Made up: nothing below is known about the photo, and nothing says where the point is.
 ANIMAL_ADJECTIVES = (
-    "brown", "white", "black", "grey", "spotted", "fluffy", "young", "old", "little", "dark", "pale", "shaggy",
-    "black and white", "brown and white", "striped", "short-haired", "long-haired", "sleepy", "cute", "tan", "golden",
-    "dirty", "curly", "friendly", "skinny", "chubby", "reddish", "beige", "light-coloured", "patchy", "lazy", "funny",
+    "spotted", "fluffy", "young", "old", "little", "shaggy", "striped", "short-haired", "long-haired", "sleepy", "cute",
+    "dirty", "curly", "friendly", "skinny", "chubby", "patchy", "lazy", "funny", "furry", "scruffy", "hairy", "tired",
+    "sweet", "calm", "pretty", "alert", "tame",
 )  # fmt: skip
 PERSON_ADJECTIVES = (
     "young", "old", "tall", "blond", "dark-haired", "smiling", "bearded", "bald", "elderly", "slim", "happy",
@@ -56,16 +100,15 @@ HUES = (
 )  # fmt: skip
 GARMENTS = ("shirt", "jacket", "coat", "dress", "sweater", "t-shirt", "jersey", "suit", "hoodie", "vest", "uniform")
 WORN = (
-    "in the {hue} {garment}", "in the {hue} {garment}", "in a {hue} {garment}", "wearing a {hue} {garment}",
-    "with the {hue} {garment}", "wearing {hue} trousers", "in jeans", "with the hat", "with the {hue} cap",
-    "in {hue} clothes",
+    "in the {garment}", "wearing a {garment}", "with the {garment}", "wearing {hue} trousers", "in jeans",
+    "with the hat", "with the {hue} cap", "with the {hue} hat", "in warm clothes",
     "wearing glasses", "with the sunglasses", "with the backpack", "with the helmet", "in shorts", "with long hair",
     "with the ponytail", "with the beard", "wearing a {hue} scarf", "in {hue} shoes", "with the {hue} bag",
 )  # fmt: skip
 BORNE = (
     "with the collar", "with the {hue} collar", "with a harness", "on the leash", "with the spots",
     "with the {hue} tag",
-    "with the tongue out", "with the {hue} ribbon", "with the long fur", "with the bell", "with the {hue} markings",
+    "with the tongue out", "with the {hue} ribbon", "with the long fur", "with the bell",
     "that has just been shorn", "with the saddle", "that looks a bit wet", "with the halter", "with the {hue} blanket",
 )  # fmt: skip
 ANIMAL_POSES = (

@@ -66,13 +66,18 @@ def _window(pixels: np.ndarray, point: tuple[float, float]) -> np.ndarray:
 
 def colours_of(window: np.ndarray) -> tuple[str, ...]:
     """One or two of `COLOURS`, the commoner first, that most pixels of a window have, uint8 (height, width, 3)."""
-    coarse = (window >> (8 - BITS)).astype(np.intp)
-    codes = _colour_table()[coarse[..., 0], coarse[..., 1], coarse[..., 2]]
-    shares = np.bincount(codes.ravel(), minlength=len(COLOURS)) / codes.size
+    shares = colour_shares(window)
     order = np.argsort(-shares, kind="stable")[:2]
     if shares[order[1]] >= SECOND_COLOUR_SHARE:
         return COLOURS[order[0]], COLOURS[order[1]]
     return (COLOURS[order[0]],)
+
+
+def colour_shares(window: np.ndarray) -> np.ndarray:
+    """The share of each of `COLOURS` among some pixels, uint8 (..., 3): float64 (len(COLOURS),)."""
+    coarse = (window >> (8 - BITS)).astype(np.intp)
+    codes = _colour_table()[coarse[..., 0], coarse[..., 1], coarse[..., 2]]
+    return np.bincount(codes.ravel(), minlength=len(COLOURS)) / codes.size
 
 
 def _texture(window: np.ndarray) -> str:

@@ -148,7 +148,8 @@ class PointTask:
         """
         skeleton = dict(values["skeleton"])
         facts = dict(skeleton["facts"])
-        facts |= {"near": _neighbours(facts["near"]), "colours": tuple(facts["colours"])}
+        facts |= {name: tuple(facts.get(name, ())) for name in ("colours", "object_colours")}
+        facts |= {"near": _neighbours(facts["near"])}
         skeleton |= {"facts": PointFacts(**facts), "neighbours": _neighbours(skeleton["neighbours"])}
         tuples = {name: tuple(values[name]) for name in ("point_px", "size", "object_box", "part_box")}
         return cls(**{**values, **tuples, "skeleton": Skeleton(**skeleton)})
