@@ -86,8 +86,8 @@ def tables(*names: str) -> list[str]:
 
 def test_what_is_made_up_says_nothing_about_the_place():
     made_up = tables(
-        "ANIMAL_ADJECTIVES", "PERSON_ADJECTIVES", "HUES", "GARMENTS", "WORN", "BORNE", "ANIMAL_POSES", "PERSON_POSES",
-        "PLACES_NEARBY", "WHICHEVER", "GROUNDS",
+        "ANIMAL_ADJECTIVES", "PATTERNS", "PERSON_ADJECTIVES", "HUES", "GARMENTS", "WORN", "BORNE", "ANIMAL_POSES",
+        "PERSON_POSES", "PLACES_NEARBY", "WHICHEVER", "GROUNDS",
     )  # fmt: skip
     for text in made_up:
         assert not has_position(text), text

@@ -98,7 +98,8 @@ def _owner(say: Wording, room: int) -> Owner:
     look = _look(say, noun) if coloured else Look(noun, "", "")
     noun, named = look.noun, f"{look.before}{look.noun}"
     if say.chance(0.12 if coloured else 0.3) and " " not in noun and noun != "one":
-        named = f"{say.pick(words.PERSON_ADJECTIVES if person else words.ANIMAL_ADJECTIVES)} {named}"
+        made_up = words.PERSON_ADJECTIVES if person else words.ANIMAL_ADJECTIVES
+        named = f"{say.pick(made_up if person or coloured else (*made_up, *words.PATTERNS))} {named}"
     article, behind, place = say.pick(("the", "the", "the", "the", "the", "that", "a")), "", ""
     if facts.n_same > 1 and not look.whole and say.chance(0.5 if coloured else 0.7):
         named, behind = _which(say, named, coloured)

@@ -86,10 +86,12 @@ ONES_COLOURS = (ONE, ONE, ONE, ONE, ONE, ONE_OF_ALL, ONE_OF_ALL, ONE_OF_ALL)
 
 # Made up: nothing below is known about the photo, and nothing says where the point is.
 ANIMAL_ADJECTIVES = (
-    "spotted", "fluffy", "young", "old", "little", "shaggy", "striped", "short-haired", "long-haired", "sleepy", "cute",
-    "dirty", "curly", "friendly", "skinny", "chubby", "patchy", "lazy", "funny", "furry", "scruffy", "hairy", "tired",
+    "fluffy", "young", "old", "little", "shaggy", "short-haired", "long-haired", "sleepy", "cute",
+    "dirty", "curly", "friendly", "skinny", "chubby", "lazy", "funny", "furry", "scruffy", "hairy", "tired",
     "sweet", "calm", "pretty", "alert", "tame",
 )  # fmt: skip
+PATTERNS = ("spotted", "striped", "patchy", "spotted", "mottled")
+"""Adjectives too, but not beside a true colour."""
 PERSON_ADJECTIVES = (
     "young", "old", "tall", "blond", "dark-haired", "smiling", "bearded", "bald", "elderly", "slim", "happy",
     "little", "laughing", "middle-aged", "sporty", "serious", "red-haired",
