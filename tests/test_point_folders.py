@@ -139,6 +139,8 @@ def test_the_app_s_export_is_trained_on(base, tmp_path):
         sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x"), "--negatives", "0.1"])
     with pytest.raises(ValueError, match="labels: only for annotated keypoints"):
         sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x"), "--labels", "dog"])
+    with pytest.raises(ValueError, match="crowded: only for annotated keypoints"):
+        sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x"), "--crowded", "2"])
     flags.insert(flags.index("--datasets") + 1, str(tmp_path))
     with pytest.raises(ValueError, match="are of two kinds"):
         sft_localizer.main([*flags, "--output_dir", str(tmp_path / "x")])

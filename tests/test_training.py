@@ -199,6 +199,23 @@ def test_facts_in_numbers_hold_what_the_texts_tell(drawn: Path) -> None:
     assert vocabulary.encode(strange)[:, 0].tolist() == [UNSAID] * 8
 
 
+def test_embeddings_of_facts_that_no_fitted_text_tells_start_at_zero() -> None:
+    generator = torch.Generator().manual_seed(0)
+    embeddings = FactEmbeddings(FactVocabulary([["a", "b"]] * len(FACTS)), 8)
+    facts = torch.randint(0, 3, (400, len(FACTS)), generator=generator)
+    untold = FACTS.index("object_colours")
+    facts[:, untold] = UNSAID
+    queries = torch.nn.functional.one_hot(facts[:, 0], 8).float() + 3
+    embeddings.fit(queries, facts)
+    assert (embeddings.tables[untold].weight[1:] == 0).all()
+    assert (embeddings(facts) - queries).abs().max() < 0.1
+    told = facts.clone()
+    told[:, untold] = 1
+    assert torch.isfinite(embeddings.reading_loss(queries, told))
+    embeddings(told).square().sum().backward()
+    assert embeddings.tables[untold].weight.grad[1].abs().min() > 0  # and can be learned
+
+
 def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp_path: Path) -> None:
     pretrain_facts.main(command(base, drawn, tmp_path / "facts", 1))
     flags = command(tmp_path / "facts", drawn, tmp_path / "run", 12, learning_rate=3e-3, lr_scheduler_type="constant")
