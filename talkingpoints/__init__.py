@@ -3,14 +3,24 @@
 Importing the package registers its models with transformers' ``Auto`` classes.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForImageTextToText,
+    AutoModelForUniversalSegmentation,
+    AutoProcessor,
+)
 
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
+from .configuration_segmenter import PanopticSegmenterConfig
+from .image_processing_segmenter import PanopticSegmenterImageProcessor
 from .images import load_image
 from .inference import Description, Localization, Point, RegionDescription, RoundTrip, TalkingPoints
 from .modeling_descriptor import PointDescriptor, PointDescriptorOutput
 from .modeling_localizer import PointLocalizer, PointLocalizerOutput
+from .modeling_segmenter import PanopticSegmenter, PanopticSegmenterOutput
 from .pipelines import PointDescriptionPipeline, PointLocalizationPipeline
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import PointLocalizerProcessor
@@ -25,9 +35,17 @@ AutoModelForImageTextToText.register(PointDescriptorConfig, PointDescriptor)
 AutoProcessor.register(PointDescriptorConfig, PointDescriptorProcessor)
 AutoProcessor.register(PointLocalizerConfig, PointLocalizerProcessor)
 
+AutoConfig.register("panoptic_segmenter", PanopticSegmenterConfig)
+AutoModelForUniversalSegmentation.register(PanopticSegmenterConfig, PanopticSegmenter)
+AutoImageProcessor.register(PanopticSegmenterConfig, image_processor_classes={"pil": PanopticSegmenterImageProcessor})
+
 __all__ = [
     "Description",
     "Localization",
+    "PanopticSegmenter",
+    "PanopticSegmenterConfig",
+    "PanopticSegmenterImageProcessor",
+    "PanopticSegmenterOutput",
     "Point",
     "PointDescriptionPipeline",
     "PointDescriptor",

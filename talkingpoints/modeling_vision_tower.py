@@ -5,6 +5,8 @@ missing pretraining, then transformer layers over the grid, so that every token 
 for ``AutoModel``, so that any transformers vision-language model can nest it as its ``vision_config``.
 """
 
+import itertools
+
 import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel, initialization
@@ -110,17 +112,37 @@ class ConvVisionModel(PreTrainedModel):
         Raises:
             ValueError: another image size.
         """
+        x = self.tokens(self.stage_maps(pixel_values)[-1])
+        return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
+
+    def stage_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
+        """What the convolutional stages make of an image, for models that need it finer than the tokens are.
+
+        Args:
+            pixel_values: as for :meth:`forward`.
+
+        Returns:
+            (B, stage_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16.
+        """
         size = self.config.image_size
         if tuple(pixel_values.shape[-2:]) != (size, size):
             raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
         # channels_last: on CPU the convolutions run about twice as fast
-        x = pixel_values.to(self.project.weight.dtype).contiguous(memory_format=torch.channels_last)
-        x = self.project(self.blocks(self.stem(x)))
+        x = self.stem(pixel_values.to(self.project.weight.dtype).contiguous(memory_format=torch.channels_last))
+        maps, blocks = [], iter(self.blocks)
+        for depth in self.config.stage_depths:
+            for block in itertools.islice(blocks, depth):
+                x = block(x)
+            maps.append(x)
+        return maps
+
+    def tokens(self, last_map: torch.Tensor) -> torch.Tensor:
+        """The output tokens (B, cells, hidden_size) of the last of :meth:`stage_maps`."""
+        x = self.project(last_map)
         x = x.flatten(2).transpose(1, 2) + self.positions
         for layer in self.layers:
             x = layer(x)
-        x = self.norm(x)
-        return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
+        return self.norm(x)
 
 
 AutoModel.register(ConvVisionModel.config_class, ConvVisionModel, exist_ok=True)

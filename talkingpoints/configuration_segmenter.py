@@ -1,0 +1,52 @@
+"""Configuration of the Panoptic Segmenter: the bundled models' vision tower and a decoder that labels pixels."""
+
+from transformers import AutoConfig, PreTrainedConfig
+
+from .configuration_vision_tower import ConvVisionConfig  # registers the vision tower
+
+
+class PanopticSegmenterConfig(PreTrainedConfig):
+    """Everything that rebuilds a :class:`PanopticSegmenter`.
+
+    Args:
+        vision_config: of the tower, as an object or a dict; None takes the tower's defaults.
+        decoder_width: channels of the decoder.
+        dice_weight: weight of the dice loss beside the cross-entropy.
+        id2label, label2id: names of the labels, as in every model of transformers.
+
+    Raises:
+        ValueError: a tower of another kind: the decoder reads its stages.
+    """
+
+    model_type = "panoptic_segmenter"
+
+    def __init__(
+        self,
+        vision_config: PreTrainedConfig | dict | None = None,
+        decoder_width: int = 64,
+        dice_weight: float = 1.0,
+        **kwargs,
+    ):
+        if vision_config is None:
+            vision_config = {}
+        if isinstance(vision_config, dict):
+            values = {k: v for k, v in vision_config.items() if k != "model_type"}
+            kind = vision_config.get("model_type", ConvVisionConfig.model_type)
+            vision_config = AutoConfig.for_model(kind, **values)
+        if vision_config.model_type != ConvVisionConfig.model_type:
+            raise ValueError(
+                f"vision_config must be of a {ConvVisionConfig.model_type!r} tower, got {vision_config.model_type!r}"
+            )
+        self.vision_config = vision_config
+        self.decoder_width = decoder_width
+        self.dice_weight = dice_weight
+        super().__init__(**kwargs)
+
+    @property
+    def border_id(self) -> int:
+        """The class behind the labels: the border between two things of one label, which itself is none."""
+        return self.num_labels
+
+
+PanopticSegmenterConfig.register_for_auto_class()
+__all__ = ["ConvVisionConfig", "PanopticSegmenterConfig"]
