@@ -4,6 +4,9 @@ from transformers import AutoConfig, PreTrainedConfig
 
 from .configuration_vision_tower import ConvVisionConfig  # registers the vision tower
 
+VOID_LABEL = 255
+"""Label of pixels of which nothing is known: the loss leaves them out."""
+
 
 class PanopticSegmenterConfig(PreTrainedConfig):
     """Everything that rebuilds a :class:`PanopticSegmenter`.

@@ -12,12 +12,8 @@ from torch import nn
 from transformers import AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
 
-from .configuration_segmenter import PanopticSegmenterConfig
+from .configuration_segmenter import VOID_LABEL, PanopticSegmenterConfig
 from .modeling_vision_tower import ConvBlock, ConvVisionModel  # registers the vision tower
-
-VOID_LABEL = 255
-"""Label of pixels that the loss leaves out."""
-
 
 @dataclass
 class PanopticSegmenterOutput(ModelOutput):
@@ -84,6 +80,8 @@ class PanopticSegmenter(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, nn.Conv2d):
             initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, PanopticSegmenter):
+            initialization.normal_(module.classifier.weight, std=0.01)  # at first, every class is equally likely
 
     def forward(
         self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs

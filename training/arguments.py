@@ -21,7 +21,22 @@ _TRUTH = ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0")  # what Hf
 
 
 @dataclass(kw_only=True)
-class DataArguments:
+class AugmentationArguments:
+    """How photos are changed."""
+
+    crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
+    smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
+    flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
+    colour: float = field(default=0.5, metadata={"help": "probability of changed colours"})
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The same, as the data take it."""
+        return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
+
+
+@dataclass(kw_only=True)
+class DataArguments(AugmentationArguments):
     """Photos to train on; the arguments of every script that shows photos to a model inherit these."""
 
     base: str = field(metadata={"help": "Hub id or folder of a base model, or of one of our models to start from"})
@@ -41,15 +56,6 @@ class DataArguments:
         metadata={"help": "only photos on which nothing but these categories is annotated, for example cat horse"},
     )
     threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
-    crop: float = field(default=0.8, metadata={"help": "probability of a random crop"})
-    smallest_crop: float = field(default=0.5, metadata={"help": "least share of a side that a crop keeps"})
-    flip: float = field(default=0.5, metadata={"help": "probability of mirroring"})
-    colour: float = field(default=0.5, metadata={"help": "probability of changed colours"})
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """The same, as the data take it."""
-        return Augmentation(self.crop, self.smallest_crop, self.flip, self.colour)
 
     def load(self, split: str, leave_out: Mapping[str, Collection[str]] | None = None) -> Dataset:
         """One split of all datasets together, see :func:`load_each`."""

@@ -45,10 +45,7 @@ def augment(
         The changed photo and scene. A crop that would leave no keypoint is not made.
     """
     if rng.random() < augmentation.crop:
-        side_x, side_y = rng.uniform(augmentation.smallest_crop, 1.0, size=2)
-        x0, y0 = rng.uniform(0, 1 - side_x), rng.uniform(0, 1 - side_y)
-        left, top = round(x0 * image.width), round(y0 * image.height)
-        right, bottom = round((x0 + side_x) * image.width), round((y0 + side_y) * image.height)
+        left, top, right, bottom = crop_box(image.size, augmentation, rng)
         if right > left and bottom > top:
             # whole pixels, so that photo and scene are cut at the same place
             box = (left / image.width, top / image.height, right / image.width, bottom / image.height)
@@ -58,7 +55,23 @@ def augment(
     if rng.random() < augmentation.flip:
         image, scene = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), scene.flipped()
     if rng.random() < augmentation.colour:
-        low, high = 1 - augmentation.colour_range, 1 + augmentation.colour_range
-        for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-            image = enhancer(image).enhance(float(rng.uniform(low, high)))
+        image = recoloured(image, augmentation, rng)
     return image, scene
+
+
+def crop_box(
+    size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """A crop drawn for a photo of ``size`` (width, height): left, top, right, bottom in whole pixels; maybe empty."""
+    width, height = size
+    side_x, side_y = rng.uniform(augmentation.smallest_crop, 1.0, size=2)
+    x0, y0 = rng.uniform(0, 1 - side_x), rng.uniform(0, 1 - side_y)
+    return round(x0 * width), round(y0 * height), round((x0 + side_x) * width), round((y0 + side_y) * height)
+
+
+def recoloured(image: Image.Image, augmentation: Augmentation, rng: np.random.Generator) -> Image.Image:
+    """The photo with other brightness, contrast and saturation."""
+    low, high = 1 - augmentation.colour_range, 1 + augmentation.colour_range
+    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = enhancer(image).enhance(float(rng.uniform(low, high)))
+    return image

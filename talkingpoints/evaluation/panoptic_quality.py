@@ -6,7 +6,7 @@ for more than half on void or on a crowd of their category do not count. As ther
 a photo only the last is known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,14 +57,28 @@ class Overlaps:
 
 
 def overlaps(truth: PanopticPhoto, predicted: PanopticPhoto) -> Overlaps:
-    """Compare two annotations of one photo.
+    """Compare two annotations of one photo, whose pixels lie in files.
 
     Raises:
         ValueError: different photos or sizes, or a map that does not fit its JSON.
     """
     if truth.image_id != predicted.image_id:
         raise ValueError(f"truth is of image {truth.image_id}, predicted of image {predicted.image_id}")
-    ids, other = truth.id_map().astype(np.int64), predicted.id_map().astype(np.int64)
+    return compared(truth, predicted.segments, predicted.id_map())
+
+
+def compared(truth: PanopticPhoto, segments: Sequence[Segment], id_map: np.ndarray) -> Overlaps:
+    """Compare predicted segments, which need not be in a file, with a photo's annotation.
+
+    Args:
+        truth: the annotation.
+        segments: predicted ones.
+        id_map: their pixels, integers (height, width).
+
+    Raises:
+        ValueError: another size than the annotation's, or an annotation whose map does not fit its JSON.
+    """
+    ids, other = truth.id_map().astype(np.int64), id_map.astype(np.int64)
     if ids.shape != other.shape:
         raise ValueError(f"image {truth.image_id}: truth is {ids.shape}, predicted {other.shape} (height, width)")
     base = LARGEST_ID + 1
@@ -73,7 +87,7 @@ def overlaps(truth: PanopticPhoto, predicted: PanopticPhoto) -> Overlaps:
     areas: dict[int, int] = {}
     for (_, predicted_id), pixels in shared.items():
         areas[predicted_id] = areas.get(predicted_id, 0) + pixels
-    return Overlaps({s.id: s for s in truth.segments}, {s.id: s for s in predicted.segments}, shared, areas)
+    return Overlaps({s.id: s for s in truth.segments}, {s.id: s for s in segments}, shared, areas)
 
 
 @dataclass(frozen=True)

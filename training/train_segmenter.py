@@ -1,0 +1,197 @@
+"""Train a small universal segmenter over a trained vision tower: which pixels are which thing, and which are background.
+
+    python -m training.build_panoptic_masks --dataset DIR --output_dir runs/panoptic
+    python -m training.train_segmenter --config training/configs/segmenter.yaml --base talkingpoints/checkpoints/localizer \\
+        --annotations runs/panoptic/annotations --photos DIR/images --output_dir runs/segmenter
+
+The tower is that of ``--base`` (the bundled localizer, or a base of training/build_base.py), without the blocks that
+``--stage_depths`` leaves out; the decoder is new. Photos are decoded once and held in memory. Validation measures the
+panoptic quality of the segments that come out. ``--resume`` goes on from the last checkpoint, exactly.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import numpy as np
+import torch
+from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
+from talkingpoints.building import load_base
+from talkingpoints.data.panoptic import Category, PanopticPhotos
+from talkingpoints.data.segment_examples import SegmentExample, SegmentExamples
+from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
+from talkingpoints.evaluation.segment_predictions import found_in, percentages
+from training.arguments import AugmentationArguments, examples_of, parse_arguments
+from training.sft import DTYPES, build_optimizer
+
+
+@dataclass(kw_only=True)
+class SegmenterArguments(AugmentationArguments):
+    """Model and data."""
+
+    base: str = field(metadata={"help": "Hub id or folder of a model with our vision tower"})
+    annotations: str = field(metadata={"help": "folder with train.json and val.json, COCO panoptic"})
+    photos: str = field(metadata={"help": "folder of their photos"})
+    stage_depths: list[int] | None = field(
+        default=None, metadata={"help": "residual blocks at strides 4, 8 and 16 to keep; default: all"}
+    )
+    decoder_width: int = field(default=64, metadata={"help": "channels of the decoder"})
+    dice_weight: float = field(default=1.0, metadata={"help": "of the dice loss beside the cross-entropy"})
+    slow_lr_scale: float = field(default=0.3, metadata={"help": "the tower's share of the learning rate"})
+    smallest_share: float = field(default=0.01, metadata={"help": "of the photo; smaller things are not reported"})
+    score_threshold: float = field(default=0.5, metadata={"help": "less sure segments are not reported"})
+    threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
+    limit: int = field(default=0, metadata={"help": "photos of each split; 0 takes all"})
+    resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
+    save_dtype: str = field(default="float32", metadata={"help": f"of the final weights, one of {sorted(DTYPES)}"})
+
+    def __post_init__(self) -> None:
+        if self.save_dtype not in DTYPES:
+            raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {self.save_dtype!r}")
+
+
+ARGUMENTS = (SegmenterArguments, TrainingArguments)
+
+
+def build_model(
+    base: str, categories: Sequence[Category], stage_depths: Sequence[int] | None = None, **config: Any
+) -> PanopticSegmenter:
+    """A new segmenter over a trained tower.
+
+    Args:
+        base: Hub id or folder of a model with our vision tower.
+        categories: each is a label, in this order.
+        stage_depths: blocks to keep of each stage, the first ones; None keeps all.
+        config: further values of :class:`PanopticSegmenterConfig`.
+
+    Raises:
+        ValueError: the base has another tower, or fewer blocks.
+    """
+    tower = load_base(base).vlm.model.vision_tower
+    vision_config = tower.config.to_dict()
+    there = vision_config.get("stage_depths")
+    if there is None:
+        raise ValueError(f"{base} has no convolutional vision tower, but one of type {tower.config.model_type!r}")
+    depths = list(stage_depths or there)
+    if len(depths) != len(there) or any(not 0 < kept <= depth for kept, depth in zip(depths, there, strict=True)):
+        raise ValueError(f"stage_depths: {depths}; the tower has {there} blocks, and each stage needs at least one")
+    names = {i: category.name for i, category in enumerate(categories)}
+    labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    model = PanopticSegmenter(
+        PanopticSegmenterConfig(vision_config={**vision_config, "stage_depths": depths}, **labels, **config)
+    )
+    model.vision_tower.load_state_dict(shortened(tower, depths))
+    return model
+
+
+def shortened(tower: PreTrainedModel, stage_depths: Sequence[int]) -> dict[str, torch.Tensor]:
+    """The weights of a tower without the last blocks of its stages."""
+    kept: list[int] = []
+    first = 0
+    for depth, wanted in zip(tower.config.stage_depths, stage_depths, strict=True):
+        kept += range(first, first + wanted)
+        first += depth
+    renamed = {f"blocks.{old}": f"blocks.{new}" for new, old in enumerate(kept)}
+    weights = {}
+    for name, weight in tower.state_dict().items():
+        block = ".".join(name.split(".")[:2])
+        if not name.startswith("blocks."):
+            weights[name] = weight
+        elif block in renamed:
+            weights[renamed[block] + name.removeprefix(block)] = weight
+    return weights
+
+
+class SegmentCollator:
+    """Examples -> pixel values and labels."""
+
+    def __init__(self, processor: PanopticSegmenterImageProcessor):
+        self.processor = processor
+
+    def __call__(self, examples: Sequence[SegmentExample]) -> dict[str, torch.Tensor]:
+        pixels = self.processor(images=[example["image"] for example in examples], return_tensors="pt")["pixel_values"]
+        labels = np.stack([example["labels"] for example in examples]).astype(np.int64)
+        return {"pixel_values": pixels, "labels": torch.from_numpy(labels)}
+
+
+class QualityMetrics:
+    """Panoptic quality over validation photos, percent."""
+
+    def __init__(
+        self, photos: PanopticPhotos, limit: int, processor: PanopticSegmenterImageProcessor, model: PanopticSegmenter
+    ):
+        self.photos, self.categories = photos[: limit or None], photos.categories
+        self.processor, self.id2label = processor, model.config.id2label
+
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        evaluation = PanopticEvaluation(self.categories)
+        outputs = SimpleNamespace(logits=torch.from_numpy(prediction.predictions))
+        found = found_in(outputs, self.processor, self.photos, self.categories, self.id2label)
+        for truth, (photo, ids) in zip(self.photos, found, strict=True):
+            evaluation.add(compared(truth, photo.segments, ids), truth.image_id)
+        return percentages(evaluation)
+
+
+def main(argv: list[str]) -> Trainer:
+    """Train; see the module docstring."""
+    segmenter, training = parse_arguments(ARGUMENTS, argv)
+    if segmenter.threads:
+        torch.set_num_threads(segmenter.threads)
+    set_seed(training.seed)
+    train, val = (
+        PanopticPhotos(Path(segmenter.annotations) / f"{split}.json", Path(segmenter.photos))
+        for split in ("train", "val")
+    )
+    categories = [train.categories[i] for i in sorted(train.categories)]
+    model = build_model(
+        segmenter.base, categories, segmenter.stage_depths,
+        decoder_width=segmenter.decoder_width, dice_weight=segmenter.dice_weight,
+    )  # fmt: skip
+    side = model.config.vision_config.image_size
+    processor = PanopticSegmenterImageProcessor(
+        size={"height": side, "width": side},
+        label_ids_to_fuse=[i for i, category in enumerate(categories) if not category.is_thing],
+        smallest_share=segmenter.smallest_share,
+        score_threshold=segmenter.score_threshold,
+    )
+    labels, border, limit = model.config.label2id, model.config.border_id, segmenter.limit or None
+    length = examples_of(training) if training.max_steps > 0 else int(training.num_train_epochs * len(train[:limit]))
+    training.num_train_epochs = 1
+    training.remove_unused_columns = False
+    training.train_sampling_strategy = "sequential"  # the examples are drawn already
+    training.label_names = ["labels"]
+    trainer = Trainer(
+        model=model,
+        args=training,
+        data_collator=SegmentCollator(processor),
+        train_dataset=SegmentExamples(
+            train[:limit], labels, border, side, length, segmenter.augmentation, training.seed
+        ),
+        eval_dataset=SegmentExamples(val[:limit], labels, border, side),
+        processing_class=processor,
+        compute_metrics=QualityMetrics(val, segmenter.limit, processor, model),
+        optimizers=(build_optimizer(model, training, ["vision_tower"], segmenter.slow_lr_scale), None),
+    )
+    model.to(memory_format=torch.channels_last)
+    last = get_last_checkpoint(training.output_dir) if segmenter.resume and Path(training.output_dir).is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    trainer.save_model()  # before anything else can fail
+    metrics = trainer.evaluate()
+    trainer.log_metrics("eval", metrics)
+    trainer.save_metrics("eval", metrics)
+    if segmenter.save_dtype != "float32":
+        model.to(DTYPES[segmenter.save_dtype])
+        trainer.save_model()
+    return trainer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
