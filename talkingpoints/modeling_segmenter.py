@@ -78,10 +78,10 @@ class PanopticSegmenter(PreTrainedModel):
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, nn.Conv2d):
+        if module is self.classifier:
+            initialization.normal_(module.weight, std=0.01)  # at first, every class is equally likely
+        elif isinstance(module, nn.Conv2d):
             initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, PanopticSegmenter):
-            initialization.normal_(module.classifier.weight, std=0.01)  # at first, every class is equally likely
 
     def forward(
         self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs
