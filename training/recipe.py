@@ -27,8 +27,10 @@ from talkingpoints.inference import CHECKPOINTS
 CONFIGS = Path(__file__).resolve().parent / "configs"
 RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor")
 """Scripts with ``--resume``."""
-UNTHREADED = ("build_base", "renew_words")
+UNTHREADED = ("build_base", "renew_words", "build_panoptic_masks", "build_pix2cap")
 """Scripts without ``--threads``."""
+UNCOMMON = ("evaluate", "build_panoptic_masks", "build_pix2cap", "train_segmenter")
+"""Scripts that train on no points, and do not get a recipe's common flags."""
 
 _FOLDERS = ("DATA", "CHECKPOINTS")
 _DONE = "stage.json"
@@ -79,7 +81,7 @@ def read_recipe(path: Path) -> dict[str, Stage]:
         missing = [config for config in configs if not (CONFIGS / config).is_file()]
         if missing:
             raise ValueError(f"{path.name}, stage {name}: no config {', '.join(missing)}")
-        shared = common if values["script"] != "evaluate" else {}
+        shared = common if values["script"] not in UNCOMMON else {}
         stages[name] = Stage(values["script"], configs, {**shared, **values.get("flags", {})})
     for name, stage in stages.items():
         strange = set(stage.needs()) - set(stages)
