@@ -42,6 +42,9 @@ class MaskArguments:
             raise ValueError(f"smallest: {self.smallest:g}; allowed: a share of the photo, 0 to 1")
 
 
+ARGUMENTS = (MaskArguments,)
+
+
 def listed_images(file: Path) -> list[dict[str, Any]]:
     """The entries ``images`` of a COCO file.
 
@@ -93,7 +96,7 @@ def build(dataset: Path, output: Path, split: str, smallest: float) -> dict[str,
 
 def main(argv: list[str]) -> dict[str, Any]:
     """Build; see the module docstring."""
-    (arguments,) = parse_arguments((MaskArguments,), argv)
+    (arguments,) = parse_arguments(ARGUMENTS, argv)
     dataset, output = Path(arguments.dataset), Path(arguments.output_dir)
     report: dict[str, Any] = {"smallest": arguments.smallest}
     for split in arguments.splits:

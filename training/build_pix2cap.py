@@ -72,6 +72,9 @@ class SegmentWriterArguments(WriterArguments):
             raise ValueError("merge_model: segments' captions are not merged; give --model alone")
 
 
+ARGUMENTS = (PixArguments, SegmentWriterArguments)
+
+
 def sources(arguments: PixArguments) -> list[PanopticPhotos]:
     """The files, opened.
 
@@ -138,7 +141,7 @@ def written(
 
 def main(argv: list[str]) -> None:
     """Build; see the module docstring."""
-    arguments, writing = parse_arguments((PixArguments, SegmentWriterArguments), argv)
+    arguments, writing = parse_arguments(ARGUMENTS, argv)
     output = Path(arguments.output_dir)
     opened = sources(arguments)
     photos = [photo for source in opened for photo in source[: arguments.limit or None]]
