@@ -12,6 +12,7 @@ from transformers import (
     AutoProcessor,
 )
 
+from .captioning import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
 from .configuration_segmenter import PanopticSegmenterConfig
@@ -21,7 +22,7 @@ from .inference import Description, Localization, Point, RegionDescription, Roun
 from .modeling_descriptor import PointDescriptor, PointDescriptorOutput
 from .modeling_localizer import PointLocalizer, PointLocalizerOutput
 from .modeling_segmenter import PanopticSegmenter, PanopticSegmenterOutput
-from .pipelines import PointDescriptionPipeline, PointLocalizationPipeline
+from .pipelines import PanopticCaptioningPipeline, PointDescriptionPipeline, PointLocalizationPipeline
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import PointLocalizerProcessor
 
@@ -40,6 +41,7 @@ AutoModelForUniversalSegmentation.register(PanopticSegmenterConfig, PanopticSegm
 AutoImageProcessor.register(PanopticSegmenterConfig, image_processor_classes={"pil": PanopticSegmenterImageProcessor})
 
 __all__ = [
+    "CaptionedSegments",
     "Description",
     "Localization",
     "PanopticSegmenter",
@@ -47,6 +49,8 @@ __all__ = [
     "PanopticSegmenterImageProcessor",
     "PanopticSegmenterOutput",
     "Point",
+    "PanopticCaptioner",
+    "PanopticCaptioningPipeline",
     "PointDescriptionPipeline",
     "PointDescriptor",
     "PointDescriptorConfig",
@@ -59,6 +63,8 @@ __all__ = [
     "PointLocalizerProcessor",
     "RegionDescription",
     "RoundTrip",
+    "SegmentCaption",
+    "Segmenter",
     "TalkingPoints",
     "load_image",
 ]

@@ -1,11 +1,12 @@
-"""Both directions for callers who have photos and pixels: describe (points and regions), stream, localize, round_trip.
+"""Both directions for callers who have photos and pixels: describe (points and regions), stream, localize, round_trip;
+and caption_segments.
 
 The only place where photos meet the models outside training: Space, evaluation, reward and README all go through
 here. Pixels of the photo outside, the unit square inside.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from transformers import PreTrainedModel, StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
+from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
 from .adapters import load_model, load_pair, switch_on
+from .captioning import CaptionedSegments, PanopticCaptioner, Segmenter
+from .describing import MAX_NEW_TOKENS, describe_places, descriptor_inputs, moved
 from .images import ImageLike, load_image
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
@@ -29,12 +32,11 @@ from .processing_localizer import LocatedPoint, PointLocalizerProcessor
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 BUNDLED_DESCRIPTOR = CHECKPOINTS / "descriptor"
 BUNDLED_LOCALIZER = CHECKPOINTS / "localizer"
+BUNDLED_SEGMENTER = CHECKPOINTS / "segmenter"
 
-MAX_NEW_TOKENS = 96
 PRESENT = 0.5
 """From this ``presence`` on, a text is taken to speak of the photo."""
 
-_POINTS_AT_ONCE = 32
 _TEXTS_AT_ONCE = 64
 
 
@@ -118,11 +120,14 @@ class TalkingPoints:
         descriptor_processor: PointDescriptorProcessor,
         localizer: PointLocalizer,
         localizer_processor: PointLocalizerProcessor,
+        segmenter: Segmenter | str | Path | None = None,
     ):
+        """The models with their processors; a segmenter may be one, or a name, and None takes the bundled one."""
         self.descriptor = descriptor.eval()
         self.descriptor_processor = descriptor_processor
         self.localizer = localizer.eval()
         self.localizer_processor = localizer_processor
+        self._segmenter = BUNDLED_SEGMENTER if segmenter is None else segmenter
         self._lock = threading.RLock()  # the models inject embeddings through hooks: one call at a time
         self._on: str | None = None  # which direction's adapter is switched on, where both share one base
 
@@ -137,6 +142,7 @@ class TalkingPoints:
         base: str | Path | None = None,
         descriptor_adapter: str | Path | None = None,
         localizer_adapter: str | Path | None = None,
+        segmenter: str | Path | None = None,
         load: dict[str, Any] | None = None,
     ) -> "TalkingPoints":
         """Load a pair: two models, or two adapters over one base, which is then in memory once.
@@ -148,6 +154,8 @@ class TalkingPoints:
             dtype: of the weights; None takes float32 on CPU and the checkpoint's own elsewhere.
             descriptor_adapter, localizer_adapter: Hub ids or folders of LoRA adapters over one base.
             base: what the adapters belong to; None takes the base that they name.
+            segmenter: folder or Hub id of a universal segmentation model for :meth:`caption_segments`, loaded when that
+                is first called; None takes the bundled one.
             load: further options of ``from_pretrained``, for example
                 ``{"quantization_config": talkingpoints.building.quantization(4)}``.
 
@@ -170,7 +178,7 @@ class TalkingPoints:
                 *load_model(descriptor or BUNDLED_DESCRIPTOR, PointDescriptor, dtype=dtype, load=load),
                 *load_model(localizer or BUNDLED_LOCALIZER, PointLocalizer, dtype=dtype, load=load),
             ]
-        pair = cls(*parts)
+        pair = cls(*parts, segmenter=segmenter)
         pair._on = "localizer" if shared else None  # the adapter that was loaded last
         if not set(load or {}) & {"quantization_config", "device_map"}:  # else it lies where transformers put it
             pair.descriptor.to(device)
@@ -244,21 +252,41 @@ class TalkingPoints:
         return done[0] if single else done
 
     def _written(self, photo: Image.Image, kind: str, places: Sequence[npt.ArrayLike]) -> list[str]:
-        """Texts of "points" (unit), "boxes" (unit) or "masks", some at a time; the photo is encoded once."""
-        texts: list[str] = []
-        with self._turn("descriptor"), torch.inference_mode():
-            visual = None
-            for start in range(0, len(places), _POINTS_AT_ONCE):
-                inputs = self._descriptor_inputs(photo, kind, places[start : start + _POINTS_AT_ONCE])
-                if visual is None:
-                    visual = self.descriptor.encode_images(**inputs)
-                del inputs["pixel_values"]
-                output = self.descriptor.generate(
-                    **inputs, visual=visual, max_new_tokens=MAX_NEW_TOKENS, do_sample=False
-                )
-                answers = output[:, inputs["input_ids"].shape[1] :]
-                texts += self.descriptor_processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        with self._turn("descriptor"):
+            return describe_places(self.descriptor, self.descriptor_processor, photo, kind, places)
+
+    def caption_segments(self, image: ImageLike, threshold: float | None = None) -> CaptionedSegments:
+        """Find the segments of a photo, things and stuff, and describe each.
+
+        Args:
+            image: PIL image, path, or array; EXIF orientation is applied.
+            threshold: segments of which the segmenter is less sure are left out, 0..1; None takes its own.
+
+        Returns:
+            A sequence of :class:`SegmentCaption`, with ``id_map``, the segment of each pixel.
+
+        Raises:
+            ValueError: an unreadable image, or a threshold out of range.
+            OSError: the segmenter is not there.
+        """
+        photo = load_image(image)
+        with self._turn("descriptor"):
+            captioner = PanopticCaptioner(self.segmenter, self.descriptor, self.descriptor_processor)
+            return captioner(photo, threshold)
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """What finds the segments; loaded when it is first asked for.
+
+        Raises:
+            OSError: it is not there.
+        """
+        if not isinstance(self._segmenter, Segmenter):
+            with self._lock:
+                if not isinstance(self._segmenter, Segmenter):
+                    model = self.descriptor
+                    self._segmenter = Segmenter.from_pretrained(self._segmenter, model.device, model.dtype)
+        return self._segmenter
 
     def stream(self, image: ImageLike, point_px: tuple[float, float]) -> Iterator[str]:
         """Describe one point, piece by piece as it is written; arguments and errors as for :meth:`describe`.
@@ -267,7 +295,8 @@ class TalkingPoints:
         """
         photo = load_image(image)
         points_px = check_points_px(point_px, (photo.height, photo.width)).reshape(1, 2)
-        inputs = self._descriptor_inputs(photo, "points", to_unit(points_px, (photo.height, photo.width)))
+        points = to_unit(points_px, (photo.height, photo.width))
+        inputs = descriptor_inputs(self.descriptor, self.descriptor_processor, photo, "points", points)
         tokenizer = self.descriptor_processor.tokenizer
         streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
         errors: list[BaseException] = []
@@ -364,11 +393,6 @@ class TalkingPoints:
             error_img=float(unit_distance(there.unit, back.unit)),
         )
 
-    def _descriptor_inputs(
-        self, photo: Image.Image, kind: str, places: Sequence[npt.ArrayLike]
-    ) -> dict[str, torch.Tensor]:
-        return moved(self.descriptor_processor(images=[photo], **{kind: [places]}), self.descriptor)
-
 
 class _Stopped(StoppingCriteria):
     """Ends all rows of a generation once an event is set."""
@@ -378,14 +402,6 @@ class _Stopped(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs) -> torch.Tensor:
         return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
-
-
-def moved(inputs: Mapping[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """A batch on the model's device, and in its dtype where it is floating point."""
-    return {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-    }
 
 
 def _point(px: npt.ArrayLike, unit: npt.ArrayLike) -> Point:

@@ -15,6 +15,7 @@ from transformers.modeling_outputs import ModelOutput
 from .configuration_segmenter import VOID_LABEL, PanopticSegmenterConfig
 from .modeling_vision_tower import ConvBlock, ConvVisionModel  # registers the vision tower
 
+
 @dataclass
 class PanopticSegmenterOutput(ModelOutput):
     """Output of :class:`PanopticSegmenter`.

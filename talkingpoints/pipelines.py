@@ -1,17 +1,22 @@
-"""``transformers.pipeline("point-description")`` and ``pipeline("point-localization")``.
+"""The tasks "point-description", "point-localization" and "panoptic-captioning" of ``transformers.pipeline``.
 
-Importing the package registers both tasks. Each call goes through the same processor and model as
+Importing the package registers the tasks. Each call goes through the same processors and models as
 :class:`TalkingPoints`, one direction at a time.
 """
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Pipeline
+from transformers import AutoModelForUniversalSegmentation, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .adapters import load_model
+from .captioning import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter
+from .describing import MAX_NEW_TOKENS
 from .images import ImageLike, load_image
-from .inference import MAX_NEW_TOKENS, PRESENT
+from .inference import BUNDLED_DESCRIPTOR, BUNDLED_SEGMENTER, PRESENT
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 from .points import check_points_px, to_unit
@@ -104,6 +109,46 @@ class PointLocalizationPipeline(Pipeline):
         return rows[0] if output["single"] else rows
 
 
+class PanopticCaptioningPipeline(Pipeline):
+    """``pipe(image)`` -> ``{"segments": [...], "id_map": int32 (height, width)}``, a segment being ``{"id", "label",
+    "is_thing", "score", "text", "box", "mask"}`` in pixels of the photo as a person sees it.
+
+    ``model`` is a universal segmentation model of transformers, by default the bundled one. ``descriptor``, a folder or
+    Hub id, says what the segments are; by default the bundled one.
+    """
+
+    _load_processor = False
+    _load_tokenizer = False
+    _load_image_processor = True
+    _load_feature_extractor = False
+
+    def __init__(self, *args, descriptor: str | Path | None = None, label_ids_to_fuse=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        model, processor = load_model(descriptor or BUNDLED_DESCRIPTOR, PointDescriptor, dtype=self.model.dtype)
+        segmenter = Segmenter(self.model, self.image_processor, label_ids_to_fuse)
+        self.captioner = PanopticCaptioner(segmenter, model.to(self.model.device), processor)
+
+    def _sanitize_parameters(self, threshold: float | None = None, **kwargs) -> tuple[dict, dict, dict]:
+        return {}, {} if threshold is None else {"threshold": threshold}, {}
+
+    def preprocess(self, image: ImageLike) -> dict[str, Any]:
+        return {"photo": load_image(image)}
+
+    def _forward(self, inputs: dict[str, Any], threshold: float | None = None) -> dict[str, Any]:
+        return {"found": self.captioner(inputs["photo"], threshold)}
+
+    def postprocess(self, output: dict[str, Any]) -> dict[str, Any]:
+        found: CaptionedSegments = output["found"]
+        names = [field.name for field in fields(SegmentCaption)]
+        return {"segments": [{name: getattr(one, name) for name in names} for one in found], "id_map": found.id_map}
+
+
+PIPELINE_REGISTRY.register_pipeline(
+    "panoptic-captioning",
+    pipeline_class=PanopticCaptioningPipeline,
+    pt_model=AutoModelForUniversalSegmentation,
+    default={"model": (str(BUNDLED_SEGMENTER), "main")},
+)
 PIPELINE_REGISTRY.register_pipeline(
     "point-description", pipeline_class=PointDescriptionPipeline, pt_model=PointDescriptor
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
-from talkingpoints.inference import moved
+from talkingpoints.describing import moved
 from talkingpoints.points import flip_horizontal
 from talkingpoints.vision_language import VisualFeatures
 from training.rewards import mirrored_words, paraphrased

@@ -59,9 +59,7 @@ def augment(
     return image, scene
 
 
-def crop_box(
-    size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator
-) -> tuple[int, int, int, int]:
+def crop_box(size: tuple[int, int], augmentation: Augmentation, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """A crop drawn for a photo of ``size`` (width, height): left, top, right, bottom in whole pixels; maybe empty."""
     width, height = size
     side_x, side_y = rng.uniform(augmentation.smallest_crop, 1.0, size=2)

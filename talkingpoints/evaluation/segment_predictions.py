@@ -103,5 +103,3 @@ def percentages(evaluation: PanopticEvaluation) -> dict[str, float]:
             values[evaluation.categories[category_id].name] = counts.quality
     names = ("pq", "sq", "rq")
     return {f"{m}_{name}": 100 * v for name, three in values.items() for m, v in zip(names, three, strict=True)}
-
-

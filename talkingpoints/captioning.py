@@ -1,0 +1,196 @@
+"""Panoptic segmentation-captioning: every segment of a photo with its label, its mask and a text.
+
+A universal segmentation model of transformers (the bundled one, Mask2Former, OneFormer, EoMT, ...) finds the segments,
+the Point Descriptor says what each of them is, with the segment as its window in place of a point's. The task is that
+of Pix2Cap-COCO (arXiv 2501.13893), whose model does both in one decoder.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation, AutoProcessor, PreTrainedModel
+
+from .describing import describe_places, moved
+from .images import ImageLike, load_image
+from .modeling_descriptor import PointDescriptor
+from .points import mask_box
+from .processing_descriptor import PointDescriptorProcessor
+
+SMALLEST_PX = 4
+"""Segments of fewer pixels get no text and are left out: nothing is to be seen in them."""
+
+
+@dataclass(frozen=True)
+class SegmentCaption:
+    """A segment and what is said of it.
+
+    Attributes:
+        id: its number in the id map, from 1 upwards.
+        label: the segmenter's name for it.
+        is_thing: a thing that can be counted, or stuff, of which a photo has one segment.
+        score: 0..1, how sure the segmenter is.
+        text: the descriptor's words; empty as long as nobody asked it.
+        mask: bool (height, width) of the photo as a person sees it.
+        box: (x0, y0, x1, y1) around it in pixels.
+    """
+
+    id: int
+    label: str
+    is_thing: bool
+    score: float
+    text: str
+    mask: np.ndarray
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class CaptionedSegments(Sequence[SegmentCaption]):
+    """The segments of a photo: a sequence of :class:`SegmentCaption`.
+
+    Attributes:
+        segments: in the segmenter's order.
+        id_map: int32 (height, width), which segment each pixel belongs to, 0 for none.
+    """
+
+    segments: tuple[SegmentCaption, ...]
+    id_map: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.segments[index]
+
+    def at(self, x: float, y: float) -> SegmentCaption | None:
+        """The segment at a pixel of the photo, or None.
+
+        Raises:
+            ValueError: outside the photo.
+        """
+        height, width = self.id_map.shape
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise ValueError(f"({x:g}, {y:g}) is outside the photo of {width} x {height} pixels")
+        number = int(self.id_map[min(int(y), height - 1), min(int(x), width - 1)])
+        return next((segment for segment in self.segments if segment.id == number), None)
+
+
+class Segmenter:
+    """A universal segmentation model with its processor.
+
+    Args:
+        model: of ``AutoModelForUniversalSegmentation``.
+        processor: its image processor; for OneFormer its processor, which also tells it the task.
+        label_ids_to_fuse: labels that are stuff, of which a photo has one segment. None leaves that to the processor:
+            transformers' own then fuse nothing, and everything counts as a thing.
+
+    Raises:
+        ValueError: a processor that makes no panoptic segments.
+    """
+
+    def __init__(self, model: PreTrainedModel, processor: Any, label_ids_to_fuse: Collection[int] | None = None):
+        if not callable(getattr(processor, "post_process_panoptic_segmentation", None)):
+            raise ValueError(
+                f"{type(processor).__name__} has no post_process_panoptic_segmentation; needs the processor of a "
+                "universal segmentation model"
+            )
+        self.model = model.eval()
+        self.processor = processor
+        self.label_ids_to_fuse = label_ids_to_fuse
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | str = torch.float32,
+        label_ids_to_fuse: Collection[int] | None = None,
+    ) -> "Segmenter":
+        """Load one from a folder or the Hub.
+
+        Raises:
+            OSError: there is none.
+            ValueError: another kind of model.
+        """
+        model = AutoModelForUniversalSegmentation.from_pretrained(name, dtype=dtype).to(device)
+        needs_task = model.config.model_type == "oneformer"
+        processor = (AutoProcessor if needs_task else AutoImageProcessor).from_pretrained(name)
+        return cls(model, processor, label_ids_to_fuse)
+
+    @torch.inference_mode()
+    def segments(self, photo: Image.Image, threshold: float | None = None) -> CaptionedSegments:
+        """The segments of a photo, without texts.
+
+        Args:
+            photo: RGB.
+            threshold: less sure segments are left out, 0..1; None takes the processor's own.
+
+        Raises:
+            ValueError: a threshold out of range.
+        """
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"threshold must be in [0, 1], got {threshold}")
+        task = {"task_inputs": ["panoptic"]} if self.model.config.model_type == "oneformer" else {}
+        inputs = self.processor(images=[photo], return_tensors="pt", **task)
+        outputs = self.model(**moved(inputs, self.model))
+        return self.post_process(outputs, (photo.height, photo.width), threshold)
+
+    def post_process(self, outputs: Any, size: tuple[int, int], threshold: float | None = None) -> CaptionedSegments:
+        """Segments of the model's outputs for one photo of ``size`` (height, width), without texts."""
+        options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
+        if self.label_ids_to_fuse is not None:
+            options["label_ids_to_fuse"] = set(self.label_ids_to_fuse)
+        (result,) = self.processor.post_process_panoptic_segmentation(outputs, target_sizes=[size], **options)
+        pixels, names = np.asarray(result["segmentation"].cpu()), self.model.config.id2label
+        id_map, found = np.zeros(pixels.shape, dtype=np.int32), []
+        for info in result["segments_info"]:
+            mask = pixels == info["id"]
+            if mask.sum() < SMALLEST_PX:
+                continue  # transformers' own may also list segments that another covers
+            number = len(found) + 1
+            id_map[mask] = number
+            label, score = names[info["label_id"]], float(info.get("score", 1.0))
+            found.append(SegmentCaption(number, label, not info.get("was_fused"), score, "", mask, mask_box(mask)))
+        return CaptionedSegments(tuple(found), id_map)
+
+
+class PanopticCaptioner:
+    """A segmenter and a descriptor: photo -> segments with texts.
+
+    Example:
+        >>> captioner = PanopticCaptioner(Segmenter.from_pretrained("facebook/mask2former-swin-tiny-coco-panoptic"),
+        ...                               descriptor, descriptor_processor)
+        >>> for segment in captioner(photo):
+        ...     print(segment.label, segment.text)
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, descriptor: PointDescriptor, descriptor_processor: PointDescriptorProcessor
+    ):
+        self.segmenter = segmenter
+        self.descriptor = descriptor.eval()
+        self.descriptor_processor = descriptor_processor
+
+    def __call__(self, image: ImageLike, threshold: float | None = None) -> CaptionedSegments:
+        """Find and describe the segments of a photo; each of the two models encodes it once.
+
+        Args:
+            image: PIL image, path, or array; EXIF orientation is applied.
+            threshold: less sure segments are left out, 0..1; None takes the segmenter's own.
+
+        Raises:
+            ValueError: an unreadable image, or a threshold out of range.
+        """
+        photo = load_image(image)
+        return self.described(photo, self.segmenter.segments(photo, threshold))
+
+    def described(self, photo: Image.Image, found: CaptionedSegments) -> CaptionedSegments:
+        """The same segments with texts."""
+        masks = [segment.mask for segment in found]
+        texts = describe_places(self.descriptor, self.descriptor_processor, photo, "masks", masks)
+        described = tuple(replace(segment, text=text) for segment, text in zip(found, texts, strict=True))
+        return CaptionedSegments(described, found.id_map)
