@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation, AutoProcessor, PreTrainedModel
 
-from .describing import describe_places, moved
+from .describing import describe_places
 from .images import ImageLike, load_image
 from .modeling_descriptor import PointDescriptor
 from .points import mask_box
@@ -102,6 +102,10 @@ class Segmenter:
         self.processor = processor
         self.label_ids_to_fuse = label_ids_to_fuse
 
+    @property
+    def _is_oneformer(self) -> bool:
+        return self.model.config.model_type == "oneformer"
+
     @classmethod
     def from_pretrained(
         cls,
@@ -134,9 +138,9 @@ class Segmenter:
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError(f"threshold must be in [0, 1], got {threshold}")
-        task = {"task_inputs": ["panoptic"]} if self.model.config.model_type == "oneformer" else {}
+        task = {"task_inputs": ["panoptic"]} if self._is_oneformer else {}
         inputs = self.processor(images=[photo], return_tensors="pt", **task)
-        outputs = self.model(**moved(inputs, self.model))
+        outputs = self.model(**inputs.to(self.model.device, self.model.dtype))
         return self.post_process(outputs, (photo.height, photo.width), threshold)
 
     def post_process(self, outputs: Any, size: tuple[int, int], threshold: float | None = None) -> CaptionedSegments:
@@ -144,8 +148,12 @@ class Segmenter:
         options: dict[str, Any] = {} if threshold is None else {"threshold": threshold}
         if self.label_ids_to_fuse is not None:
             options["label_ids_to_fuse"] = set(self.label_ids_to_fuse)
-        (result,) = self.processor.post_process_panoptic_segmentation(outputs, target_sizes=[size], **options)
+        # OneFormer's own scaling (transformers 5.23) needs torchvision
+        sizes = None if self._is_oneformer else [size]
+        (result,) = self.processor.post_process_panoptic_segmentation(outputs, target_sizes=sizes, **options)
         pixels, names = np.asarray(result["segmentation"].cpu()), self.model.config.id2label
+        if pixels.shape != size:
+            pixels = np.asarray(Image.fromarray(pixels.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST))
         id_map, found = np.zeros(pixels.shape, dtype=np.int32), []
         for info in result["segments_info"]:
             mask = pixels == info["id"]

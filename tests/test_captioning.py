@@ -1,5 +1,6 @@
 """Segments with texts: any universal segmenter, the descriptor's words per mask, the pipeline, and bad input."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,16 +9,23 @@ import pytest
 import torch
 from transformers import (
     AutoImageProcessor,
+    BatchFeature,
+    CLIPTokenizer,
     EomtConfig,
     EomtForUniversalSegmentation,
     EomtImageProcessorPil,
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
     Mask2FormerImageProcessorPil,
+    OneFormerConfig,
+    OneFormerForUniversalSegmentation,
+    OneFormerImageProcessorPil,
+    OneFormerProcessor,
     PreTrainedModel,
     SwinConfig,
     pipeline,
 )
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from talkingpoints import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter, TalkingPoints
 from talkingpoints.adapters import load_model
@@ -49,15 +57,41 @@ def eomt(folder: Path) -> Path:
                         patch_size=16, num_blocks=1, num_queries=6, num_upscale_blocks=1, id2label=LABELS,
                         label2id={name: number for number, name in LABELS.items()})  # fmt: skip
     EomtForUniversalSegmentation(config).save_pretrained(folder)
-    EomtImageProcessorPil(size={"height": 64, "width": 64}, do_split_image=False, do_pad=True).save_pretrained(folder)
+    EomtImageProcessorPil(
+        size={"shortest_edge": 64, "longest_edge": 64}, do_split_image=False, do_pad=True
+    ).save_pretrained(folder)
+    return folder
+
+
+def oneformer(folder: Path) -> Path:
+    """A random OneFormer of three labels, with a tokenizer of single bytes."""
+    torch.manual_seed(0)
+    swin = SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64,
+                      out_features=["stage1", "stage2", "stage3", "stage4"])  # fmt: skip
+    config = OneFormerConfig(
+        backbone_config=swin, hidden_dim=32, conv_dim=32, mask_dim=32, encoder_layers=2, decoder_layers=2,
+        id2label=LABELS, num_attention_heads=2, dim_feedforward=32, encoder_feedforward_dim=32, num_queries=6,
+        is_training=False,
+        label2id={name: number for number, name in LABELS.items()},
+    )  # fmt: skip
+    OneFormerForUniversalSegmentation(config).save_pretrained(folder)
+    names = {str(number): {"name": name, "isthing": number < 2} for number, name in LABELS.items()}
+    (folder / "names.json").write_text(json.dumps(names))
+    images = OneFormerImageProcessorPil(
+        size={"height": 64, "width": 64}, repo_path=str(folder), class_info_file="names.json", num_text=2
+    )
+    characters = list(bytes_to_unicode().values())
+    words = [*characters, *(f"{c}</w>" for c in characters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={word: number for number, word in enumerate(words)}, merges=[])
+    OneFormerProcessor(images, tokenizer).save_pretrained(folder)
     return folder
 
 
 class FixedProcessor:
     """Gives two segments, one of them stuff, one that another covers, and one of three pixels."""
 
-    def __call__(self, images, return_tensors) -> dict[str, torch.Tensor]:
-        return {"pixel_values": torch.zeros(1, 3, 8, 8)}
+    def __call__(self, images, return_tensors) -> BatchFeature:
+        return BatchFeature({"pixel_values": torch.zeros(1, 3, 8, 8)})
 
     def post_process_panoptic_segmentation(self, outputs, target_sizes, threshold=0.5, label_ids_to_fuse=None):
         height, width = target_sizes[0]
@@ -126,7 +160,7 @@ def test_labels_to_fuse_are_handed_on() -> None:
     assert [segment.is_thing for segment in fused.segments(photo())] == [True, True]
 
 
-@pytest.mark.parametrize("build", [mask2former, eomt])
+@pytest.mark.parametrize("build", [mask2former, eomt, oneformer])
 def test_any_universal_segmenter_of_transformers_will_do(build, tmp_path: Path, pair: tuple[Path, Path]) -> None:
     folder = build(tmp_path / "segmenter")
     tp = TalkingPoints.from_pretrained(*pair, segmenter=folder)
@@ -134,6 +168,8 @@ def test_any_universal_segmenter_of_transformers_will_do(build, tmp_path: Path, 
     assert found.id_map.shape == (60, 100)
     for segment in found:
         assert segment.label in LABELS.values() and segment.text == tp.describe(photo(100, 60), mask=segment.mask).text
+    if build is oneformer:
+        return  # the pipeline loads image processors, and OneFormer's processor needs its task
     pipe = pipeline("panoptic-captioning", model=str(folder), descriptor=pair[0])
     again = pipe(photo(100, 60), threshold=0.0)
     assert [one["text"] for one in again["segments"]] == [segment.text for segment in found]

@@ -6,9 +6,9 @@
         --base_url http://localhost:8000/v1 --output_dir runs/vip --judge gpt-4-0613 --judge_url https://HOST/v1 \\
         --judge_prompt vip-bench_evaluator.py
 
-``--writer descriptor`` asks a Point Descriptor about each region's middle (Visual Genome only: it answers no
-questions). Answers are kept in ``work/``; a run that was cut is started again with the same command. The judge's key is
-read from ``TALKINGPOINTS_JUDGE_API_KEY``; that of the answering server, ``TALKINGPOINTS_API_KEY``, is not sent to it.
+``--writer descriptor`` asks a Point Descriptor about each region's box (Visual Genome only: it answers no questions).
+Answers are kept in ``work/``; a run that was cut is started again with the same command. The judge's key is read from
+``TALKINGPOINTS_JUDGE_API_KEY``; that of the answering server, ``TALKINGPOINTS_API_KEY``, is not sent to it.
 """
 
 import json
@@ -187,9 +187,17 @@ def _described(answerer: AnswererArguments, tasks: Sequence[RegionTask]) -> Iter
     pair = TalkingPoints.from_pretrained(descriptor=answerer.model)
     for task in tqdm(tasks, desc="answers", unit="question"):
         image = load_image(task.image)
-        x0, y0, x1, y1 = task.boxes[0]
-        middle = (min(max((x0 + x1) / 2, 0), image.width - 0.01), min(max((y0 + y1) / 2, 0), image.height - 0.01))
-        yield task.key, pair.describe(image, middle).text, ""
+        box = inside(task.boxes[0], image.size)
+        yield task.key, pair.describe(image, box=box).text, ""
+
+
+def inside(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """A box cut to a photo of ``size`` (width, height), a pixel wide and high at least."""
+    (x0, x1), (y0, y1) = (
+        (min(max(low, 0.0), side - 1.0), min(max(high, 1.0), float(side)))
+        for low, high, side in ((box[0], box[2], size[0]), (box[1], box[3], size[1]))
+    )
+    return x0, y0, max(x1, x0 + 1.0), max(y1, y0 + 1.0)
 
 
 def judged(
