@@ -53,6 +53,8 @@ class PanopticSegmenterImageProcessor(PilBackend):
         self,
         outputs: Any,
         threshold: float | None = None,
+        mask_threshold: float = 0.5,
+        overlap_mask_area_threshold: float = 0.8,
         label_ids_to_fuse: Collection[int] | None = None,
         target_sizes: Sequence[tuple[int, int]] | None = None,
         smallest_share: float | None = None,
@@ -62,6 +64,8 @@ class PanopticSegmenterImageProcessor(PilBackend):
         Args:
             outputs: of the model, for B photos.
             threshold: less sure segments are dropped; None takes ``score_threshold``.
+            mask_threshold, overlap_mask_area_threshold: transformers' pipeline gives them to every model; masks that
+                neither compete nor overlap have no use for them.
             label_ids_to_fuse: labels that are one segment a photo; None takes the processor's.
             target_sizes: (height, width) of each photo; None leaves the segments at the size of the logits.
             smallest_share: things that cover less of the photo are dropped; None takes the processor's.

@@ -1,16 +1,19 @@
-"""Train a small universal segmenter over a trained vision tower: which pixels are which thing, and which are background.
+"""Train a small universal segmenter over a trained vision tower: which pixels are which thing, which background.
 
     python -m training.build_panoptic_masks --dataset DIR --output_dir runs/panoptic
-    python -m training.train_segmenter --config training/configs/segmenter.yaml --base talkingpoints/checkpoints/localizer \\
-        --annotations runs/panoptic/annotations --photos DIR/images --output_dir runs/segmenter
+    python -m training.train_segmenter --config training/configs/segmenter.yaml \\
+        --base talkingpoints/checkpoints/localizer --annotations runs/panoptic/annotations --photos DIR/images \\
+        --output_dir runs/segmenter
 
 The tower is that of ``--base`` (the bundled localizer, or a base of training/build_base.py), without the blocks that
-``--stage_depths`` leaves out; the decoder is new. Photos are decoded once and held in memory. Validation measures the
-panoptic quality of the segments that come out. ``--resume`` goes on from the last checkpoint, exactly.
+``--stage_depths`` leaves out; the decoder is new, unless the base is a segmenter, which is trained on. Photos are
+decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
+goes on from the last checkpoint, exactly.
 """
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 import numpy as np
 import torch
-from transformers import EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import AutoConfig, EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
@@ -37,12 +41,13 @@ from training.sft import DTYPES, build_optimizer
 class SegmenterArguments(AugmentationArguments):
     """Model and data."""
 
-    base: str = field(metadata={"help": "Hub id or folder of a model with our vision tower"})
+    base: str = field(metadata={"help": "Hub id or folder of a model with our vision tower, or a segmenter"})
     annotations: str = field(metadata={"help": "folder with train.json and val.json, COCO panoptic"})
     photos: str = field(metadata={"help": "folder of their photos"})
     stage_depths: list[int] | None = field(
         default=None, metadata={"help": "residual blocks at strides 4, 8 and 16 to keep; default: all"}
     )
+    image_size: int | None = field(default=None, metadata={"help": "side of the photos; default: as the tower knows"})
     decoder_width: int = field(default=64, metadata={"help": "channels of the decoder"})
     dice_weight: float = field(default=1.0, metadata={"help": "of the dice loss beside the cross-entropy"})
     slow_lr_scale: float = field(default=0.3, metadata={"help": "the tower's share of the learning rate"})
@@ -62,20 +67,27 @@ ARGUMENTS = (SegmenterArguments, TrainingArguments)
 
 
 def build_model(
-    base: str, categories: Sequence[Category], stage_depths: Sequence[int] | None = None, **config: Any
+    base: str,
+    categories: Sequence[Category],
+    stage_depths: Sequence[int] | None = None,
+    image_size: int | None = None,
+    **config: Any,
 ) -> PanopticSegmenter:
-    """A new segmenter over a trained tower.
+    """A segmenter over a trained tower: a new one, or one that is to be trained on.
 
     Args:
-        base: Hub id or folder of a model with our vision tower.
+        base: Hub id or folder of a model with our vision tower; a segmenter's decoder is taken over too.
         categories: each is a label, in this order.
         stage_depths: blocks to keep of each stage, the first ones; None keeps all.
+        image_size: side of the photos that it will see; None keeps the tower's.
         config: further values of :class:`PanopticSegmenterConfig`.
 
     Raises:
-        ValueError: the base has another tower, or fewer blocks.
+        ValueError: the base has another tower, or fewer blocks, or it is a segmenter with other labels.
     """
-    tower = load_base(base).vlm.model.vision_tower
+    trained = AutoConfig.from_pretrained(base).model_type == PanopticSegmenterConfig.model_type
+    whole = PanopticSegmenter.from_pretrained(base, dtype=torch.float32) if trained else None
+    tower = load_base(base).vlm.model.vision_tower if whole is None else whole.vision_tower
     vision_config = tower.config.to_dict()
     there = vision_config.get("stage_depths")
     if there is None:
@@ -84,16 +96,20 @@ def build_model(
     if len(depths) != len(there) or any(not 0 < kept <= depth for kept, depth in zip(depths, there, strict=True)):
         raise ValueError(f"stage_depths: {depths}; the tower has {there} blocks, and each stage needs at least one")
     names = {i: category.name for i, category in enumerate(categories)}
+    if whole is not None and whole.config.id2label != names:
+        raise ValueError(f"{base} has the labels {whole.config.id2label}; the data have {names}")
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
-    model = PanopticSegmenter(
-        PanopticSegmenterConfig(vision_config={**vision_config, "stage_depths": depths}, **labels, **config)
-    )
-    model.vision_tower.load_state_dict(shortened(tower, depths))
+    vision_config |= {"stage_depths": depths, "image_size": image_size or vision_config["image_size"]}
+    model = PanopticSegmenter(PanopticSegmenterConfig(vision_config=vision_config, **labels, **config))
+    model.vision_tower.load_state_dict(fitted(tower, depths, vision_config["image_size"]))
+    if whole is not None:
+        model.decoder.load_state_dict(whole.decoder.state_dict())
+        model.classifier.load_state_dict(whole.classifier.state_dict())
     return model
 
 
-def shortened(tower: PreTrainedModel, stage_depths: Sequence[int]) -> dict[str, torch.Tensor]:
-    """The weights of a tower without the last blocks of its stages."""
+def fitted(tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int) -> dict[str, torch.Tensor]:
+    """The weights of a tower without the last blocks of its stages, its places scaled to another grid."""
     kept: list[int] = []
     first = 0
     for depth, wanted in zip(tower.config.stage_depths, stage_depths, strict=True):
@@ -107,6 +123,11 @@ def shortened(tower: PreTrainedModel, stage_depths: Sequence[int]) -> dict[str, 
             weights[name] = weight
         elif block in renamed:
             weights[renamed[block] + name.removeprefix(block)] = weight
+    grid, side = (size // tower.config.patch_size for size in (tower.config.image_size, image_size))
+    if side != grid:
+        places = weights["positions"].T.unflatten(1, (grid, grid))[None].float()
+        places = torch.nn.functional.interpolate(places, size=(side, side), mode="bicubic", align_corners=False)
+        weights["positions"] = places[0].flatten(1).T.contiguous()
     return weights
 
 
@@ -152,7 +173,7 @@ def main(argv: list[str]) -> Trainer:
     )
     categories = [train.categories[i] for i in sorted(train.categories)]
     model = build_model(
-        segmenter.base, categories, segmenter.stage_depths,
+        segmenter.base, categories, segmenter.stage_depths, segmenter.image_size,
         decoder_width=segmenter.decoder_width, dice_weight=segmenter.dice_weight,
     )  # fmt: skip
     side = model.config.vision_config.image_size
@@ -182,7 +203,9 @@ def main(argv: list[str]) -> Trainer:
     )
     model.to(memory_format=torch.channels_last)
     last = get_last_checkpoint(training.output_dir) if segmenter.resume and Path(training.output_dir).is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    # on CPU the fused attention's backward takes longer than all else of so small a layer
+    with sdpa_kernel(SDPBackend.MATH) if training.use_cpu else nullcontext():
+        trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
     metrics = trainer.evaluate()
     trainer.log_metrics("eval", metrics)

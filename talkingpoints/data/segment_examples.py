@@ -97,7 +97,7 @@ class SegmentExamples(Sequence[SegmentExample]):
             shown.append({segment.category for segment in photo.segments if segment.is_thing} & set(labels))
         if not shown:
             raise ValueError("there are no photos")
-        self.shares = _shares(shown)
+        self.shares = shares_of(shown)
 
     def __len__(self) -> int:
         return len(self._pixels) if self.length is None else self.length
@@ -128,8 +128,15 @@ class SegmentExamples(Sequence[SegmentExample]):
         return SegmentExample(image=image, labels=np.asarray(found))
 
 
-def _shares(shown: Sequence[set[str]]) -> np.ndarray:
-    """How often each photo is drawn: photos of rare things more often, by the root of how rare the rarest is."""
+def shares_of(shown: Sequence[set[str]]) -> np.ndarray:
+    """How often each photo is drawn: photos of rare things more often, by the root of how rare the rarest is.
+
+    Args:
+        shown: names of the things of each photo.
+
+    Returns:
+        A share for each photo, together 1.
+    """
     counts = {name: sum(name in names for names in shown) for name in set().union(*shown)}
     weights = np.array([max((len(shown) / counts[name] for name in names), default=1.0) ** 0.5 for names in shown])
     return weights / weights.sum()
