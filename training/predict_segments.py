@@ -1,11 +1,13 @@
 """Let a segmenter find segments in annotated photos, write them as COCO panoptic JSON, and measure them.
 
     python -m training.predict_segments --segmenter talkingpoints/checkpoints/segmenter --photos DIR/images \\
-        --annotations runs/panoptic/annotations/test.json --output runs/segments/predictions.json
+        --annotations runs/panoptic/annotations/test.json --output runs/segments/predictions.json \\
+        --descriptor talkingpoints/checkpoints/descriptor
 
 ``--segmenter`` is any folder or Hub id that ``AutoModelForUniversalSegmentation`` loads and whose labels are among the
 annotations' categories. Writes the JSON, a folder of the same name with the segments' pixels, which is what
-training/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. No captions.
+training/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. With ``--descriptor``
+each segment has a caption.
 """
 
 import json
@@ -17,12 +19,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation
 
-import talkingpoints  # noqa: F401  registers the bundled segmenter
-from talkingpoints.data.panoptic import PanopticPhotos, PanopticWriter
+from talkingpoints import PointDescriptor, PointDescriptorProcessor, load_image
+from talkingpoints.adapters import load_model
+from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
+from talkingpoints.describing import describe_places
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import percentages, predicted
 from training.arguments import parse_arguments
@@ -37,6 +42,7 @@ class PredictionArguments:
     photos: str = field(metadata={"help": "folder of its photos"})
     output: str = field(metadata={"help": "JSON to write"})
     id_maps: str | None = field(default=None, metadata={"help": "folder of the annotations' PNGs; default: as COCO's"})
+    descriptor: str | None = field(default=None, metadata={"help": "folder or Hub id of a descriptor, for captions"})
     threshold: float | None = field(default=None, metadata={"help": "of segments' scores; default: the processor's"})
     batch_size: int = field(default=16, metadata={"help": "photos at once"})
     limit: int = field(default=0, metadata={"help": "photos; 0 takes all"})
@@ -46,6 +52,16 @@ class PredictionArguments:
         if self.limit < 0 or self.batch_size < 1:
             raise ValueError(f"limit must not be negative and batch_size not below 1, got {self.limit} and "
                              f"{self.batch_size}")  # fmt: skip
+
+
+def captioned(
+    model: PointDescriptor, processor: PointDescriptorProcessor, photo: PanopticPhoto, ids: np.ndarray
+) -> PanopticPhoto:
+    """A photo whose found segments have the descriptor's words."""
+    masks = [ids == segment.id for segment in photo.segments]
+    texts = describe_places(model, processor, load_image(photo.image), "masks", masks)
+    keys = [(photo.image_id, segment.id) for segment in photo.segments]
+    return photo.with_descriptions(dict(zip(keys, texts, strict=True)))
 
 
 def main(argv: list[str]) -> dict[str, Any]:
@@ -59,13 +75,17 @@ def main(argv: list[str]) -> dict[str, Any]:
     model = AutoModelForUniversalSegmentation.from_pretrained(arguments.segmenter, dtype=torch.float32).eval()
     processor = AutoImageProcessor.from_pretrained(arguments.segmenter)
     options = {} if arguments.threshold is None else {"threshold": arguments.threshold}
+    descriptor = None
+    if arguments.descriptor is not None:
+        descriptor = load_model(arguments.descriptor, PointDescriptor, dtype=torch.float32)
+        descriptor[0].eval()
     evaluation, started = PanopticEvaluation(truth.categories), time.perf_counter()
     with PanopticWriter(
         output, truth.categories.values(), output.with_suffix(""), text_field="caption", photos=truth.photos
     ) as writer:
         found = predicted(model, processor, photos, truth.categories, arguments.batch_size, **options)
         for one, (photo, ids) in zip(photos, tqdm(found, total=len(photos), unit="photo"), strict=True):
-            writer.add(photo, ids)
+            writer.add(photo if descriptor is None else captioned(*descriptor, photo, ids), ids)
             evaluation.add(compared(one, photo.segments, ids), one.image_id)
     seconds = (time.perf_counter() - started) / max(1, len(photos))
     report = {
