@@ -117,6 +117,21 @@ def test_places_of_the_photo_are_those_of_the_cells(tiny: Tiny, size: tuple[int,
         assert ((found > 0.5) == (torch.tensor(place) > 0.5)).all(), f"{place} was found at {found.tolist()}"
 
 
+def test_regions_of_photos_are_read_alone_and_together(tiny: Tiny) -> None:
+    masks = [np.zeros((2, one.height, one.width), dtype=bool) for one in PHOTOS]
+    for mask in masks:
+        mask[0, : mask.shape[1] // 2] = True
+        mask[1, :, : mask.shape[2] // 2] = True
+    batch = tiny.describing(images=PHOTOS, masks=masks)
+    together = logits(tiny, **batch)
+    for place, (one, mask) in enumerate(zip(PHOTOS, masks, strict=True)):
+        alone = tiny.describing(images=[one], masks=[mask])
+        last = logits(tiny, **alone)[:, -1]
+        assert torch.allclose(together[2 * place : 2 * place + 2, -1], last, **CLOSE)
+        other = logits(tiny, **{**alone, "regions": alone["regions"].flip(0)})[:, -1]
+        assert not torch.allclose(last, other, **CLOSE)
+
+
 def test_what_is_written_is_what_forward_says(tiny: Tiny) -> None:
     inputs = tiny.describing(images=[PHOTOS[1]], points=[POINTS])
     prompt = inputs["input_ids"].shape[1]

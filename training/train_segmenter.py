@@ -48,6 +48,9 @@ class SegmenterArguments(AugmentationArguments):
         default=None, metadata={"help": "residual blocks at strides 4, 8 and 16 to keep; default: all"}
     )
     image_size: int | None = field(default=None, metadata={"help": "side of the photos; default: as the tower knows"})
+    tower_layers: int | None = field(
+        default=None, metadata={"help": "transformer layers of the tower to keep; default: all"}
+    )
     decoder_width: int = field(default=64, metadata={"help": "channels of the decoder"})
     dice_weight: float = field(default=1.0, metadata={"help": "of the dice loss beside the cross-entropy"})
     slow_lr_scale: float = field(default=0.3, metadata={"help": "the tower's share of the learning rate"})
@@ -71,6 +74,7 @@ def build_model(
     categories: Sequence[Category],
     stage_depths: Sequence[int] | None = None,
     image_size: int | None = None,
+    tower_layers: int | None = None,
     **config: Any,
 ) -> PanopticSegmenter:
     """A segmenter over a trained tower: a new one, or one that is to be trained on.
@@ -80,6 +84,7 @@ def build_model(
         categories: each is a label, in this order.
         stage_depths: blocks to keep of each stage, the first ones; None keeps all.
         image_size: side of the photos that it will see; None keeps the tower's.
+        tower_layers: transformer layers to keep, the first ones; None keeps all.
         config: further values of :class:`PanopticSegmenterConfig`.
 
     Raises:
@@ -99,17 +104,24 @@ def build_model(
     if whole is not None and whole.config.id2label != names:
         raise ValueError(f"{base} has the labels {whole.config.id2label}; the data have {names}")
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    layers = tower.config.num_hidden_layers if tower_layers is None else tower_layers
+    if not 0 <= layers <= tower.config.num_hidden_layers:
+        raise ValueError(f"tower_layers: {layers}; the tower has {tower.config.num_hidden_layers}")
     vision_config |= {"stage_depths": depths, "image_size": image_size or vision_config["image_size"]}
+    vision_config["num_hidden_layers"] = layers
     model = PanopticSegmenter(PanopticSegmenterConfig(vision_config=vision_config, **labels, **config))
-    model.vision_tower.load_state_dict(fitted(tower, depths, vision_config["image_size"]))
+    model.vision_tower.load_state_dict(fitted(tower, depths, vision_config["image_size"], layers))
     if whole is not None:
         model.decoder.load_state_dict(whole.decoder.state_dict())
         model.classifier.load_state_dict(whole.classifier.state_dict())
     return model
 
 
-def fitted(tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int) -> dict[str, torch.Tensor]:
-    """The weights of a tower without the last blocks of its stages, its places scaled to another grid."""
+def fitted(
+    tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int, layers: int
+) -> dict[str, torch.Tensor]:
+    """The weights of a tower without the last blocks of its stages and its last layers, its places scaled to another
+    grid."""
     kept: list[int] = []
     first = 0
     for depth, wanted in zip(tower.config.stage_depths, stage_depths, strict=True):
@@ -119,7 +131,10 @@ def fitted(tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int)
     weights = {}
     for name, weight in tower.state_dict().items():
         block = ".".join(name.split(".")[:2])
-        if not name.startswith("blocks."):
+        if name.startswith("layers."):
+            if int(name.split(".")[1]) < layers:
+                weights[name] = weight
+        elif not name.startswith("blocks."):
             weights[name] = weight
         elif block in renamed:
             weights[renamed[block] + name.removeprefix(block)] = weight
@@ -173,7 +188,7 @@ def main(argv: list[str]) -> Trainer:
     )
     categories = [train.categories[i] for i in sorted(train.categories)]
     model = build_model(
-        segmenter.base, categories, segmenter.stage_depths, segmenter.image_size,
+        segmenter.base, categories, segmenter.stage_depths, segmenter.image_size, segmenter.tower_layers,
         decoder_width=segmenter.decoder_width, dice_weight=segmenter.dice_weight,
     )  # fmt: skip
     side = model.config.vision_config.image_size
