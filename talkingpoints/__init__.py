@@ -37,6 +37,7 @@ AutoProcessor.register(PointDescriptorConfig, PointDescriptorProcessor)
 AutoProcessor.register(PointLocalizerConfig, PointLocalizerProcessor)
 
 AutoConfig.register("panoptic_segmenter", PanopticSegmenterConfig)
+AutoModel.register(PanopticSegmenterConfig, PanopticSegmenter)
 AutoModelForUniversalSegmentation.register(PanopticSegmenterConfig, PanopticSegmenter)
 AutoImageProcessor.register(PanopticSegmenterConfig, image_processor_classes={"pil": PanopticSegmenterImageProcessor})
 

@@ -17,8 +17,8 @@ def test_things_are_the_connected_pieces_of_their_class() -> None:
     classes = np.zeros((20, 30), dtype=np.uint8)
     classes[2:8, 2:8] = 12
     classes[8:12, 8:12] = 12  # touches the first at a corner: one dog
-    classes[2:8, 9:11] = 255  # void: no piece of anything
-    classes[2:8, 11:20] = 12  # beyond the void: another dog
+    classes[2:8, 9:14] = 255  # void: no piece of anything
+    classes[2:8, 14:20] = 12  # beyond the void: another dog
     classes[14:18, 2:8] = 9  # a chair is background here
     classes[14:16, 20:22] = 8  # four pixels of a cat
     classes[17:20, 20:30] = 8
@@ -28,7 +28,7 @@ def test_things_are_the_connected_pieces_of_their_class() -> None:
     ]  # fmt: skip
     assert [s.area for s in segments] == [int((ids == s.id).sum()) for s in segments]
     assert segments[1].box == (20.0, 17.0, 30.0, 20.0) and segments[1].area == 30
-    assert len(np.unique(ids[classes == 12])) == 2 and ids[8, 8] == ids[7, 7] == 3 and ids[3, 12] == 4
+    assert len(np.unique(ids[classes == 12])) == 2 and ids[8, 8] == ids[7, 7] == 3 and ids[3, 15] == 4
     assert (ids[classes == 255] == 0).all() and (ids[14:16, 20:22] == 0).all()
     assert (ids[14:18, 2:8] == 1).all() and ids[0, 0] == 1
     assert len(segments_of(classes, smallest=0)[1]) == 5

@@ -2,9 +2,11 @@
 
     python -m training.bundle --descriptor runs/descriptor --localizer runs/localizer
     python -m training.bundle --reports reports/animalpose_test.json reports/people_test.json
+    python -m training.bundle --segmenter runs/segmenter --segmenter_reports runs/segments/test_quality.json
 
 The first line copies the models (without the remote code that ``save_pretrained`` adds: the package holds it), the
-second writes the model cards from the reports of training/evaluate.py.
+second writes the model cards from the reports of training/evaluate.py. The third does both for the segmenter, which is
+no part of the pair, with reports of training/predict_segments.py.
 """
 
 import argparse
@@ -14,10 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from talkingpoints.cards import Told, model_card
-from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, CHECKPOINTS
+from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, BUNDLED_SEGMENTER, CHECKPOINTS
 from training.push_to_hub import published_weights
 
 MAX_BYTES = 24 * 2**20
@@ -42,6 +44,60 @@ LICENCE = """\
 The photos belong to their authors and were published for research: check their terms before you use these weights for
 anything else. The code is Apache-2.0."""
 
+SEGMENTER = """\
+# Talking Points: bundled Panoptic Segmenter
+
+Photo in, segments out: cats, cows, dogs, horses, sheep and people as things, everything else as one background.
+A tiny model: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to give the captioner masks where
+nobody drew any, not to compete with models a hundred times its size.
+
+## Use
+
+```python
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation
+
+from talkingpoints.inference import BUNDLED_SEGMENTER
+
+processor = AutoImageProcessor.from_pretrained(BUNDLED_SEGMENTER)
+model = AutoModelForUniversalSegmentation.from_pretrained(BUNDLED_SEGMENTER).eval()
+photo = Image.open("dog.jpg").convert("RGB")
+with torch.inference_mode():
+    outputs = model(**processor(images=[photo], return_tensors="pt").to(model.dtype))
+sizes = [(photo.height, photo.width)]
+for found in processor.post_process_panoptic_segmentation(outputs, target_sizes=sizes)[0]["segments_info"]:
+    print(model.config.id2label[found["label_id"]], found["score"])
+```
+
+## Data
+
+Trained on the 2,668 photos of AnimalPose's train split (Cao et al., ICCV 2019) that have a PASCAL VOC class mask (the
+photos are largely from PASCAL VOC), resized to at most 224 pixels. Class masks do not tell objects of one class apart:
+a thing is a connected piece of its class of at least a hundredth of the photo, see
+`talkingpoints/data/class_masks.py`. The vision tower comes from the bundled localizer, which was trained on keypoints
+of the same split and of photos of people.
+
+## Training
+
+`training/train_segmenter.py` with `training/configs/segmenter.yaml`, on part of one CPU core; see training/README.md.
+
+## Figures
+
+Panoptic quality of `python -m training.predict_segments`, in percent; "things" is the mean of the six kinds.
+
+{tables}
+
+## Limits
+
+It was trained for minutes, and its figures are low: it misses most people and many small things, takes one animal for
+another, and merges animals of a kind that touch. Other objects are background to it. Not for surveillance, medical or
+safety use.
+
+## Licence
+
+{licence}"""
+
 FOLDERS = {"descriptor": BUNDLED_DESCRIPTOR, "localizer": BUNDLED_LOCALIZER}
 TRAINING = {
     "descriptor": """\
@@ -65,11 +121,11 @@ def copy_model(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     names = ("config.json", "generation_config.json", "model.safetensors", "processor_config.json", "tokenizer.json",
-             "tokenizer_config.json", "chat_template.jinja")  # fmt: skip
+             "tokenizer_config.json", "chat_template.jinja", "preprocessor_config.json")  # fmt: skip
     for name in names:
         if not (source / name).is_file():
             continue
-        if name in ("config.json", "processor_config.json", "tokenizer_config.json"):
+        if name in ("config.json", "processor_config.json", "tokenizer_config.json", "preprocessor_config.json"):
             values = json.loads((source / name).read_text(encoding="utf-8"))
             values = without_traces(values)
             (target / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
@@ -99,11 +155,47 @@ def bundled_card(name: str, reports: list[dict[str, Any]]) -> ModelCard:
     return model_card(weights, told, reports)
 
 
+def segmenter_card(folder: Path, reports: list[dict[str, Any]]) -> ModelCard:
+    """The card of the bundled segmenter.
+
+    Args:
+        folder: where it lies.
+        reports: of training/predict_segments.py.
+    """
+    weights = published_weights(folder)
+    data = ModelCardData(
+        license="other",
+        license_name="research-photos",
+        library_name="transformers",
+        pipeline_tag="image-segmentation",
+        tags=["talking-points", "panoptic-segmentation"],
+    )
+    tables = "\n\n".join(quality_table(report) for report in reports)
+    text = SEGMENTER.format(parameters=weights.parameters, megabytes=weights.megabytes, tables=tables, licence=LICENCE)
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
+
+
+def quality_table(report: dict[str, Any]) -> str:
+    """Panoptic quality of each category, in Markdown."""
+    lines = [
+        f"{report['annotations']}: {report['photos']} photos, {report['seconds_per_photo']:.3f} s a photo",
+        "",
+        "| category | segments | PQ | SQ | RQ |",
+        "|---|---|---|---|---|",
+    ]
+    for name in ("things", "all", *report["segments"]):
+        values = " | ".join(f"{report[f'{measure}_{name}']:.1f}" for measure in ("pq", "sq", "rq"))
+        lines.append(f"| {name} | {report['segments'].get(name, '')} | {values} |")
+    return "\n".join(lines)
+
+
 def main(argv: list[str]) -> None:
     """Copy models, write cards, or both; see the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--descriptor", type=Path, help="trained descriptor to bundle")
     parser.add_argument("--localizer", type=Path, help="trained localizer to bundle")
+    parser.add_argument("--segmenter", type=Path, help="trained segmenter to bundle")
+    parser.add_argument("--segmenter_reports", type=Path, nargs="+", default=[], help="reports for its model card")
     parser.add_argument("--reports", type=Path, nargs="+", default=[], help="reports for the model cards")
     arguments = parser.parse_args(argv)
     for name, folder in FOLDERS.items():
@@ -114,6 +206,11 @@ def main(argv: list[str]) -> None:
         reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.reports]
         for name, folder in FOLDERS.items():
             bundled_card(name, reports).save(folder / "README.md")
+    if arguments.segmenter is not None:
+        copy_model(arguments.segmenter, BUNDLED_SEGMENTER)
+    if arguments.segmenter_reports:
+        reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.segmenter_reports]
+        segmenter_card(BUNDLED_SEGMENTER, reports).save(BUNDLED_SEGMENTER / "README.md")
     size = sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file())
     print(f"bundled checkpoints: {size / 2**20:.1f} MiB")
     if size > MAX_BYTES:
