@@ -421,7 +421,7 @@ def test_the_bundled_one_finds_animals(data_root: Path, tmp_path: Path) -> None:
     report = predict_segments.main(["--segmenter", str(BUNDLED), "--annotations", str(output / "annotations/val.json"),
                                     "--photos", str(data_root / "animalpose" / "images"), "--output",
                                     str(tmp_path / "p.json"), "--limit", "60"])  # fmt: skip
-    assert report["pq_things"] > 35 and report["pq_background"] > 70
+    assert report["pq_things"] > 22 and report["pq_background"] > 70
 
 
 @pytest.mark.skipif(not BUNDLED.is_dir(), reason="no bundled segmenter in this tree")

@@ -25,7 +25,7 @@ import yaml
 from talkingpoints.inference import CHECKPOINTS
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
-RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor")
+RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor", "train_segmenter")
 """Scripts with ``--resume``."""
 UNTHREADED = ("build_base", "renew_words", "build_panoptic_masks", "build_pix2cap")
 """Scripts without ``--threads``."""
