@@ -80,8 +80,8 @@ of the same split and of photos of people.
 
 ## Training
 
-`training/train_segmenter.py` with `training/configs/segmenter.yaml`, cut short (750 steps at 192 pixels, 1,500 at 128), on
-part of one CPU core; see training/README.md.
+`training/train_segmenter.py` with `training/configs/segmenter.yaml`, cut short (750 steps at 192 pixels, 1,500 at 128),
+on part of one CPU core; see training/README.md.
 
 ## Figures
 
