@@ -130,6 +130,9 @@ def copy_model(source: Path, target: Path) -> None:
             values = json.loads((source / name).read_text(encoding="utf-8"))
             values = without_traces(values)
             (target / name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        elif name == "tokenizer.json":  # without its many blanks
+            values = json.loads((source / name).read_text(encoding="utf-8"))
+            (target / name).write_text(json.dumps(values, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
         else:
             shutil.copyfile(source / name, target / name)
 
