@@ -29,6 +29,7 @@ FACTS = (*_FIELDS, *_PLACES, "object_colours", "object_colours_too", "near", "ne
 here they stand in the order of the alphabet), then what is near (one or two names) and in which direction."""
 
 _DISTANCE_WEIGHT = 10.0
+_READER_RATE = 0.02
 _WEIGHTS = "fact_embeddings.safetensors"
 _VALUES = "fact_values.json"
 
@@ -76,6 +77,8 @@ class FactEmbeddings(nn.Module):
         super().__init__()
         self.vocabulary = vocabulary
         self.tables = nn.ModuleList(nn.Embedding(size, width) for size in vocabulary.sizes)
+        self.register_buffer("reader_weight", torch.zeros(sum(vocabulary.sizes), width))
+        self.register_buffer("reader_bias", torch.zeros(sum(vocabulary.sizes)))
 
     def forward(self, facts: torch.Tensor) -> torch.Tensor:
         return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
@@ -85,8 +88,8 @@ class FactEmbeddings(nn.Module):
         the rows whose facts are not ``UNKNOWN``; 0 where there is none.
 
         The squared distance to the sum, both after layer normalisation, as the head sees them, and the cross-entropy
-        of each fact's value among all values that it can have. The first alone learns the rarer facts slowly; the
-        second alone does not make the sum that the head knows.
+        of each fact's value as :meth:`fit_readers` reads it. The first alone learns facts that move the sum little, and
+        rarer ones, slowly; the second alone does not make the sum that the head knows.
         """
         known = (facts != UNKNOWN).all(-1)
         query, facts, width = query[known], facts[known], query.shape[-1:]
@@ -94,10 +97,32 @@ class FactEmbeddings(nn.Module):
             return query.sum().float()
         query = functional.layer_norm(query.float(), width)
         loss = _DISTANCE_WEIGHT * functional.mse_loss(query, functional.layer_norm(self(facts), width))
-        for i, table in enumerate(self.tables):
-            logits = query @ functional.normalize(table.weight, dim=-1).T
+        for i, logits in enumerate(self.read(query)):
             loss = loss + functional.cross_entropy(logits, facts[:, i])
         return loss
+
+    def read(self, query: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Of layer-normalised vectors (R, width) the logits of each fact's values, by the fitted readers."""
+        return (query @ self.reader_weight.T + self.reader_bias).split(self.vocabulary.sizes, dim=-1)
+
+    def fit_readers(self, facts: torch.Tensor, steps: int = 300) -> None:
+        """Fit linear classifiers that read each fact's value off the sums of texts' facts (n, len(FACTS)).
+
+        They are not the embeddings themselves: what all sums have in common points the way of "unsaid", and a fact
+        that moves the sum little would be taken for unsaid however clearly it is told.
+        """
+        with torch.enable_grad():
+            sums = functional.layer_norm(self(facts).detach(), self.reader_weight.shape[1:])
+            weight, bias = (x.clone().requires_grad_() for x in (self.reader_weight, self.reader_bias))
+            optimizer = torch.optim.Adam([weight, bias], lr=_READER_RATE)
+            for _ in range(steps):
+                logits = (sums @ weight.T + bias).split(self.vocabulary.sizes, dim=-1)
+                loss = sum(functional.cross_entropy(one, facts[:, i]) for i, one in enumerate(logits))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        self.reader_weight.copy_(weight.detach())
+        self.reader_bias.copy_(bias.detach())
 
     @torch.no_grad()
     def fit(self, queries: torch.Tensor, facts: torch.Tensor, ridge: float = 1.0) -> None:
@@ -105,15 +130,23 @@ class FactEmbeddings(nn.Module):
 
         Args:
             queries: (n, width), what a trained language model makes of n texts.
-            facts: (n, len(FACTS)), what the texts tell. Values that do not occur get zeros.
+            facts: (n, len(FACTS)), what the texts tell. A value that no text tells moves the sum by a random vector, as
+                far as others do: from zero it would stay faint, and a faint fact is hardly learned.
             ridge: weight of the embeddings' squares.
         """
         chosen = [nn.functional.one_hot(facts[:, i], size) for i, size in enumerate(self.vocabulary.sizes)]
         design = torch.cat(chosen, dim=1).double()
         gram = design.T @ design + ridge * torch.eye(design.shape[1], dtype=torch.double)
         weights = torch.linalg.solve(gram, design.T @ queries.double()).float()
-        for table, rows in zip(self.tables, weights.split(self.vocabulary.sizes), strict=True):
-            table.weight.copy_(rows)
+        parts = weights.split(self.vocabulary.sizes)
+        occur = [one.any(0) for one in chosen]
+        moves = [(rows - rows[UNSAID])[there][1:].norm(dim=-1) for rows, there in zip(parts, occur, strict=True)]
+        length = torch.cat(moves).median() if sum(map(len, moves)) else torch.tensor(1.0)
+        for table, rows, there in zip(self.tables, parts, occur, strict=True):
+            random = functional.normalize(torch.randn(rows.shape), dim=-1) * length
+            untold = ~there
+            untold[UNSAID] = False
+            table.weight.copy_(torch.where(untold[:, None], rows[UNSAID] + random, rows))
 
     def save(self, folder: str | Path) -> None:
         """Write weights and vocabulary into a folder."""

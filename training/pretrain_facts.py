@@ -93,7 +93,9 @@ def main(argv: list[str]) -> Trainer:
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
-    vocabulary = FactVocabulary.of([train[i] for i in range(first)])
+    shown = [train[i] for i in range(first)]
+    vocabulary = FactVocabulary.of(shown)
+    told = torch.cat([vocabulary.encode(example) for example in shown])
     embeddings = FactEmbeddings(vocabulary, localizer.config.get_text_config().hidden_size)
     if start.read_styles:
         styles = parse_weights(start.read_styles)
@@ -123,6 +125,7 @@ def main(argv: list[str]) -> Trainer:
         preprocess_logits_for_metrics=by_photo,
     )
     if trainer.is_world_process_zero():
+        model.embeddings.fit_readers(told.to(model.device))
         localizer.save_pretrained(training.output_dir)
         processor.save_pretrained(training.output_dir)
         model.embeddings.save(training.output_dir)
