@@ -105,7 +105,7 @@ class FactEmbeddings(nn.Module):
         """Of layer-normalised vectors (R, width) the logits of each fact's values, by the fitted readers."""
         return (query @ self.reader_weight.T + self.reader_bias).split(self.vocabulary.sizes, dim=-1)
 
-    def fit_readers(self, facts: torch.Tensor, steps: int = 300) -> None:
+    def fit_readers(self, facts: torch.Tensor, steps: int = 200) -> None:
         """Fit linear classifiers that read each fact's value off the sums of texts' facts (n, len(FACTS)).
 
         They are not the embeddings themselves: what all sums have in common points the way of "unsaid", and a fact

@@ -26,6 +26,7 @@ from training.sft import SftArguments, build_examples, fit, parse_weights
 from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
+_READER_TEXTS = 4096
 """So many examples show nearly every value of every fact; one that they miss counts as unsaid."""
 
 
@@ -125,7 +126,7 @@ def main(argv: list[str]) -> Trainer:
         preprocess_logits_for_metrics=by_photo,
     )
     if trainer.is_world_process_zero():
-        model.embeddings.fit_readers(told.to(model.device))
+        model.embeddings.fit_readers(told[:_READER_TEXTS].to(model.device))
         localizer.save_pretrained(training.output_dir)
         processor.save_pretrained(training.output_dir)
         model.embeddings.save(training.output_dir)
