@@ -33,7 +33,7 @@ astray more often."""
 DATA = """\
 Trained on the train splits of AnimalPose (Cao et al., ICCV 2019; 3,436 photos, largely from PASCAL VOC) and of a set of
 755 photos of single people with COCO keypoints, resized to at most 224 pixels. The texts are written by the package's
-rule-based writer from keypoints, boxes and measured colours."""
+rule-based writer from keypoints, boxes, PASCAL VOC's class masks and measured colours."""
 
 LIMITS = """\
 Left and right legs are often confused, as are animals of one kind that stand side by side. Other objects, drawings and
@@ -103,7 +103,7 @@ FOLDERS = {"descriptor": BUNDLED_DESCRIPTOR, "localizer": BUNDLED_LOCALIZER}
 TRAINING = {
     "descriptor": """\
 `training/sft_descriptor.py` with `training/configs/descriptor.yaml`, starting from the localizer's vision tower and
-language model; on two CPU cores, see training/README.md.""",
+language model, and then the recipe `regions.yaml` for segments; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
 `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, and then the recipe `dialects.yaml` for the words that
