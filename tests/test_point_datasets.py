@@ -273,7 +273,7 @@ def test_a_dataset_is_streamed_into_a_training(base: Path, tmp_path: Path) -> No
 
 def test_the_one_command_is_understood() -> None:
     words = ["--dataset", "my_points/", "--base", "some/base", "--push_to_hub", "me/my-points"]
-    sft, _, training = parse_arguments(sft_descriptor.ARGUMENTS, [*words, "--use_cpu", "true"])
+    sft, *_, training = parse_arguments(sft_descriptor.ARGUMENTS, [*words, "--use_cpu", "true"])
     assert (sft.datasets, training.push_to_hub, training.hub_model_id) == (["my_points/"], True, "me/my-points")
     for form, expected in (
         ([], (True, None)),

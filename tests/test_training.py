@@ -332,7 +332,7 @@ def test_photos_of_several_objects_are_shown_more_often(drawn: Path) -> None:
 def test_a_run_has_examples_enough_for_all_its_steps(drawn: Path, tmp_path: Path) -> None:
     for crowded in ("1", "3"):
         flags = [*command(Path("x"), drawn, tmp_path, 9), "--crowded", crowded, "--per_device_train_batch_size", "4"]
-        sft, _, training = parse_arguments(sft_localizer.ARGUMENTS, flags)
+        sft, *_, training = parse_arguments(sft_localizer.ARGUMENTS, flags)
         train, val = build_examples(sft, training)
         assert 36 <= len(train) < 36 + 2 * len(train.shown)
         assert len(train) == train.passes * with_keypoints(load_keypoints(drawn, "train"), int(crowded))

@@ -118,7 +118,7 @@ def build_model(
 
 
 def fitted(
-    tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int, layers: int
+    tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int, layers: int | None = None
 ) -> dict[str, torch.Tensor]:
     """The weights of a tower without the last blocks of its stages and its last layers, its places scaled to another
     grid."""
@@ -132,7 +132,7 @@ def fitted(
     for name, weight in tower.state_dict().items():
         block = ".".join(name.split(".")[:2])
         if name.startswith("layers."):
-            if int(name.split(".")[1]) < layers:
+            if layers is None or int(name.split(".")[1]) < layers:
                 weights[name] = weight
         elif not name.startswith("blocks."):
             weights[name] = weight
