@@ -280,9 +280,9 @@ def test_the_one_command_is_understood() -> None:
         (["false"], (False, None)),
         (["true", "--hub_model_id", "a/b"], (True, "a/b")),
     ):
-        _, _, training = parse_arguments(
+        *_, training = parse_arguments(
             sft_descriptor.ARGUMENTS, ["--dataset", "x", "--base", "y", "--use_cpu", "true", "--push_to_hub", *form]
         )
         assert (training.push_to_hub, training.hub_model_id) == expected
     with pytest.raises(SystemExit):
-        parse_arguments((SftArguments,), ["--base", "y"])
+        parse_arguments((SftArguments,), ["--datasets", "y"])
