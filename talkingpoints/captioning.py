@@ -5,7 +5,7 @@ the Point Descriptor says what each of them is, with the segment as its window i
 of Pix2Cap-COCO (arXiv 2501.13893), whose model does both in one decoder.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation, 
 from .describing import describe_places
 from .images import ImageLike, load_image
 from .modeling_descriptor import PointDescriptor
-from .points import mask_box
+from .points import mask_box, pixel_at
 from .processing_descriptor import PointDescriptorProcessor
 
 SMALLEST_PX = 4
@@ -75,7 +75,7 @@ class CaptionedSegments(Sequence[SegmentCaption]):
         height, width = self.id_map.shape
         if not (0 <= x <= width and 0 <= y <= height):
             raise ValueError(f"({x:g}, {y:g}) is outside the photo of {width} x {height} pixels")
-        number = int(self.id_map[min(int(y), height - 1), min(int(x), width - 1)])
+        number = int(self.id_map[pixel_at((x, y), (height, width))])
         return next((segment for segment in self.segments if segment.id == number), None)
 
 
@@ -154,16 +154,43 @@ class Segmenter:
         pixels, names = np.asarray(result["segmentation"].cpu()), self.model.config.id2label
         if pixels.shape != size:
             pixels = np.asarray(Image.fromarray(pixels.astype(np.int32)).resize(size[::-1], Image.Resampling.NEAREST))
-        id_map, found = np.zeros(pixels.shape, dtype=np.int32), []
-        for info in result["segments_info"]:
-            mask = pixels == info["id"]
-            if mask.sum() < SMALLEST_PX:
-                continue  # transformers' own may also list segments that another covers
-            number = len(found) + 1
-            id_map[mask] = number
-            label, score = names[info["label_id"]], float(info.get("score", 1.0))
-            found.append(SegmentCaption(number, label, not info.get("was_fused"), score, "", mask, mask_box(mask)))
-        return CaptionedSegments(tuple(found), id_map)
+        id_map, found = numbered(pixels, result["segments_info"], SMALLEST_PX)
+        segments = (
+            SegmentCaption(
+                number,
+                names[info["label_id"]],
+                not info.get("was_fused"),
+                float(info.get("score", 1.0)),
+                "",
+                mask,
+                mask_box(mask),
+            )
+            for number, (info, mask) in enumerate(found, start=1)
+        )
+        return CaptionedSegments(tuple(segments), id_map)
+
+
+def numbered(
+    pixels: np.ndarray, infos: Iterable[Mapping[str, Any]], fewest: int = 1
+) -> tuple[np.ndarray, list[tuple[Mapping[str, Any], np.ndarray]]]:
+    """Segments of ``post_process_panoptic_segmentation`` under new numbers, from 1 upwards in their order.
+
+    Args:
+        pixels: ``segmentation``, integers (height, width).
+        infos: ``segments_info``.
+        fewest: pixels that a segment must have; transformers' own also list segments that another covers.
+
+    Returns:
+        Each pixel's new number, int32 (height, width), 0 for none; and the info and the mask, bool (height, width), of
+        each segment that is left.
+    """
+    id_map, found = np.zeros(pixels.shape, dtype=np.int32), []
+    for info in infos:
+        mask = pixels == info["id"]
+        if mask.sum() >= fewest:
+            found.append((info, mask))
+            id_map[mask] = len(found)
+    return id_map, found
 
 
 class PanopticCaptioner:

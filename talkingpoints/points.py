@@ -102,6 +102,13 @@ def box_tokens(box: npt.ArrayLike) -> str:
     return location_tokens((x0, y0)) + location_tokens((x1, y1))
 
 
+def pixel_at(point_px: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
+    """(row, column) of the pixel that a point (x, y) in an image of ``size`` (height, width) lies on; the image's right
+    and lower edge belong to its last pixels."""
+    (x, y), (height, width) = point_px, size
+    return min(int(y), height - 1), min(int(x), width - 1)
+
+
 def mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     """The box (x0, y0, x1, y1) around a mask, outer edges of its pixels, in pixels.
 

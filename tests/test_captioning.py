@@ -35,15 +35,19 @@ from tests.tiny import photo
 LABELS = {0: "cat", 1: "dog", 2: "grass"}
 
 
+def swin() -> SwinConfig:
+    """A backbone for photos of 64 x 64 pixels."""
+    return SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64,
+                      out_features=["stage1", "stage2", "stage3", "stage4"])  # fmt: skip
+
+
 def mask2former(folder: Path) -> Path:
     """A random Mask2Former of three labels."""
     torch.manual_seed(0)
-    swin = SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64,
-                      out_features=["stage1", "stage2", "stage3", "stage4"])  # fmt: skip
     config = Mask2FormerConfig(
-        backbone_config=swin, hidden_dim=32, feature_size=32, mask_feature_size=32, encoder_layers=1, decoder_layers=2,
-        num_attention_heads=2, dim_feedforward=16, encoder_feedforward_dim=16, num_queries=6, id2label=LABELS,
-        label2id={name: number for number, name in LABELS.items()},
+        backbone_config=swin(), hidden_dim=32, feature_size=32, mask_feature_size=32, encoder_layers=1,
+        decoder_layers=2, num_attention_heads=2, dim_feedforward=16, encoder_feedforward_dim=16, num_queries=6,
+        id2label=LABELS, label2id={name: number for number, name in LABELS.items()},
     )  # fmt: skip
     Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
     Mask2FormerImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
@@ -66,10 +70,8 @@ def eomt(folder: Path) -> Path:
 def oneformer(folder: Path) -> Path:
     """A random OneFormer of three labels, with a tokenizer of single bytes."""
     torch.manual_seed(0)
-    swin = SwinConfig(embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4, image_size=64,
-                      out_features=["stage1", "stage2", "stage3", "stage4"])  # fmt: skip
     config = OneFormerConfig(
-        backbone_config=swin, hidden_dim=32, conv_dim=32, mask_dim=32, encoder_layers=2, decoder_layers=2,
+        backbone_config=swin(), hidden_dim=32, conv_dim=32, mask_dim=32, encoder_layers=2, decoder_layers=2,
         id2label=LABELS, num_attention_heads=2, dim_feedforward=32, encoder_feedforward_dim=32, num_queries=6,
         is_training=False,
         label2id={name: number for number, name in LABELS.items()},

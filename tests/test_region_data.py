@@ -115,7 +115,7 @@ def test_examples_are_the_same_whoever_asks(captions: Path) -> None:
 
 
 def test_a_mixture_keeps_to_its_weights_and_each_part_to_its_order() -> None:
-    parts = {name: ([f"{name}{i}" for i in range(1000)], weight) for name, weight in (("a", 3.0), ("b", 1.0))}
+    parts = [([f"{name}{i}" for i in range(1000)], weight) for name, weight in (("a", 3.0), ("b", 1.0))]
     mixed = MixedExamples(parts, 1000, seed=1)
     found = [mixed[i] for i in range(1000)]
     of_a = [one for one in found if one.startswith("a")]
@@ -123,7 +123,7 @@ def test_a_mixture_keeps_to_its_weights_and_each_part_to_its_order() -> None:
     assert of_a == [f"a{i}" for i in range(len(of_a))]
     assert found == [MixedExamples(parts, 1000, seed=1)[i] for i in range(1000)]
     with pytest.raises(ValueError, match="must be above 0"):
-        MixedExamples({"a": ([], 0.0)}, 5)
+        MixedExamples([([], 0.0)], 5)
 
 
 def test_wrong_sets_are_refused(captions: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from tqdm.auto import tqdm
 
 from talkingpoints.data.class_masks import CATEGORIES, SMALLEST, read_class_mask, segments_of
-from talkingpoints.data.panoptic import PanopticPhoto, PanopticWriter
+from talkingpoints.data.panoptic import PanopticPhoto, PanopticWriter, load_json
 from training.arguments import parse_arguments
 
 
@@ -51,10 +51,7 @@ def listed_images(file: Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: no such file, or one without images that have id, file_name, width and height.
     """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read the annotations {file}: {error}") from error
+    content = load_json(file)
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not all({"id", "file_name", "width", "height"} <= set(i) for i in images):
         raise ValueError(f"{file} is no COCO file: it needs images with id, file_name, width and height")

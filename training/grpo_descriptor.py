@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoModelForCausalLM, set_seed
-from transformers.trainer_utils import HubStrategy, get_last_checkpoint
+from transformers.trainer_utils import HubStrategy
 from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
@@ -35,7 +35,7 @@ from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
 from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
 from training.prompts import PointPrompts, prompt_dataset
 from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, width_of
-from training.sft import DTYPES, publish
+from training.sft import DTYPES, last_checkpoint, publish
 
 REWARDS = ("shaped", "mse")
 
@@ -306,8 +306,7 @@ def main(argv: list[str]) -> GRPOTrainer:
     set_seed(training.seed)
     trainer = build_trainer(grpo, training)
     output = Path(training.output_dir)
-    last = get_last_checkpoint(training.output_dir) if grpo.resume and output.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=last_checkpoint(training, grpo.resume))
     if grpo.lora_r:
         merged = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         trainer.model = trainer.model_wrapped = merged

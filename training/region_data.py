@@ -114,11 +114,13 @@ def mixed_examples(
     _ = training.device  # joins the processes
     sets = read_once(lambda: [read_set(description) for description in regions.region_sets])
     seed = training.seed
-    parts = {str(i): (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for i, s in enumerate(sets)}
+    parts: list[tuple[Dataset, float]] = [
+        (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for s in sets
+    ]
     val = {"regions": ConcatDataset([RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets])}
     total = sum(len(s.train) for s in sets)
     if points is not None:
-        parts["points"] = (points[0], regions.points_weight)
+        parts.append((points[0], regions.points_weight))
         val["points"] = points[1]
         total += len(points[0]) // max(1, math.ceil(training.num_train_epochs)) if training.max_steps <= 0 else 0
     length = examples_of(training) if training.max_steps > 0 else math.ceil(training.num_train_epochs * total)

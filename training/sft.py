@@ -246,9 +246,24 @@ def fit(
     trainer = trainer_class(model=model, args=training, build_optimizer=optimizer, **trainer_options)
     check_sharding(trainer.accelerator, sft)
     keep_existing_layers(model)
-    last = get_last_checkpoint(training.output_dir) if sft.resume and Path(training.output_dir).is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=last_checkpoint(training, sft.resume))
     return trainer
+
+
+def last_checkpoint(training: TrainingArguments, resume: bool) -> str | None:
+    """The checkpoint to go on from, if that is asked for and there is one."""
+    return get_last_checkpoint(training.output_dir) if resume and Path(training.output_dir).is_dir() else None
+
+
+def measure_and_save(trainer: Trainer, save_dtype: str) -> None:
+    """Evaluate a model that is trained and saved, save its figures, and the model once more where ``save_dtype`` is
+    another than float32."""
+    metrics = trainer.evaluate()
+    trainer.log_metrics("eval", metrics)
+    trainer.save_metrics("eval", metrics)
+    if save_dtype != "float32":
+        trainer.model.to(DTYPES[save_dtype])
+        trainer.save_model()
 
 
 def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
@@ -325,12 +340,7 @@ def run(
     trainer.save_model()  # before anything else can fail
     if sft.lora_r and trainer.is_world_process_zero():
         save_point_config(model, training.output_dir)
-    metrics = trainer.evaluate()
-    trainer.log_metrics("eval", metrics)
-    trainer.save_metrics("eval", metrics)
-    if sft.save_dtype != "float32":
-        model.to(DTYPES[sft.save_dtype])
-        trainer.save_model()
+    measure_and_save(trainer, sft.save_dtype)
     if training.push_to_hub:
         publish(trainer, sft)
     return trainer

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoConfig, EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
 from talkingpoints.building import load_base
@@ -34,7 +33,7 @@ from talkingpoints.data.segment_examples import SegmentExample, SegmentExamples
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from training.arguments import AugmentationArguments, examples_of, parse_arguments
-from training.sft import DTYPES, build_optimizer
+from training.sft import DTYPES, build_optimizer, last_checkpoint, measure_and_save
 
 
 @dataclass(kw_only=True)
@@ -217,17 +216,12 @@ def main(argv: list[str]) -> Trainer:
         optimizers=(build_optimizer(model, training, ["vision_tower"], segmenter.slow_lr_scale), None),
     )
     model.to(memory_format=torch.channels_last)
-    last = get_last_checkpoint(training.output_dir) if segmenter.resume and Path(training.output_dir).is_dir() else None
+    last = last_checkpoint(training, segmenter.resume)
     # on CPU the fused attention's backward takes longer than all else of so small a layer
     with sdpa_kernel(SDPBackend.MATH) if training.use_cpu else nullcontext():
         trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
-    metrics = trainer.evaluate()
-    trainer.log_metrics("eval", metrics)
-    trainer.save_metrics("eval", metrics)
-    if segmenter.save_dtype != "float32":
-        model.to(DTYPES[segmenter.save_dtype])
-        trainer.save_model()
+    measure_and_save(trainer, segmenter.save_dtype)
     return trainer
 
 

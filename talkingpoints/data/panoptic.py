@@ -7,7 +7,7 @@ enough: segment_filters.py.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -359,11 +359,20 @@ def all_segments(photos: Iterable[PanopticPhoto]) -> Iterator[tuple[PanopticPhot
     return ((photo, segment) for photo in photos for segment in photo.segments)
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def load_json(file: Path, hook: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Any:
+    """What a file of annotations holds; ``hook`` changes each of its objects as it is read.
+
+    Raises:
+        ValueError: no such file, or no JSON.
+    """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
+        return json.loads(file.read_text(encoding="utf-8"), object_hook=hook)
+    except (OSError, ValueError) as error:
         raise ValueError(f"cannot read the annotations {file}: {error}") from error
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    content = load_json(file)
     if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= set(content):
         raise ValueError(f"{file} is no COCO panoptic file: it needs images, annotations and categories")
     if any("segments_info" not in entry for entry in content["annotations"]):

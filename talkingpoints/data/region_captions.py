@@ -4,16 +4,15 @@ A file lies in memory as boxes and texts; photos, PNGs and polygons become pixel
 and masks are those of the photo as annotators saw it: a photo whose EXIF orientation turns it must have been turned.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from talkingpoints.data.panoptic import PanopticPhotos, read_id_map
-from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered
+from talkingpoints.data.panoptic import PanopticPhotos, load_json, read_id_map
+from talkingpoints.data.segment_filters import SegmentFilters, filtered
 from talkingpoints.data.segmentation import compact, mask_of
 
 GENOME_FOLDERS = ("", "VG_100K", "VG_100K_2")
@@ -89,20 +88,18 @@ def pix2cap(
     photos: Path,
     id_maps: Path | None = None,
     filters: SegmentFilters | None = None,
-    counts: FilterCounts | None = None,
 ) -> list[RegionPhoto]:
     """Segments of COCO panoptic JSON with descriptions.
 
     Args:
         annotations, photos, id_maps: as `PanopticPhotos` takes them.
         filters: which texts are left out; default: as the released loader does it in training.
-        counts: is added to.
 
     Raises:
         ValueError: what `PanopticPhotos` refuses.
     """
     found = []
-    for photo in filtered(PanopticPhotos(annotations, photos, id_maps), filters or SegmentFilters.released(), counts):
+    for photo in filtered(PanopticPhotos(annotations, photos, id_maps), filters or SegmentFilters.released()):
         regions = tuple(
             CaptionedRegion(segment.description.strip(), segment.box, segment.id)
             for segment in photo.segments
@@ -121,7 +118,7 @@ def visual_genome_regions(annotations: Path, photos: Path) -> list[RegionPhoto]:
     Raises:
         ValueError: another layout, or a photo is missing.
     """
-    content = _json(annotations)
+    content = load_json(annotations)
     if not isinstance(content, list) or not all(isinstance(e, dict) and {"id", "regions"} <= set(e) for e in content):
         raise ValueError(f"{annotations} is no region_descriptions.json: it needs a list of {{id, regions}}")
     found = []
@@ -148,7 +145,7 @@ def coco_regions(annotations: Path, photos: Path) -> list[RegionPhoto]:
     Raises:
         ValueError: another layout, or an annotation without its image.
     """
-    content = _json(annotations, compact)
+    content = load_json(annotations, compact)
     if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
         raise ValueError(f"{annotations} needs images and annotations, as COCO has them")
     images = {image["id"]: image for image in content["images"]}
@@ -215,10 +212,3 @@ def _value(values: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in values:
         raise ValueError(f"{where} has no {name}")
     return values[name]
-
-
-def _json(file: Path, hook: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"), object_hook=hook)
-    except OSError as error:
-        raise ValueError(f"cannot read the annotations {file}: {error}") from error

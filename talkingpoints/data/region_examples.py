@@ -4,7 +4,7 @@ Map-style datasets like :class:`PointExamples`: example ``i`` is always the same
 neither cropped nor mirrored, for captions speak of places.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -75,7 +75,7 @@ class MixedExamples(torch.utils.data.Dataset):
     """Examples of several datasets, each drawn as often as its weight says.
 
     Args:
-        parts: name -> (dataset, weight); a dataset is asked for its examples in order, beyond its length too.
+        parts: (dataset, weight) each; a dataset is asked for its examples in order, beyond its length too.
         length: number of examples.
         seed: of the draw.
 
@@ -83,11 +83,11 @@ class MixedExamples(torch.utils.data.Dataset):
         ValueError: no weight is above 0, or one is below.
     """
 
-    def __init__(self, parts: Mapping[str, tuple[torch.utils.data.Dataset, float]], length: int, seed: int = 0):
-        weights = np.array([weight for _, weight in parts.values()], dtype=np.float64)
+    def __init__(self, parts: Sequence[tuple[torch.utils.data.Dataset, float]], length: int, seed: int = 0):
+        weights = np.array([weight for _, weight in parts], dtype=np.float64)
         if not (weights >= 0).all() or not weights.sum() > 0:
             raise ValueError(f"weights must not be negative, and one must be above 0: {weights.tolist()}")
-        self.parts = [dataset for dataset, _ in parts.values()]
+        self.parts = [dataset for dataset, _ in parts]
         rng = np.random.default_rng((seed, 2))
         self._part = rng.choice(len(self.parts), size=length, p=weights / weights.sum()).astype(np.int16)
         self._index = np.zeros(length, dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from talkingpoints.components import EIGHT
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.data.augmentation import Augmentation, crop_box, recoloured
 from talkingpoints.data.panoptic import PanopticPhoto
@@ -18,7 +19,6 @@ from talkingpoints.images import load_shrunk
 
 BORDER = 0.018
 """Half the width of a border, in shares of the photo's longest side: 4 of 224 pixels."""
-_EIGHT = np.ones((3, 3), dtype=bool)
 
 
 class SegmentExample(TypedDict):
@@ -51,7 +51,7 @@ def label_map(photo: PanopticPhoto, labels: Mapping[str, int], border: int) -> n
     reach = max(1, round(BORDER * max(ids.shape)))
     for category, masks in things.items():
         if len(masks) > 1:
-            near = sum(ndimage.binary_dilation(mask, _EIGHT, iterations=reach).astype(np.uint8) for mask in masks)
+            near = sum(ndimage.binary_dilation(mask, EIGHT, iterations=reach).astype(np.uint8) for mask in masks)
             found[(near > 1) & np.isin(found, (labels[category], VOID_LABEL))] = border
     return found
 

@@ -46,14 +46,20 @@ def mask_of(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
     raise ValueError(f"{where}: segmentation must be polygons of 3 or more corners or run lengths")
 
 
+def depths(mask: np.ndarray) -> np.ndarray:
+    """How far each pixel of a mask, bool or 0 and 1 (height, width), is from its edge, in pixels, float32 (height,
+    width); the border of the array is an edge too."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+
+
 def deepest_point(mask: np.ndarray) -> tuple[float, float]:
     """The point of a mask that is farthest from its edge, unit (x, y): in a ring it lies on the ring.
 
     Args:
         mask: bool (height, width), not empty; the photo's border is an edge too.
     """
-    padded = np.pad(mask.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    depth = depths(mask)
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
     return (float(x) + 0.5) / mask.shape[1], (float(y) + 0.5) / mask.shape[0]
 

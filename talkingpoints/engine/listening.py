@@ -8,6 +8,7 @@ from PIL import Image
 
 from talkingpoints.engine.tasks import PartPhoto, PointTask
 from talkingpoints.inference import TalkingPoints
+from talkingpoints.points import pixel_at
 
 NEAR = 0.05
 """Of the image's sides: what counts as found for a part that is annotated as a point only."""
@@ -41,8 +42,8 @@ def listen(
     """
     heard = []
     for found, region in zip(listener.localize(image, list(texts)), regions, strict=True):
-        row, column = min(int(found.y), region.shape[0] - 1), min(int(found.x), region.shape[1] - 1)
-        heard.append(Heard((found.x, found.y), bool(region[row, column]), found.presence))
+        inside = bool(region[pixel_at((found.x, found.y), region.shape)])
+        heard.append(Heard((found.x, found.y), inside, found.presence))
     return heard
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
+from talkingpoints.data.segmentation import depths
 from talkingpoints.engine.tasks import BoxPx
 
 MIN_PIECE_PX = 24
@@ -55,12 +56,6 @@ class Piece:
         return (self.left + float(xs[best]) + 0.5, self.top + float(ys[best]) + 0.5)
 
 
-def mask_box(mask: np.ndarray) -> BoxPx:
-    """(x0, y0, x1, y1) in pixels around what is True; the mask must not be empty."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-
-
 def pieces_of(mask: np.ndarray) -> list[Piece]:
     """The connected pieces of a part that are large enough, the largest first."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
@@ -73,9 +68,7 @@ def pieces_of(mask: np.ndarray) -> list[Piece]:
             break
         left, top, width, height = (int(v) for v in stats[i + 1, :4])
         inside = labels[top : top + height, left : left + width] == i + 1
-        padded = np.pad(inside.astype(np.uint8), 1)
-        depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-        pieces.append(Piece(left, top, inside, depth))
+        pieces.append(Piece(left, top, inside, depths(inside)))
     return pieces
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.engine.masks import mask_box, points_in
+from talkingpoints.engine.masks import points_in
 from talkingpoints.engine.skeleton import MeasuredPhoto
 from talkingpoints.engine.sources.source import PartSource
 from talkingpoints.engine.tasks import BoxPx, PartPhoto, PointTask
 from talkingpoints.images import load_image
+from talkingpoints.points import mask_box
 
 SPLITS = ("train", "val", "test")
 WHOLE = "all"

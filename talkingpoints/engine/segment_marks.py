@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from talkingpoints.data.segmentation import depths
+
 MARKS_VERSION = "marks 1"
 """To be changed with anything that changes how sheets look, so that models are asked anew."""
 SHEET_PX = 1024
@@ -152,9 +154,7 @@ def _shape(large: np.ndarray, place: int, scale: float) -> _Shape:
         rounded = (soft >= 0.5).astype(np.uint8)
         if rounded.sum() >= 0.8 * inside.sum():  # thin segments would fall apart
             inside = rounded
-    padded = np.pad(inside, 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return _Shape(left, top, inside, depth, int(inside.sum()))
+    return _Shape(left, top, inside, depths(inside), int(inside.sum()))
 
 
 def _colour(number: int) -> tuple[int, int, int]:

@@ -13,11 +13,11 @@ from talkingpoints.data.panoptic import PanopticPhoto
 from talkingpoints.evaluation.bootstrap import Interval, bootstrap_mean
 from talkingpoints.images import load_image
 from talkingpoints.inference import TalkingPoints
+from talkingpoints.points import pixel_at
 
 ROWS = ("descriptor", "reference", "shuffled", "box_centre", "image_centre")
 """Whose text or place: the descriptor's given the mask, the annotation's, the annotation's of the next photo's segment,
 the middle of the segment's box, and the middle of the photo."""
-KINDS = ("all", "things", "stuff")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def landings(tp: TalkingPoints, photos: Sequence[PanopticPhoto]) -> Landings:
         found.is_thing.extend(segment.is_thing for segment in segments)
         found.texts.extend(texts["descriptor"])
         for row, points in places.items():
-            found.hits[row] += [_at(ids, point) == s.id for point, s in zip(points, segments, strict=True)]
+            there = [int(ids[pixel_at(point, ids.shape)]) for point in points]
+            found.hits[row] += [number == segment.id for number, segment in zip(there, segments, strict=True)]
     return found
 
 
@@ -86,9 +87,3 @@ def _description(photo: PanopticPhoto, place: int) -> str:
     if not segment.description:
         raise ValueError(f"image {photo.image_id}: segment {segment.id} has no description to compare with")
     return segment.description
-
-
-def _at(ids: np.ndarray, point: tuple[float, float]) -> int:
-    """The segment at a point in pixels."""
-    height, width = ids.shape
-    return int(ids[min(int(point[1]), height - 1), min(int(point[0]), width - 1)])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from talkingpoints.captioning import numbered
 from talkingpoints.data.panoptic import Category, PanopticPhoto, Segment, measured
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation
 from talkingpoints.images import load_image
@@ -35,18 +36,13 @@ def segments_of_result(
         ValueError: a label that is the name of no category.
     """
     by_name = {category.name: category for category in categories.values()}
-    segmentation = np.asarray(result["segmentation"]).astype(np.int32)
-    ids = np.zeros_like(segmentation)
-    found: list[Segment] = []
-    for info in result["segments_info"]:
-        name = id2label[info["label_id"]]
+    for name in (id2label[info["label_id"]] for info in result["segments_info"]):
         if name not in by_name:
             raise ValueError(f"the model's label {name!r} is no category; there are {', '.join(sorted(by_name))}")
-        inside = segmentation == info["id"]
-        if not inside.any():
-            continue  # transformers' own may list segments that another covers
-        category, number = by_name[name], len(found) + 1
-        ids[inside] = number
+    ids, masks = numbered(np.asarray(result["segmentation"]), result["segments_info"])
+    found: list[Segment] = []
+    for number, (info, _) in enumerate(masks, start=1):
+        category = by_name[id2label[info["label_id"]]]
         segment = Segment(number, category.id, category.name, category.is_thing, False, (0, 0, 0, 0), 0)
         found.append(replace(measured(segment, ids), score=float(info["score"])))
     return ids, tuple(found)
