@@ -1,8 +1,12 @@
-"""Configuration of the Panoptic Segmenter: the bundled models' vision tower and a decoder that labels pixels."""
+"""Configuration of the Panoptic Segmenter: a small vision tower and a decoder that labels pixels."""
 
 from transformers import AutoConfig, PreTrainedConfig
 
-from .configuration_vision_tower import ConvVisionConfig  # registers the vision tower
+from .configuration_efficientnet_lite import EfficientNetLiteConfig  # registers the tower, as the next one does
+from .configuration_vision_tower import ConvVisionConfig
+
+TOWERS = (ConvVisionConfig.model_type, EfficientNetLiteConfig.model_type)
+"""Kinds of towers that give feature maps for the decoder."""
 
 VOID_LABEL = 255
 """Label of pixels of which nothing is known: the loss leaves them out."""
@@ -12,13 +16,13 @@ class PanopticSegmenterConfig(PreTrainedConfig):
     """Everything that rebuilds a :class:`PanopticSegmenter`.
 
     Args:
-        vision_config: of the tower, as an object or a dict; None takes the tower's defaults.
+        vision_config: of the tower, one of `TOWERS`, as an object or a dict; None takes the bundled pair's tower.
         decoder_width: channels of the decoder.
         dice_weight: weight of the dice loss beside the cross-entropy.
         id2label, label2id: names of the labels, as in every model of transformers.
 
     Raises:
-        ValueError: a tower of another kind: the decoder reads its stages.
+        ValueError: a tower of another kind: the decoder reads its feature maps.
     """
 
     model_type = "panoptic_segmenter"
@@ -36,10 +40,8 @@ class PanopticSegmenterConfig(PreTrainedConfig):
             values = {k: v for k, v in vision_config.items() if k != "model_type"}
             kind = vision_config.get("model_type", ConvVisionConfig.model_type)
             vision_config = AutoConfig.for_model(kind, **values)
-        if vision_config.model_type != ConvVisionConfig.model_type:
-            raise ValueError(
-                f"vision_config must be of a {ConvVisionConfig.model_type!r} tower, got {vision_config.model_type!r}"
-            )
+        if vision_config.model_type not in TOWERS:
+            raise ValueError(f"vision_config must be of one of the towers {TOWERS}, got {vision_config.model_type!r}")
         self.vision_config = vision_config
         self.decoder_width = decoder_width
         self.dice_weight = dice_weight
@@ -52,4 +54,4 @@ class PanopticSegmenterConfig(PreTrainedConfig):
 
 
 PanopticSegmenterConfig.register_for_auto_class()
-__all__ = ["ConvVisionConfig", "PanopticSegmenterConfig"]
+__all__ = ["ConvVisionConfig", "EfficientNetLiteConfig", "PanopticSegmenterConfig"]

