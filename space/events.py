@@ -18,13 +18,17 @@ from space import handlers, kept, photos
 from space.drawing import UnitPoint
 from space.kept import Kept
 from space.photos import Photo
-from space.serving import Pair
+from space.serving import NoSegmenter, Pair
 from space.table import kept_table
 from space.uploads import upload_of
 from talkingpoints.inference import Localization
 
 View = Any
 """The value for the output component of an event, or a tuple for several, in their order; ``ui`` names them."""
+
+NO_SEGMENTER = (
+    "The segmenter is not there: neither the bundled one nor another can be loaded. Points can be described without it."
+)
 
 EXPIRED = "Your session has expired: the photo and the points are no longer here. Choose the photo again."
 
@@ -39,8 +43,11 @@ class Session(enum.StrEnum):
     LOST = "no session"
 
 
-def _message(error: Exception) -> str:
+def message(error: Exception) -> str:
     """What the visitor reads, as HTML: our own words, and never those of a model, which go to the log."""
+    if isinstance(error, NoSegmenter):
+        _log.warning("no segmenter", exc_info=error)
+        return NO_SEGMENTER
     if not isinstance(error, ValueError | TimeoutError):
         _log.error("the model failed", exc_info=error)
         return "The model failed on this request. Try another point, text or photo."
@@ -50,21 +57,21 @@ def _message(error: Exception) -> str:
 
 def _toast(error: Exception) -> None:
     title = "Please check" if isinstance(error, ValueError) else "Please wait"
-    gr.Warning(_message(error), title=title if isinstance(error, ValueError | TimeoutError) else "Model failure")
+    gr.Warning(message(error), title=title if isinstance(error, ValueError | TimeoutError) else "Model failure")
 
 
-def _check_session(arguments: tuple[Any, ...]) -> None:
+def check_session(*arguments: Any) -> None:
     """An error where the server has forgotten the visitor; :meth:`Events.start_over` follows on it."""
     if any(argument is Session.LOST for argument in arguments):
         raise gr.Error(EXPIRED, title="Session expired", print_exception=False)
 
 
-def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
+def as_toast(event: Callable[..., View]) -> Callable[..., View]:
     """Show a failure as a toast and leave every output as it is."""
 
     @functools.wraps(event)
     def inner(self: "Events", *args: Any) -> View:
-        _check_session(args)
+        check_session(*args)
         try:
             return event(self, *args)
         except Exception as error:  # whatever a model or a file brings about, the visitor gets an answer
@@ -74,7 +81,7 @@ def _as_toast(event: Callable[..., View]) -> Callable[..., View]:
     return inner
 
 
-def _as_error(endpoint: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+def as_error(endpoint: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """Raise a failure to the caller of a named endpoint, with its message. MCP calls the tool by the name that the
     result has.
     """
@@ -84,7 +91,7 @@ def _as_error(endpoint: Callable[..., dict[str, Any]]) -> Callable[..., dict[str
         try:
             return endpoint(*args)
         except Exception as error:
-            raise gr.Error(_message(error), print_exception=False) from error
+            raise gr.Error(message(error), print_exception=False) from error
 
     inner.__name__ = endpoint.__name__.removeprefix("api_")
     return inner
@@ -114,7 +121,7 @@ class Events:
         photo = photos.example_photo(0)
         return photo, handlers.facts(photo, None, None)
 
-    @_as_toast
+    @as_toast
     def example(self, index: int) -> View:
         """An example photo without marks."""
         return _start(photos.example_photo(index))
@@ -127,36 +134,36 @@ class Events:
         """The screen of a new visitor, where an event failed because the server has forgotten them."""
         return _start(photos.example_photo(0)) if photo is Session.LOST else gr.skip()
 
-    @_as_toast
+    @as_toast
     def clear(self, photo: Photo | None, points: Kept) -> View:
         """The same photo without marks but for the kept points."""
         return _start(photo, points)
 
-    @_as_toast
+    @as_toast
     def click(self, photo: Photo | None, points: Kept, window: bool, event: gr.SelectData) -> View:
         """Mark a clicked point; the new number of the click starts its description."""
-        return next(self.clicks), *self._mark(photo, handlers.clicked_point(photo, event.index), points, window)
+        return self.point(photo, handlers.clicked_point(photo, event.index), points, window)
 
-    @_as_toast
+    @as_toast
     def type_point(self, photo: Photo | None, points: Kept, window: bool, x: float | None, y: float | None) -> View:
         """Mark a point typed as numbers."""
-        return next(self.clicks), *self._mark(photo, handlers.typed_point(photo, x, y), points, window)
+        return self.point(photo, handlers.typed_point(photo, x, y), points, window)
 
     def describe(self, photo: Photo | None, clicked: UnitPoint | None) -> Iterator[Any]:
         """The words for the clicked point, as they come."""
-        _check_session((photo,))
+        check_session(photo)
         try:
             yield from handlers.describe(self.tp, photo, clicked)
         except Exception as error:
             _toast(error)
             yield gr.skip()
 
-    @_as_toast
+    @as_toast
     def announce(self, photo: Photo | None, clicked: UnitPoint | None, found: Localization | None, text: str) -> str:
         """The facts with the finished description, which a screen reader then reads out."""
         return handlers.facts(photo, clicked, found, text)
 
-    @_as_toast
+    @as_toast
     def find(
         self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, opacity: float, window: bool, text: str
     ) -> View:
@@ -165,7 +172,7 @@ class Events:
         shown = self._picture(photo, clicked, found, points, opacity, window)
         return found, handlers.meant(clicked, found), shown, handlers.facts(photo, clicked, found)
 
-    @_as_toast
+    @as_toast
     def round_trip(
         self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, opacity: float, window: bool
     ) -> View:
@@ -174,7 +181,7 @@ class Events:
         shown = self._picture(photo, clicked, found, points, opacity, window)
         return found, clicked, shown, handlers.facts(photo, clicked, found, text), text
 
-    @_as_toast
+    @as_toast
     def redraw(
         self,
         photo: Photo | None,
@@ -187,29 +194,29 @@ class Events:
         """The picture with the heat map at another opacity, or with or without the window."""
         return self._picture(photo, clicked, found, points, opacity, window)
 
-    @_as_toast
+    @as_toast
     def keep(self, photo: Photo | None, meant: UnitPoint | None, points: Kept, text: str) -> View:
         """One kept point more, and the screen ready for the next."""
         return _start(photo, kept.add(points, handlers.to_keep(photo, meant), text))
 
-    @_as_toast
+    @as_toast
     def edit_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
         """Other words or another label for a kept point."""
         points = kept.edit(points, event.key, event.column, event.words)
         return points, kept_table(points, photo)
 
-    @_as_toast
+    @as_toast
     def remove_kept(self, photo: Photo | None, points: Kept, event: gr.EventData) -> View:
         """All kept points but one."""
         points = kept.remove(points, event.key)
         return points, kept_table(points, photo)
 
-    @_as_toast
+    @as_toast
     def remove_all_kept(self, photo: Photo | None) -> View:
         """No kept points."""
         return (), kept_table((), photo)
 
-    @_as_toast
+    @as_toast
     def import_kept(self, file: dict[str, Any] | None, photo: Photo | None, points: Kept) -> View:
         """The kept points and those of a file."""
         path, _ = upload_of(file, "a file")
@@ -219,17 +226,17 @@ class Events:
         gr.Info(f"{len(together) - len(points)} new points.{left_out}", title="Imported")
         return together, kept_table(together, photo)
 
-    @_as_toast
+    @as_toast
     def export_csv(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
         """The kept points as a file for the browser to save, or None."""
         return _export(photo, points, "metadata.csv", "text/csv", kept.to_csv)
 
-    @_as_toast
+    @as_toast
     def export_jsonl(self, photo: Photo | None, points: Kept) -> dict[str, str] | None:
         """The same as JSON lines."""
         return _export(photo, points, "metadata.jsonl", "application/jsonl", kept.to_jsonl)
 
-    @_as_error
+    @as_error
     def api_describe(self, image: dict[str, Any] | None, x: float, y: float) -> dict[str, Any]:
         """Describe a point of a photo in words.
 
@@ -241,9 +248,9 @@ class Events:
         Returns:
             text, x, y, unit (x and y as shares of width and height), image_size (height, width).
         """
-        return handlers.api_describe(self.tp, _image(image), x, y)
+        return handlers.api_describe(self.tp, image_of(image), x, y)
 
-    @_as_error
+    @as_error
     def api_localize(self, image: dict[str, Any] | None, text: str) -> dict[str, Any]:
         """Find the point of a photo that a text describes.
 
@@ -255,9 +262,9 @@ class Events:
             x, y (pixels), unit, image_size, found (false: not in this image), presence (0 to 1), confidence
             (0 to 1, null where the localizer has none).
         """
-        return handlers.api_localize(self.tp, _image(image), text)
+        return handlers.api_localize(self.tp, image_of(image), text)
 
-    @_as_error
+    @as_error
     def api_round_trip(self, image: dict[str, Any] | None, x: float, y: float) -> dict[str, Any]:
         """Describe a point, find the description again, and say how far apart the two points are.
 
@@ -269,7 +276,7 @@ class Events:
         Returns:
             text, point, localization, error_px (pixels), error_img (distance in unit coordinates).
         """
-        return handlers.api_round_trip(self.tp, _image(image), x, y)
+        return handlers.api_round_trip(self.tp, image_of(image), x, y)
 
     def _picture(
         self,
@@ -283,11 +290,15 @@ class Events:
         read = self.tp.window(clicked) if window and clicked is not None else None
         return handlers.picture(photo, clicked, found, opacity / 100, points, read)
 
-    def _mark(self, photo: Photo | None, clicked: UnitPoint, points: Kept, window: bool) -> View:
-        """Clicked point, none found, the clicked one meant, picture and facts, no words yet, the point in numbers."""
+    def point(self, photo: Photo | None, clicked: UnitPoint | None, points: Kept, window: bool) -> View:
+        """The new number of a click, clicked point, none found, the clicked one meant, picture and facts, no words yet,
+        the point in numbers.
+        """
+        clicked = handlers.given_point(clicked)
         x, y = handlers.point_px(photo, clicked)
         shown = self._picture(photo, clicked, None, points, 0, window)
-        return clicked, None, clicked, shown, handlers.facts(photo, clicked, None), "", round(x, 1), round(y, 1)
+        facts = handlers.facts(photo, clicked, None)
+        return next(self.clicks), clicked, None, clicked, shown, facts, "", round(x, 1), round(y, 1)
 
 
 def _start(photo: Photo | None, points: Kept = ()) -> View:
@@ -306,5 +317,6 @@ def _export(
     return {"name": name, "type": media_type, "content": write(points, photo)}
 
 
-def _image(file: Any) -> str:
+def image_of(file: Any) -> str:
+    """The path of the photo that a program has uploaded."""
     return upload_of(file, "an image")[0]

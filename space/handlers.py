@@ -48,7 +48,7 @@ def point_px(photo: Photo | None, point: UnitPoint) -> UnitPoint:
 
 def describe(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> Iterator[str]:
     """The description of a point as it grows: every item is the text so far."""
-    photo, point = chosen(photo), _clicked(point)
+    photo, point = chosen(photo), given_point(point)
     yield from itertools.accumulate(tp.stream(photo.image, photo.model_point_px(point)))
 
 
@@ -170,7 +170,7 @@ def api_round_trip(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, 
 
 
 def _described(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> str:
-    photo, point = chosen(photo), _clicked(point)
+    photo, point = chosen(photo), given_point(point)
     return "".join(tp.stream(photo.image, photo.model_point_px(point))).strip()
 
 
@@ -211,12 +211,14 @@ def _fact(kind: str, title: str, *values: str) -> str:
 
 
 def chosen(photo: Photo | None) -> Photo:
+    """The photo; ValueError where there is none."""
     if photo is None:
         raise ValueError("Choose a photo first.")
     return photo
 
 
-def _clicked(point: UnitPoint | None) -> UnitPoint:
+def given_point(point: UnitPoint | None) -> UnitPoint:
+    """The point; ValueError where there is none."""
     if point is None:
         raise ValueError("Click a point of the photo first.")
     return point

@@ -16,6 +16,7 @@ from PIL import Image
 from space.drawing import PixelPoint, UnitPoint
 from space.hardware import on_lent_gpu
 from space.limits import SECONDS_PER_REQUEST
+from talkingpoints.captioning import CaptionedSegments
 from talkingpoints.inference import Localization
 
 Piece = TypeVar("Piece")
@@ -29,6 +30,10 @@ class ModelError(RuntimeError):
     """Whatever a model raised; what it said is for the log and never for a visitor."""
 
 
+class NoSegmenter(ModelError):
+    """The model that finds segments, which is loaded on first use, is not there."""
+
+
 class Pair(Protocol):
     """What the app asks of a model pair; see :class:`talkingpoints.inference.TalkingPoints`. Points in pixels of the
     image, but for ``window``, which takes a unit point.
@@ -37,6 +42,8 @@ class Pair(Protocol):
     def stream(self, image: Image.Image, point_px: PixelPoint) -> Iterator[str]: ...
 
     def localize(self, image: Image.Image, text: str) -> Localization: ...
+
+    def caption_segments(self, image: Image.Image) -> CaptionedSegments: ...
 
     def window(self, point: UnitPoint) -> np.ndarray | None: ...
 
@@ -60,6 +67,10 @@ class ServedPair:
             (found,) = in_time(lambda: iter([pair.localize(image, text)]), seconds, turn)
             return found
 
+        def caption_segments(image: Image.Image) -> CaptionedSegments:
+            (found,) = in_time(lambda: iter([_captioned(pair, image)]), seconds, turn)
+            return found
+
         def window(point: UnitPoint) -> np.ndarray | None:
             try:
                 return pair.window(point)
@@ -68,6 +79,7 @@ class ServedPair:
 
         self.stream = on_lent_gpu(stream, seconds)
         self.localize = on_lent_gpu(localize, seconds)
+        self.caption_segments = on_lent_gpu(caption_segments, seconds)
         self.window = window
 
 
@@ -146,5 +158,12 @@ def in_time(pieces: Callable[[], Iterator[Piece]], seconds: float, turn: Turn) -
         left.set()
 
 
+def _captioned(pair: Pair, image: Image.Image) -> CaptionedSegments:
+    try:
+        return pair.caption_segments(image)
+    except OSError as error:  # all else of the pair has been loaded before the app started
+        raise NoSegmenter(str(error)) from error
+
+
 def _model_error(error: BaseException) -> ModelError:
-    return ModelError(f"{type(error).__name__}: {error}")
+    return error if isinstance(error, ModelError) else ModelError(f"{type(error).__name__}: {error}")

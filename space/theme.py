@@ -2,7 +2,7 @@
 fetched.
 
 Colours carry the meaning everywhere: orange is a point that was clicked, blue is a point that words led to, dark with
-a number is a point that is kept.
+a number is a point that is kept. Segments have colours of their own.
 """
 
 import html
@@ -109,13 +109,46 @@ CSS = (
   color: inherit; border: 1px solid var(--border-color-primary); border-radius: 6px; background: transparent; }
 #kept-table button:hover { background: var(--button-secondary-background-fill-hover); }
 #kept-table :focus-visible { outline: 2px solid var(--found); outline-offset: 1px; }
+#segment-view figure { position: relative; margin: 0; }
+#segment-view svg { display: block; width: 100%; max-height: min(66vh, 600px); cursor: crosshair; }
+#segment-view path.segment { fill: var(--colour); fill-opacity: 0.34; stroke: var(--colour); stroke-width: 2px;
+  vector-effect: non-scaling-stroke; outline: none; }
+#segment-view path.segment:hover, #segment-view path.segment.over { fill-opacity: 0.58; }
+#segment-view path.segment.chosen { fill-opacity: 0.5; stroke: white; stroke-width: 4px; }
+#segment-view path.segment:focus-visible { stroke: white; stroke-width: 4px; stroke-dasharray: 8 5; }
+#segment-view svg:has(.chosen) path.segment:not(.chosen, :hover, .over) { fill-opacity: 0.16; }
+#segment-view .number, #segment-view .clicked { pointer-events: none; }
+#segment-view .number circle { fill: KEPT_RGB; stroke-width: 4; }
+#segment-view .number text { fill: white; font-size: 29px; font-weight: 600; text-anchor: middle;
+  dominant-baseline: central; }
+#segment-view figcaption { position: absolute; inset: auto 0 0 0; padding: 0.5rem 0.8rem;
+  background: rgb(15 23 42 / 0.86); color: white; pointer-events: none; }
+#segment-view figcaption.high { inset: 0 0 auto 0; }
+#segment-view .none, #segment-list .none { color: var(--body-text-color-subdued); margin: 0.4rem 0 0; }
+#segment-facts { min-height: 3rem; }
+#segment-facts .words { font-size: 1.25rem; line-height: 1.4; margin: 0 0 0.4rem; }
+.fact.segment b { text-transform: none; }
+#segment-list ol { list-style: none; margin: 0; padding: 0; }
+#segment-list button { display: grid; grid-template-columns: auto auto 1fr; gap: 0 0.6rem; align-items: baseline;
+  width: 100%; padding: 0.55rem 0.5rem; text-align: start; cursor: pointer; color: inherit; background: transparent;
+  border: 0; border-bottom: 1px solid var(--border-color-primary); }
+#segment-list button:hover { background: var(--button-secondary-background-fill-hover); }
+#segment-list button[aria-pressed="true"] { box-shadow: inset 3px 0 0 var(--clicked); }
+#segment-list :focus-visible { outline: 2px solid var(--found); outline-offset: -2px; }
+#segment-list .number { display: inline-flex; align-items: center; justify-content: center; min-width: 1.8em;
+  height: 1.8em; border-radius: 1em; background: KEPT_RGB; color: white; border: 3px solid var(--colour);
+  font-weight: 600; font-size: 0.85em; }
+#segment-list .about { color: var(--body-text-color-subdued); font-size: 0.9rem;
+  font-variant-numeric: tabular-nums; }
+#segment-list .words { grid-column: 2 / -1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 footer .divider { display: none !important; }
 @media (max-width: 640px) {
   .gradio-container .main { padding: 0.6rem 0.8rem !important; }
   #heading { line-height: 1.35; }
   #heading h1 { font-size: 1.35rem; }
-  #photo img { max-height: 46vh; }
+  #photo img, #segment-view svg { max-height: 46vh; }
+  #segment-view .number g { transform: scale(1.7); }
   #kept-buttons { flex-wrap: wrap; }
   #kept-table thead { display: none; }
   #kept-table tr { display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 0.3rem 0.6rem;

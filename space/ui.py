@@ -1,80 +1,35 @@
-"""The one screen: layout, and which event calls which function of ``space.events``. No logic of its own.
+"""The screen and its tab of the points: layout, and which event calls which function of ``space.events``. No logic of
+its own.
 
 Every event writes its own piece of session state (photo, clicked point, found point), so two events of one
 visitor never overwrite each other, and a new photo cancels whatever still runs for the old one.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from space import handlers, photos, table, theme
+from space import handlers, photos, segment_tab, table, theme
 from space.bounds import BodyLimit, bound
 from space.events import Events, Session
 from space.kept import SUFFIXES
 from space.limits import FILE_SECONDS, MAX_SESSIONS, MAX_UPLOAD
+from space.screen import DIRECT, KEPT, MODEL, PHOTO, PROGRAMS, Screen
+from space.segment_events import POINTS, SegmentEvents
 from space.serving import Pair, ServedPair
 from space.uploads import guard
 
-_MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
-"""The model answers one request at a time: two at once on two cores would both be slower."""
-
-_PROGRAMS: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "programs"}
-"""The named endpoints: the photo of one is read while the models, of which the calls take turns, serve another."""
-
-_DIRECT: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
-"""Drawing needs no model and waits for nobody."""
-
-_PHOTO: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "photo"}
-"""Reading a large photo takes much memory."""
-
-_KEPT: dict[str, Any] = {**_DIRECT, "concurrency_limit": 1, "concurrency_id": "kept"}
-"""One after the other: what was typed into the table is there before the table is exported."""
-
-
 _NAME_EXAMPLES = f"""() => {{
   const names = {json.dumps(list(photos.EXAMPLES))};
-  const name = () => document.querySelectorAll('#examples img').forEach((picture, i) => {{ picture.alt = names[i]; }});
-  new MutationObserver(name).observe(document.querySelector('#examples'), {{childList: true, subtree: true}});
-  name();
+  for (const examples of document.querySelectorAll('#examples, #segment-examples')) {{
+    const name = () => examples.querySelectorAll('img').forEach((picture, i) => {{ picture.alt = names[i]; }});
+    new MutationObserver(name).observe(examples, {{childList: true, subtree: true}});
+    name();
+  }}
 }}"""
 """Gives the example photos the alt texts that Gradio leaves empty."""
-
-
-@dataclass(frozen=True)
-class Screen:
-    """The components of the screen and session state; ``asked`` changes with every click to be described, ``meant`` is
-    the point that the words were last used for.
-    """
-
-    photo: gr.Image
-    examples: gr.Dataset
-    opacity: gr.Slider
-    window: gr.Checkbox
-    words: gr.Textbox
-    find: gr.Button
-    round_trip: gr.Button
-    keep: gr.Button
-    clear: gr.Button
-    x: gr.Number
-    y: gr.Number
-    describe: gr.Button
-    facts: gr.HTML
-    table: gr.HTML
-    export_csv: gr.Button
-    export_jsonl: gr.Button
-    imported: gr.UploadButton
-    remove_all: gr.Button
-    file: gr.JSON
-    chosen: gr.State
-    clicked: gr.State
-    found: gr.State
-    meant: gr.State
-    asked: gr.State
-    kept: gr.State
 
 
 def launch_options() -> dict[str, Any]:
@@ -107,17 +62,25 @@ def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
     """
     with gr.Blocks(title="Talking Points", delete_cache=(600, FILE_SECONDS)) as blocks:
         guard(blocks)
-        events = Events(ServedPair(tp))
-        _endpoints(events)  # first, so that they get their names and the private events others
-        screen = _layout(note)
-        _wire(screen, events)
-        blocks.load(events.arrive, None, [screen.chosen, screen.facts], **_DIRECT)
+        served = ServedPair(tp)
+        events = Events(served)
+        segment_events = SegmentEvents(served, events)
+        _endpoints(events, segment_events)  # first, so that they get their names and the private events others
+        gr.HTML(theme.HEADING.format(note=note))
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Points", id=POINTS):
+                screen = _layout()
+            tab = segment_tab.layout()
+        search = segment_tab.wire_search(tab, screen, segment_events)
+        running = _wire(screen, events, search)
+        segment_tab.wire(tab, screen, tabs, segment_events, events, search, running)
+        blocks.load(events.arrive, None, [screen.chosen, screen.facts], **DIRECT)
         blocks.load(None, None, None, js=_NAME_EXAMPLES, api_visibility="private")
     return bound(blocks.queue(max_size=None, api_open=False))
 
 
-def _layout(note: str) -> Screen:
-    gr.HTML(theme.HEADING.format(note=note))
+def _layout() -> Screen:
+    """The tab of the points."""
     first = photos.example_photo(0)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
@@ -211,11 +174,17 @@ def _kept_side() -> dict[str, Any]:
     return {"table": kept_table, **exports, "imported": imported, "remove_all": remove_all}
 
 
-def _wire(screen: Screen, events: Events) -> None:
-    """Attach the events. What still runs for an old photo or an old click is cancelled by a new one."""
+def _wire(screen: Screen, events: Events, search: Any) -> list[Any]:
+    """Attach the events of the points. What still runs for an old photo or an old click is cancelled by a new one.
+
+    Args:
+        search: for segments, which a new photo cancels too.
+
+    Returns:
+        The calls of the models, to be cancelled.
+    """
     show = [screen.photo, screen.facts]
-    point = [screen.clicked, screen.found, screen.meant, *show, screen.words, screen.x, screen.y]
-    everything = [screen.chosen, screen.kept, screen.table, *point]
+    point, everything = screen.point, screen.everything
     marks = [screen.chosen, screen.clicked, screen.kept, screen.opacity, screen.window]
     on_facts: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": screen.facts}
 
@@ -225,7 +194,7 @@ def _wire(screen: Screen, events: Events) -> None:
         screen.words,
         show_progress="hidden",
         trigger_mode="multiple",
-        **_MODEL,
+        **MODEL,
     )
     find = gr.on(
         [screen.find.click, screen.words.submit],
@@ -233,75 +202,79 @@ def _wire(screen: Screen, events: Events) -> None:
         [*marks, screen.words],
         [screen.found, screen.meant, *show],
         **on_facts,
-        **_MODEL,
+        **MODEL,
     )
     round_trip = screen.round_trip.click(
-        events.round_trip, marks, [screen.found, screen.meant, *show, screen.words], **on_facts, **_MODEL
+        events.round_trip, marks, [screen.found, screen.meant, *show, screen.words], **on_facts, **MODEL
     )
     described = [screen.chosen, screen.clicked, screen.found, screen.words]
-    describe.success(events.announce, described, screen.facts, **_DIRECT)
+    describe.success(events.announce, described, screen.facts, **DIRECT)
     running = [describe, find, round_trip]
+    of_photo = [*running, search]
 
     # Gradio runs the listeners of one event in the order of their registration: cancelling has to come first,
     # or it would hit the description that this very click asks for.
     typed = [screen.describe.click, screen.x.submit, screen.y.submit]
     gr.on([screen.photo.select, *typed], None, cancels=running)
     look = [screen.chosen, screen.kept, screen.window]
-    click = screen.photo.select(events.click, look, [screen.asked, *point], **_DIRECT)
-    type_point = gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **_DIRECT)
+    click = screen.photo.select(events.click, look, [screen.asked, *point], **DIRECT)
+    type_point = gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **DIRECT)
 
     on_photo = [screen.chosen, screen.kept]
     screen.photo.upload(
-        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=running, **_PHOTO
+        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=of_photo, **PHOTO
     )
-    screen.photo.clear(events.remove, None, everything, cancels=running, **_DIRECT)
-    screen.examples.click(events.example, screen.examples, everything, cancels=running, **_DIRECT)
-    clear = screen.clear.click(events.clear, on_photo, everything, cancels=running, **_DIRECT)
+    screen.photo.clear(events.remove, None, everything, cancels=of_photo, **DIRECT)
+    screen.examples.click(events.example, screen.examples, everything, cancels=of_photo, **DIRECT)
+    clear = screen.clear.click(events.clear, on_photo, everything, cancels=running, **DIRECT)
     keep = screen.keep.click(
         events.keep,
         [screen.chosen, screen.meant, screen.kept, screen.words],
         everything,
         cancels=running,
-        **_KEPT,
+        **KEPT,
     )
     drawn: dict[str, Any] = {"fn": events.redraw, "inputs": [*marks, screen.found], "outputs": screen.photo}
-    redraw = gr.on([screen.opacity.input, screen.window.change], trigger_mode="always_last", **drawn, **_DIRECT)
+    redraw = gr.on([screen.opacity.input, screen.window.change], trigger_mode="always_last", **drawn, **DIRECT)
     of_kept = _wire_kept(screen, events, drawn)
     for event in (find, round_trip, click, type_point, clear, keep, redraw, *of_kept):
-        event.failure(events.start_over, screen.chosen, everything, **_DIRECT)
+        event.failure(events.start_over, screen.chosen, everything, **DIRECT)
+    return of_photo
 
 
 def _wire_kept(screen: Screen, events: Events, drawn: dict[str, Any]) -> list[Any]:
     """Attach the events of the table; where the number of points changes, the photo is drawn again."""
     on_photo = [screen.chosen, screen.kept]
     rows = [screen.kept, screen.table]
-    edit = screen.table.edit(events.edit_kept, on_photo, rows, trigger_mode="multiple", **_KEPT)
+    edit = screen.table.edit(events.edit_kept, on_photo, rows, trigger_mode="multiple", **KEPT)
     changes = [
-        screen.table.delete(events.remove_kept, on_photo, rows, trigger_mode="multiple", **_KEPT),
-        screen.remove_all.click(events.remove_all_kept, screen.chosen, rows, **_KEPT),
-        screen.imported.upload(events.import_kept, [screen.imported, *on_photo], rows, preprocess=False, **_KEPT),
+        screen.table.delete(events.remove_kept, on_photo, rows, trigger_mode="multiple", **KEPT),
+        screen.remove_all.click(events.remove_all_kept, screen.chosen, rows, **KEPT),
+        screen.imported.upload(events.import_kept, [screen.imported, *on_photo], rows, preprocess=False, **KEPT),
     ]
     for changed in changes:
-        changed.success(**drawn, **_DIRECT)
+        changed.success(**drawn, **DIRECT)
     exports = [
-        screen.export_csv.click(events.export_csv, on_photo, screen.file, **_KEPT),
-        screen.export_jsonl.click(events.export_jsonl, on_photo, screen.file, **_KEPT),
+        screen.export_csv.click(events.export_csv, on_photo, screen.file, **KEPT),
+        screen.export_jsonl.click(events.export_jsonl, on_photo, screen.file, **KEPT),
     ]
     for export in exports:
         export.success(None, screen.file, None, js=table.DOWNLOAD, api_visibility="private")
     return [edit, *changes, *exports]
 
 
-def _endpoints(events: Events) -> None:
+def _endpoints(events: Events, segment_events: SegmentEvents) -> None:
     """The named endpoints, on components that no visitor sees."""
     image = gr.Image(type="filepath", visible=False, label="image")
     text = gr.Textbox(visible=False, label="text")
     x, y = gr.Number(visible=False, label="x, pixels"), gr.Number(visible=False, label="y, pixels")
+    id_map = gr.Checkbox(True, visible=False, label="id_map")
     answer = gr.JSON(visible=False, label="answer")
     for function, inputs in (
         (events.api_describe, [image, x, y]),
         (events.api_localize, [image, text]),
         (events.api_round_trip, [image, x, y]),
+        (segment_events.api_segments, [image, id_map]),
     ):
         name = function.__name__.removeprefix("api_")
         gr.Button(visible=False).click(
@@ -310,5 +283,5 @@ def _endpoints(events: Events) -> None:
             answer,
             api_name=name,
             preprocess=False,
-            **_PROGRAMS,
+            **PROGRAMS,
         )

@@ -4,42 +4,55 @@ them back.
 A point becomes "column d row h": the letters count twentieths of the photo. Any other text leads to the
 middle, a text with "unicorn" is not in the image, a text with "boom" or "wrong" makes the model fail, and one with
 "forever" keeps it busy for ``FOREVER`` seconds.
+
+Segments are what is drawn in a colour of ``PAINTS``, and say the place of their middle. A photo with a pixel of
+``BOOM`` makes the segmenter fail.
 """
 
 import re
 import string
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 
+from talkingpoints.captioning import CaptionedSegments, SegmentCaption
 from talkingpoints.inference import Localization
 from talkingpoints.keypoint_encoder import cell_centers, gaussian_window
-from talkingpoints.points import check_points_px, to_pixels, to_unit
+from talkingpoints.points import check_points_px, mask_box, to_pixels, to_unit
 
 STEPS = 20
 GRID = 14
 FOREVER = 5.0
+PAINTS = {
+    "dog": ((220, 30, 30), True, 0.93),
+    "cat": ((30, 30, 220), True, 0.64),
+    "grass-merged": ((30, 160, 30), False, 0.81),
+    "background": ((250, 250, 250), False, 0.99),
+}
+"""For each label its colour, whether it is a thing, and how sure the segmenter is."""
+BOOM = (1, 2, 3)
 
 
 class FakePair:
     """The calls of ``TalkingPoints`` that the app makes, one at a time as there; ``asked`` lists size and point of each
-    description.
+    description. ``segmenter`` says whether there is one; ``segmented`` counts the photos that it has seen.
     """
 
-    def __init__(self, seconds_per_word: float = 0.0) -> None:
+    def __init__(self, seconds_per_word: float = 0.0, segmenter: bool = True) -> None:
         self.seconds_per_word = seconds_per_word
+        self.segmenter = segmenter
+        self.segmented = 0
         self.asked: list[tuple[tuple[int, int], tuple[float, float]]] = []
         self._lock = threading.RLock()
 
     def stream(self, image: Image.Image, point_px: tuple[float, float]) -> Iterator[str]:
         size = (image.height, image.width)
         self.asked.append((size, point_px))
-        x, y = to_unit(check_points_px(point_px, size), size)
-        column, row = (string.ascii_lowercase[min(int(value * STEPS), STEPS - 1)] for value in (x, y))
+        column, row = _letters(to_unit(check_points_px(point_px, size), size))
         with self._lock:
             for word in ("column", f" {column}", " row", f" {row}"):
                 time.sleep(self.seconds_per_word)
@@ -71,6 +84,30 @@ class FakePair:
             heatmap=(heat / heat.sum()).astype(np.float32),
         )
 
+    def caption_segments(self, image: Image.Image) -> CaptionedSegments:
+        if not self.segmenter:
+            raise OSError("no file named config.json in /secret/place")
+        self.segmented += 1
+        pixels = np.asarray(image).astype(int)
+        if (pixels == BOOM).all(axis=-1).any():
+            raise RuntimeError("out of <b>memory</b> in /secret/place")
+        id_map, found = np.zeros(pixels.shape[:2], dtype=np.int32), []
+        for label, (colour, is_thing, score) in PAINTS.items():
+            mask = (np.abs(pixels - colour) <= 12).all(axis=-1)
+            if not mask.any():
+                continue
+            id_map[mask] = len(found) + 1
+            rows, columns = np.nonzero(mask)
+            middle = (columns.mean() / mask.shape[1], rows.mean() / mask.shape[0])
+            text = "a <{}> at column {} row {}".format(label, *_letters(middle))
+            found.append(SegmentCaption(len(found) + 1, label, is_thing, score, text, mask, mask_box(mask)))
+        return CaptionedSegments(tuple(found), id_map)
+
     def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray:
         inside = gaussian_window(torch.tensor([point]), cell_centers(cells, cells)[None], 0.1, 0.1)
         return inside.view(cells, cells).numpy()
+
+
+def _letters(unit: Sequence[float]) -> list[str]:
+    """Column and row of a unit (x, y)."""
+    return [string.ascii_lowercase[min(int(value * STEPS), STEPS - 1)] for value in unit]

@@ -139,7 +139,7 @@ def lent(monkeypatch) -> list[tuple[str, int]]:
 def test_on_zerogpu_every_call_of_the_models_borrows_a_gpu(monkeypatch, lent, said):
     monkeypatch.setenv("SPACES_ZERO_GPU", said)
     served = ServedPair(FakePair(), seconds=30.0)
-    assert lent == [(name, 30) for name in ("stream", "localize")]
+    assert lent == [(name, 30) for name in ("stream", "localize", "caption_segments")]
     assert "".join(served.stream(GREY, (104, 213))) == "column f row o"
 
 

@@ -6,7 +6,6 @@ with a line that leads to a dot inside. Numbers do not overlap. The method is th
 al., 2023); how Pix2Cap-COCO's own marks looked is not known.
 """
 
-import colorsys
 import functools
 import itertools
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from talkingpoints.data.segmentation import depths
+
+from .mark_colours import mark_colour
 
 MARKS_VERSION = "marks 1"
 """To be changed with anything that changes how sheets look, so that models are asked anew."""
@@ -33,7 +34,6 @@ _DOT = 10.0  # how near a line may come to where another one ends
 _Line = tuple[tuple[float, float], tuple[float, float]]
 _REACHES = (1.0, 1.6, 2.4, 3.4, 4.8, 6.5, 8.5, 11.0, 14.0)  # of a label's height
 _DARK = (12, 12, 12)
-_DARKEST = 0.45  # grey value of an outline, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def marked(photo: Image.Image, id_map: np.ndarray, segment_ids: Sequence[int], f
     large = places[rows, np.arange(size[0]) * id_map.shape[1] // size[0]]
     shapes = [_shape(large, place, scale) for place in range(1, len(segment_ids) + 1)]
     pixels = np.asarray(photo.resize(size, Image.Resampling.BICUBIC)).copy()
-    colours = [_colour(i) for i in range(len(segment_ids))]
+    colours = [mark_colour(i) for i in range(len(segment_ids))]
     for shape, colour in zip(shapes, colours, strict=True):
         _outline(pixels, shape, colour)
     marks = _placed(shapes, segment_ids, colours, first, large.shape)
@@ -155,17 +155,6 @@ def _shape(large: np.ndarray, place: int, scale: float) -> _Shape:
         if rounded.sum() >= 0.8 * inside.sum():  # thin segments would fall apart
             inside = rounded
     return _Shape(left, top, inside, depths(inside), int(inside.sum()))
-
-
-def _colour(number: int) -> tuple[int, int, int]:
-    """Bright colours, neighbours in the order far apart."""
-    hue = (0.14 + number * 0.381966) % 1.0
-    light, saturation = ((0.62, 1.0), (0.74, 1.0), (0.55, 0.9))[number % 3]
-    rgb = colorsys.hls_to_rgb(hue, light, saturation)
-    grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-    white = max(0.0, (_DARKEST - grey) / (1 - grey))  # blue is dark however saturated
-    red, green, blue = (round(255 * (value + white * (1 - value))) for value in rgb)
-    return (red, green, blue)
 
 
 def _outline(pixels: np.ndarray, shape: _Shape, colour: tuple[int, int, int]) -> None:
