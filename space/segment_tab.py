@@ -39,13 +39,15 @@ class SegmentTab:
 
 def layout() -> SegmentTab:
     """The tab; to be called where its neighbours are."""
-    states = {"wanted": gr.State(), "segments": gr.State(), "clicked": gr.State()}
-    tab = gr.Tab("Segments", id="segments", elem_id="segments", render_children=True)
-    with tab, gr.Row(equal_height=False):
+    with (
+        gr.Tab("Segments", id="segments", elem_id="segments", render_children=True) as tab,
+        gr.Row(equal_height=False, elem_id="segment-row"),
+    ):
         with gr.Column(scale=3, min_width=320):
             photo_side = _photo_side()
         with gr.Column(scale=2, min_width=320):
             words_side = _words_side()
+        states = {"wanted": gr.State(), "segments": gr.State(), "clicked": gr.State()}  # beside tabs they count as tabs
     return SegmentTab(tab=tab, **photo_side, **words_side, **states)
 
 

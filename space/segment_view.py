@@ -33,6 +33,7 @@ const show = path => {
 };
 const choose = (svg, x, y, path) => {
   svg.querySelectorAll('path.segment').forEach(one => one.classList.toggle('chosen', one === path));
+  svg.querySelector('.ring').setAttribute('d', path ? path.getAttribute('d') : '');
   const mark = svg.querySelector('.clicked');
   mark.setAttribute('transform', `translate(${x} ${y})`);
   mark.removeAttribute('visibility');
@@ -106,7 +107,7 @@ def view(photo: Photo | None, segments: Segments | None) -> str:
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="group" aria-label="{title}">'
         f'<image href="{_jpeg(photo)}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
-        f'{paths}{numbers}<g class="clicked" visibility="hidden">{mark}</g></svg>'
+        f'{paths}<path class="ring"/>{numbers}<g class="clicked" visibility="hidden">{mark}</g></svg>'
         f'<figcaption aria-hidden="true" hidden></figcaption></figure>'
     )
 

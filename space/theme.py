@@ -69,7 +69,8 @@ CSS = (
 :root { --clicked: CLICKED_RGB; --found: FOUND_RGB; }
 .dark { --found: rgb(96, 165, 250); }
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
-.html-container:has(#heading) { padding-left: 0 !important; padding-right: 0 !important; }
+.html-container:has(#heading), #segment-view .html-container { padding-left: 0 !important;
+  padding-right: 0 !important; }
 #heading h1 { font-size: 1.7rem; font-weight: 700; letter-spacing: -0.02em; margin: 0; }
 #heading p { margin: 0.2rem 0 0; }
 #heading .note { color: var(--body-text-color-subdued); font-size: 0.88rem; }
@@ -114,7 +115,9 @@ CSS = (
 #segment-view path.segment { fill: var(--colour); fill-opacity: 0.34; stroke: var(--colour); stroke-width: 2px;
   vector-effect: non-scaling-stroke; outline: none; }
 #segment-view path.segment:hover, #segment-view path.segment.over { fill-opacity: 0.58; }
-#segment-view path.segment.chosen { fill-opacity: 0.5; stroke: white; stroke-width: 4px; }
+#segment-view path.segment.chosen { fill-opacity: 0.5; }
+#segment-view .ring { fill: none; stroke: white; stroke-width: 4px; vector-effect: non-scaling-stroke;
+  pointer-events: none; filter: drop-shadow(0 0 1px black); }
 #segment-view path.segment:focus-visible { stroke: white; stroke-width: 4px; stroke-dasharray: 8 5; }
 #segment-view svg:has(.chosen) path.segment:not(.chosen, :hover, .over) { fill-opacity: 0.16; }
 #segment-view .number, #segment-view .clicked { pointer-events: none; }
@@ -125,9 +128,8 @@ CSS = (
   background: rgb(15 23 42 / 0.86); color: white; pointer-events: none; }
 #segment-view figcaption.high { inset: 0 0 auto 0; }
 #segment-view .none, #segment-list .none { color: var(--body-text-color-subdued); margin: 0.4rem 0 0; }
-#segment-facts { min-height: 3rem; }
+#segment-facts { min-height: 6.4rem; }
 #segment-facts .words { font-size: 1.25rem; line-height: 1.4; margin: 0 0 0.4rem; }
-.fact.segment b { text-transform: none; }
 #segment-list ol { list-style: none; margin: 0; padding: 0; }
 #segment-list button { display: grid; grid-template-columns: auto auto 1fr; gap: 0 0.6rem; align-items: baseline;
   width: 100%; padding: 0.55rem 0.5rem; text-align: start; cursor: pointer; color: inherit; background: transparent;
@@ -149,6 +151,10 @@ footer .divider { display: none !important; }
   #heading h1 { font-size: 1.35rem; }
   #photo img, #segment-view svg { max-height: 46vh; }
   #segment-view .number g { transform: scale(1.7); }
+  #segment-row > .column { display: contents; }
+  #segment-row #segment-buttons { order: 1; }
+  #segment-row #segment-examples { order: 2; }
+  #segment-list .about { grid-column: 2 / -1; }
   #kept-buttons { flex-wrap: wrap; }
   #kept-table thead { display: none; }
   #kept-table tr { display: grid; grid-template-columns: auto 1fr auto; align-items: center; gap: 0.3rem 0.6rem;

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from talkingpoints.captioning import CaptionedSegments, SegmentCaption
 from talkingpoints.inference import Localization
@@ -111,3 +111,17 @@ class FakePair:
 def _letters(unit: Sequence[float]) -> list[str]:
     """Column and row of a unit (x, y)."""
     return [string.ascii_lowercase[min(int(value * STEPS), STEPS - 1)] for value in unit]
+
+
+def segmented_photo() -> Image.Image:
+    """A photo of 400 x 300 pixels with what :class:`FakePair` finds: background above, grass below,
+    a dog on the left, a cat with a hole on the right; between them nothing.
+    """
+    image = Image.new("RGB", (400, 300), (128, 128, 128))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, 400, 44), fill=PAINTS["background"][0])
+    draw.rectangle((0, 200, 400, 300), fill=PAINTS["grass-merged"][0])
+    draw.ellipse((40, 90, 180, 250), fill=PAINTS["dog"][0])
+    draw.ellipse((250, 60, 370, 220), fill=PAINTS["cat"][0])
+    draw.ellipse((290, 110, 322, 142), fill=(128, 128, 128))
+    return image

@@ -27,6 +27,7 @@ from tests.browser import (
     started_app,
     words,
 )
+from tests.fake_pair import segmented_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -206,6 +207,56 @@ def test_the_window_is_outlined_and_can_be_left_out(page):
     with_window = page.get_attribute("#photo img", "src")
     page.locator("#window input").uncheck()
     page.wait_for_function("before => document.querySelector('#photo img').src != before", arg=with_window)
+
+
+# --- segments -----------------------------------------------------------------------------------------------
+
+
+def test_segments_are_coloured_clicked_and_their_points_described(page, tmp_path):
+    """Opened on the example, in which the stand-in finds nothing; then on a drawing, by mouse and by keyboard."""
+    page.get_by_role("tab", name="Segments").click()
+    page.get_by_text("No segments found").wait_for()
+    assert page.locator("#segment-view svg image").count() == 1
+    path = tmp_path / "drawn.png"
+    segmented_photo().save(path)
+    page.set_input_files("[data-testid='Choose a photo-upload-button']", path)
+    page.get_by_text("4 segments (2 things, 2 areas)").wait_for()
+    segments = page.locator("#segment-view path.segment")
+    fills = segments.evaluate_all("paths => paths.map(path => getComputedStyle(path).fill)")
+    assert len(set(fills)) == 4
+    rows = page.locator("#segment-list button").all_inner_texts()
+    assert ["thing, score 93%" in row and "column f row l" in row for row in rows] == [True, False, False, False]
+    described = page.get_by_role("button", name="Describe this point")
+    assert described.is_disabled()
+
+    dog = page.get_by_role("button", name="1 dog: a <dog> at column f row l")
+    dog.hover()
+    page.locator("#segment-view figcaption", has_text="1 dog: a <dog> at column f row l").wait_for()
+    dog.click()
+    page.locator("#segment-facts .words", has_text="a <dog> at column f row l").wait_for()
+    assert "chosen" in dog.get_attribute("class")
+    assert page.locator("#segment-list button[aria-pressed=true]").inner_text().startswith("1")
+    clicked = place(page.inner_text("#segment-facts"), "Clicked")
+    box = page.locator("#segment-view svg").bounding_box()
+    page.mouse.click(box["x"] + 0.53 * box["width"], box["y"] + 0.4 * box["height"])
+    page.get_by_text("No segment here").wait_for()
+    assert described.is_disabled()
+
+    page.locator("#segment-list button").nth(1).press("Enter")
+    page.locator("#segment-facts .words", has_text="a <cat>").wait_for()
+    dog.press("Enter")
+    page.locator("#segment-facts .words", has_text="a <dog>").wait_for()
+    dog.click()
+    page.wait_for_function(
+        "want => document.querySelector('#segment-facts').innerText.includes(want)", arg=f"x {clicked[0]:.0f}"
+    )
+    described.click()
+    assert finished_words(page) == "column f row l", "in the other tab, which has the photo too"
+    assert place(facts(page, "Clicked"), "Clicked") == pytest.approx(clicked, abs=1.5)
+    page.click("#round-trip")
+    facts(page, "% of the image")
+    page.get_by_role("tab", name="Segments").click()
+    assert segments.count() == 4, "still there"
 
 
 # --- kept points --------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from PIL import Image
 from space import photos
 from space.events import EXPIRED, Events, Session
 from space.kept import KeptPoint
+from space.segment_events import SegmentEvents
 from space.serving import ServedPair
 from space.uploads import NOT_UPLOADED
 from tests.fake_pair import FOREVER, FakePair
@@ -29,6 +30,7 @@ NO_IMAGE = "An image is needed"
 NUMBERS = "Give both x and y as numbers, in pixels of the photo."
 WRITE = "Write where the point is, for example: the left ear of the cat."
 A_TEXT = "The text has to be a text, not a number or a list."
+A_MAP = "Say true or false for id_map: whether to send the map of the segments."
 CHOOSE = "Choose a photo first."
 
 
@@ -53,6 +55,7 @@ class Desk:
         monkeypatch.setattr("space.events.gr.Warning", lambda message, title: self.said.append(message))
         self.said: list[str] = []
         self.events = Events(ServedPair(FakePair(), seconds=0.3))
+        self.segments = SegmentEvents(self.events.tp, self.events)
         self.photo = photos.Photo(Image.new("RGB", (400, 300), "grey"), (300, 400), "cat.png")
         Image.new("RGB", (400, 300), "grey").save(folder / "cat.png")
         self.cat = {"path": str(folder / "cat.png")}
@@ -78,6 +81,9 @@ class Desk:
 
     def text(self, text: Any) -> None:
         self.events.api_localize(self.cat, text)
+
+    def segment_click(self, photo: Any, x: Any, y: Any) -> None:
+        self.segments.choose(photo, None, SimpleNamespace(x=x, y=y))
 
     def points(self, name: str, content: bytes | str) -> None:
         self.events.import_kept(self.upload(name, content), self.photo, ())
@@ -195,6 +201,38 @@ CASES: list[tuple[str, Callable[[Desk], Any], str]] = [
         lambda desk: desk.events.round_trip(desk.photo, None, (), 60, True),
         "Click a point of the photo first.",
     ),
+    # segments
+    ("segments of no image", lambda desk: desk.segments.api_segments(None, True), NO_IMAGE),
+    (
+        "segments of a file of the server",
+        lambda desk: desk.segments.api_segments({"path": __file__}, True),
+        NOT_UPLOADED,
+    ),
+    (
+        "segments of a text",
+        lambda desk: desk.segments.api_segments(desk.upload("a.png", "no image"), True),
+        unreadable("a.png"),
+    ),
+    ("a map asked for in words", lambda desk: desk.segments.api_segments(desk.cat, "yes"), A_MAP),
+    ("a map asked for by a number", lambda desk: desk.segments.api_segments(desk.cat, 1), A_MAP),
+    ("a click on a segment without a photo", lambda desk: desk.segment_click(None, 1, 1), CHOOSE),
+    (
+        "a click beside the segments",
+        lambda desk: desk.segment_click(desk.photo, 3, 961),
+        "Point (3, 961) is outside the image: x must be in [0, 1280], y in [0, 960]",
+    ),
+    (
+        "a click before the segments are there",
+        lambda desk: desk.segment_click(desk.photo, 3, 4),
+        "The segments of this photo have not been found yet. Press Find segments.",
+    ),
+    (
+        "describing a point of a segment without a click",
+        lambda desk: desk.segments.describe(desk.photo, (), True, None),
+        "Click a point of the photo first.",
+    ),
+    ("segments once the session is gone", lambda desk: desk.segments.open(Session.LOST, None), EXPIRED),
+    ("a search once the session is gone", lambda desk: desk.segments.seek(Session.LOST), EXPIRED),
     # kept points
     (
         "keeping nothing",

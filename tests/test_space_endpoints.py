@@ -1,5 +1,7 @@
 """The named endpoints through a real client over HTTP, on a stand-in for the model pair."""
 
+import base64
+import io
 import re
 import socket
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from PIL import Image
 
 from space import ui
 from tests.browser import REPOSITORY, served
-from tests.fake_pair import FakePair
+from tests.fake_pair import BOOM, PAINTS, FakePair, segmented_photo
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,9 @@ def photo(tmp_path_factory) -> str:
     return str(path)
 
 
-def test_exactly_the_three_named_endpoints_are_open(client):
+def test_exactly_the_four_named_endpoints_are_open(client):
     api = client.view_api(return_format="dict", print_info=False)
-    assert set(api["named_endpoints"]) == {"/describe", "/localize", "/round_trip"}
+    assert set(api["named_endpoints"]) == {"/describe", "/localize", "/round_trip", "/segments"}
     assert not api["unnamed_endpoints"]
 
 
@@ -47,6 +49,32 @@ def test_both_ways(client, photo):
     assert trip["error_px"] == pytest.approx(7.5)
 
 
+def test_segments(client, tmp_path):
+    path = tmp_path / "drawn.png"
+    segmented_photo().save(path)
+    answer = client.predict(image=handle_file(path), api_name="/segments")
+    assert [one["label"] for one in answer["segments"]] == list(PAINTS)
+    dog = answer["segments"][0]
+    assert dog["text"] == "a <dog> at column f row l"
+    assert dog["box"] == pytest.approx([40, 90, 181, 251])
+    content = base64.b64decode(answer["id_map"].removeprefix("data:image/png;base64,"))
+    id_map = Image.open(io.BytesIO(content))
+    assert (id_map.getpixel((110, 170)), id_map.getpixel((200, 120))) == (dog["id"], 0)
+    assert client.predict(image=handle_file(path), id_map=False, api_name="/segments")["id_map"] is None
+
+
+def test_a_failing_or_missing_segmenter_is_said(client, tmp_path, photo):
+    path = tmp_path / "boom.png"
+    Image.new("RGB", (40, 30), BOOM).save(path)
+    with pytest.raises(AppError, match="The model failed"):
+        client.predict(image=handle_file(path), api_name="/segments")
+    with served(ui.build(FakePair(segmenter=False)), **ui.launch_options()) as url:
+        other = Client(url, verbose=False, analytics_enabled=False)
+        with pytest.raises(AppError, match="The segmenter is not there"):
+            other.predict(image=handle_file(photo), api_name="/segments")
+        assert other.predict(image=handle_file(photo), x=104, y=213, api_name="/describe")["text"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "message"),
     [
@@ -56,6 +84,7 @@ def test_both_ways(client, photo):
         ("/localize", {"text": "  "}, "Write where the point is"),
         ("/localize", {"text": "a" * 10_000}, "at most 1,000"),
         ("/localize", {"text": "boom"}, "The model failed"),
+        ("/segments", {"id_map": "yes"}, "Say true or false"),
     ],
 )
 def test_what_is_refused_and_why(client, photo, endpoint, arguments, message):

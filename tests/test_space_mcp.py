@@ -19,7 +19,7 @@ import app
 from space import ui
 from space.mcp_package import check_mcp_package
 from tests.browser import served
-from tests.fake_pair import FakePair
+from tests.fake_pair import PAINTS, FakePair, segmented_photo
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def read(answer: str) -> dict[str, Any]:
     return ast.literal_eval(answer)
 
 
-def test_the_tools_are_the_three_endpoints_and_say_what_they_want(url):
+def test_the_tools_are_the_four_endpoints_and_say_what_they_want(url):
     tools = {tool.name: tool for tool in with_client(url, lambda session: session.list_tools()).tools}
-    assert set(tools) == {"describe", "localize", "round_trip"}
+    assert set(tools) == {"describe", "localize", "round_trip", "segments"}
     assert "Describe a point of a photo in words" in tools["describe"].description
     properties = tools["describe"].inputSchema["properties"]
     assert set(properties) == {"image", "x", "y"}
@@ -91,6 +91,18 @@ def test_both_ways_and_around(url, photo):
     failed, trip = call(url, "round_trip", image=as_data(photo), x=104, y=213)
     assert not failed, trip
     assert read(trip)["error_px"] == pytest.approx(7.5)
+
+
+def test_segments(url):
+    file = io.BytesIO()
+    segmented_photo().save(file, "PNG")
+    failed, answer = call(url, "segments", image=as_data(file.getvalue()), id_map=False)
+    assert not failed, answer
+    assert [one["label"] for one in read(answer)["segments"]] == list(PAINTS)
+    assert read(answer)["id_map"] is None
+    failed, answer = call(url, "segments", image=as_data(file.getvalue()))
+    assert not failed, answer
+    assert read(answer)["id_map"].startswith("data:image/png;base64,")
 
 
 def test_a_photo_sent_in_the_request_is_deleted_with_the_uploads(url, blocks, photo):
