@@ -2,7 +2,7 @@
 
 Another pair comes with --descriptor and --localizer (a folder or a Hub id each), or with the environment
 variables TALKINGPOINTS_DESCRIPTOR and TALKINGPOINTS_LOCALIZER; only a Hub id lets the app go to the network.
-With --mcp the app is also an MCP server, whose tools are the three named endpoints.
+With --mcp the app is also an MCP server, whose tools are the four named endpoints.
 This file also starts a Hugging Face Space. It holds no part of the app itself: see space/.
 """
 

@@ -83,6 +83,7 @@ for (const [event, over] of [['pointerover', true], ['pointerout', false]])
 _NUMBER_RADIUS = 27.0  # pixels of the shown photo, as kept points have it
 _SMALLEST = 0.55  # of that, where the segment is small
 _MOST_RINGS = 200  # of one segment; more is noise
+_MOST_STEPS = 20_000  # of one segment, from pixel to pixel: noise is looked at more coarsely, or it would take minutes
 _TOLERANCE = 0.6  # pixels of the shown photo by which an outline may be off
 _GREY = (203, 213, 225)
 
@@ -166,16 +167,27 @@ def outline(mask: np.ndarray, scale: tuple[float, float]) -> str:
         mask: bool (h, w).
         scale: (x, y), what a pixel of the mask measures in the SVG.
     """
+    step = 1
+    while _steps(mask[::step, ::step]) > _MOST_STEPS and mask[:: 2 * step, :: 2 * step].any():
+        step *= 2
+    mask = mask[::step, ::step]
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     left, top = int(columns[0]), int(rows[0])
     crop = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
     rings = sorted(find_contours(crop.astype(np.uint8), 0.5), key=len, reverse=True)[:_MOST_RINGS]
     parts = []
     for ring in rings:
-        corners = (ring[:, ::-1] + (left - 0.5, top - 0.5)) * scale  # the frame is a pixel, centres lie at a half
+        corners = (
+            (ring[:, ::-1] + (left - 0.5, top - 0.5)) * step * np.asarray(scale)
+        )  # the frame is a pixel, centres lie at a half
         corners = approximate_polygon(corners, _TOLERANCE)
         parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in corners[:-1]) + "Z")
     return "".join(parts)
+
+
+def _steps(mask: np.ndarray) -> int:
+    """How often neighbours in a row differ."""
+    return int((mask[:, 1:] != mask[:, :-1]).sum())
 
 
 def _path(segments: Segments, one: Segment, rgb: tuple[int, int, int]) -> str:

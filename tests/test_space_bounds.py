@@ -201,6 +201,10 @@ def test_a_visitor_whose_session_is_gone_hears_it_and_starts_again(client, block
         ("keep", "click", {"words": "ear"}),
         ("export-csv", "click", {}),
         ("opacity", "input", {"opacity": 60}),
+        ("segments", "select", {}),
+        ("find-segments", "click", {}),
+        ("segment-view", "select", {"event_data": {"x": 5, "y": 5}}),
+        ("describe-in-segment", "click", {"window": True}),
     ):
         blocks.state_holder.session_data.clear()
         answer = page.send(element, event, **values)

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import time
 from types import SimpleNamespace
 
 import gradio as gr
@@ -116,7 +117,7 @@ def test_segments_of_another_photo_are_not_taken_for_those_of_this_one(photo: Ph
 
 
 def test_a_visitor_costs_a_few_megabytes(found: Segments):
-    large = segments.find(FakePair(), open_photo(Image.new("RGB", (8000, 6000), PAINTS["dog"][0])))
+    large = segments.find(FakePair(), open_photo(Image.new("RGB", (3000, 2400), PAINTS["dog"][0])))
     assert large.id_map.nbytes < 3e6
     assert max(large.id_map.shape) == SHOWN_SIDE
 
@@ -158,7 +159,10 @@ def test_an_outline_is_enlarged_with_the_photo():
 
 def test_noise_does_not_make_the_page_heavy():
     rng = np.random.default_rng(0)
-    assert len(outline(rng.random((960, 1280)) < 0.3, (1.0, 1.0))) < 200_000
+    start = time.process_time()
+    path = outline(rng.random((960, 1280)) < 0.3, (1.0, 1.0))
+    assert 0 < len(path) < 200_000
+    assert time.process_time() - start < 10, "without a bound 24 s on a busy core"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1280), (1280, 1)])
@@ -345,16 +349,16 @@ def test_only_what_is_not_there_counts_as_missing():
 
 
 def test_the_endpoint_speaks_pixels_of_the_upload():
-    image = Image.new("RGB", (4000, 3000), PAINTS["dog"][0])
-    image.paste(PAINTS["grass-merged"][0], (0, 2000, 4000, 3000))
+    image = Image.new("RGB", (2000, 1500), PAINTS["dog"][0])
+    image.paste(PAINTS["grass-merged"][0], (0, 1000, 2000, 1500))
     answer = segments.api_segments(FakePair(), image, True)
-    assert answer["image_size"] == [3000, 4000]
+    assert answer["image_size"] == [1500, 2000]
     dog, grass = answer["segments"]
     assert (dog["id"], dog["label"], dog["is_thing"], dog["score"]) == (1, "dog", True, 0.93)
     assert dog["text"].startswith("a <dog> at")
-    assert dog["box"] == pytest.approx([0, 0, 4000, 2000], abs=4)
+    assert dog["box"] == pytest.approx([0, 0, 2000, 1000], abs=4)
     assert (grass["label"], grass["is_thing"]) == ("grass-merged", False)
-    assert grass["box"] == pytest.approx([0, 2000, 4000, 3000], abs=4)
+    assert grass["box"] == pytest.approx([0, 1000, 2000, 1500], abs=4)
     id_map = decoded(answer["id_map"])
     assert id_map.shape == (960, 1280)
     assert (id_map[:630] == 1).all()
