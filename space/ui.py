@@ -23,11 +23,10 @@ from space.uploads import guard
 
 _NAME_EXAMPLES = f"""() => {{
   const names = {json.dumps(list(photos.EXAMPLES))};
-  for (const examples of document.querySelectorAll('#examples, #segment-examples')) {{
-    const name = () => examples.querySelectorAll('img').forEach((picture, i) => {{ picture.alt = names[i]; }});
-    new MutationObserver(name).observe(examples, {{childList: true, subtree: true}});
-    name();
-  }}
+  const name = () => document.querySelectorAll('#examples, #segment-examples').forEach(examples =>
+    examples.querySelectorAll('img').forEach((picture, i) => {{ picture.alt = names[i]; }}));
+  new MutationObserver(name).observe(document.body, {{childList: true, subtree: true}});
+  name();
 }}"""
 """Gives the example photos the alt texts that Gradio leaves empty."""
 

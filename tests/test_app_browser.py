@@ -217,6 +217,9 @@ def test_segments_are_coloured_clicked_and_their_points_described(page, tmp_path
     page.get_by_role("tab", name="Segments").click()
     page.get_by_text("No segments found").wait_for()
     assert page.locator("#segment-view svg image").count() == 1
+    for examples in ("#examples", "#segment-examples"):
+        alts = page.locator(f"{examples} img").evaluate_all("pictures => pictures.map(picture => picture.alt)")
+        assert alts == ["A cat", "A person"]
     path = tmp_path / "drawn.png"
     segmented_photo().save(path)
     page.set_input_files("[data-testid='Choose a photo-upload-button']", path)
