@@ -47,7 +47,8 @@ def layout() -> SegmentTab:
             photo_side = _photo_side()
         with gr.Column(scale=2, min_width=320):
             words_side = _words_side()
-        states = {"wanted": gr.State(), "segments": gr.State(), "clicked": gr.State()}  # beside tabs they count as tabs
+        # not beside the tabs, where they would count as tabs
+        states: dict[str, Any] = {"wanted": gr.State(), "segments": gr.State(), "clicked": gr.State()}
     return SegmentTab(tab=tab, **photo_side, **words_side, **states)
 
 
