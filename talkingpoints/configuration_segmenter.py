@@ -19,6 +19,7 @@ class PanopticSegmenterConfig(PreTrainedConfig):
         vision_config: of the tower, one of `TOWERS`, as an object or a dict; None takes the bundled pair's tower.
         decoder_width: channels of the decoder.
         dice_weight: weight of the dice loss beside the cross-entropy.
+        average_mirrored: outside training, whether the mirrored photo is looked at too (twice the time).
         id2label, label2id: names of the labels, as in every model of transformers.
 
     Raises:
@@ -32,6 +33,7 @@ class PanopticSegmenterConfig(PreTrainedConfig):
         vision_config: PreTrainedConfig | dict | None = None,
         decoder_width: int = 64,
         dice_weight: float = 1.0,
+        average_mirrored: bool = False,
         **kwargs,
     ):
         if vision_config is None:
@@ -45,6 +47,7 @@ class PanopticSegmenterConfig(PreTrainedConfig):
         self.vision_config = vision_config
         self.decoder_width = decoder_width
         self.dice_weight = dice_weight
+        self.average_mirrored = average_mirrored
         super().__init__(**kwargs)
 
     @property

@@ -24,6 +24,7 @@ class PanopticSegmenterKwargs(ImagesKwargs, total=False):
     """Beside what every image processor takes: what :meth:`post_process_panoptic_segmentation` does by default."""
 
     label_ids_to_fuse: list[int] | None
+    label_ids_alike: list[int] | None
     smallest_share: float | None
     score_threshold: float | None
 
@@ -31,6 +32,8 @@ class PanopticSegmenterKwargs(ImagesKwargs, total=False):
 class PanopticSegmenterImageProcessor(PilBackend):
     """Args:
     label_ids_to_fuse: labels that are one segment a photo (stuff).
+    label_ids_alike: labels that are easily taken for one another (kinds of animals): each connected piece of them gets
+        the one label that its pixels speak for most. Empty leaves each pixel its own.
     smallest_share: smaller things are dropped, in shares of the photo.
     score_threshold: less sure segments are dropped, 0 to 1.
     **kwargs: of every image processor: size, image_mean...
@@ -46,6 +49,7 @@ class PanopticSegmenterImageProcessor(PilBackend):
     do_normalize = True
     do_convert_rgb = True
     label_ids_to_fuse = [0]  # noqa: RUF012
+    label_ids_alike = []  # noqa: RUF012
     smallest_share = 0.01
     score_threshold = 0.5
 
@@ -90,7 +94,8 @@ class PanopticSegmenterImageProcessor(PilBackend):
             scale = min(1.0, LARGEST_SIDE / max(height, width))
             sought = (max(1, round(height * scale)), max(1, round(width * scale)))
             scaled = torch.nn.functional.interpolate(one[None], size=sought, mode="bilinear", align_corners=False)
-            ids, infos = _segments(scaled[0].softmax(0).numpy(), fused, threshold, share)
+            probabilities = _agreed(scaled[0].softmax(0).numpy(), self.label_ids_alike)
+            ids, infos = _segments(probabilities, fused, threshold, share)
             segmentation = torch.from_numpy(ids)
             if sought != (height, width):
                 nearest = torch.nn.functional.interpolate(segmentation[None, None].float(), size=(height, width))
@@ -99,6 +104,27 @@ class PanopticSegmenterImageProcessor(PilBackend):
                 infos = [info for info in infos if info["id"] in there]
             results.append({"segmentation": segmentation, "segments_info": infos})
         return results
+
+
+def _agreed(probabilities: np.ndarray, alike: Sequence[int]) -> np.ndarray:
+    """Probabilities of which each connected piece of some labels gives all that these have to one of them.
+
+    Args:
+        probabilities: (num_labels + 1, height, width).
+        alike: the labels.
+    """
+    if not alike:
+        return probabilities
+    group = probabilities[alike].sum(0)
+    others = np.delete(probabilities, alike, axis=0).max(0)
+    pieces, areas = connected_pieces(group > others)
+    agreed = probabilities.copy()
+    for piece in range(1, len(areas) + 1):
+        here = pieces == piece
+        label = alike[int(probabilities[alike][:, here].sum(1).argmax())]
+        for other in alike:
+            agreed[other][here] = group[here] if other == label else 0.0
+    return agreed
 
 
 def _segments(

@@ -5,6 +5,7 @@ coarse maps back to a quarter of the input, where each pixel gets a label. There
 things are the connected pieces of their label, cut apart along a predicted border (image_processing_segmenter.py).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,8 @@ class PanopticSegmenterOutput(ModelOutput):
 
     Attributes:
         loss: () if ``labels`` were given: cross-entropy + ``dice_weight`` x dice loss.
-        logits: (B, num_labels + 1, image_size / 4, image_size / 4); the last class is the border between things.
+        logits: (B, num_labels + 1, image_size / 4, image_size / 4); the last class is the border between things. With
+            ``average_mirrored`` logarithms of probabilities.
     """
 
     loss: torch.FloatTensor | None = None
@@ -96,9 +98,16 @@ class PanopticSegmenter(PreTrainedModel):
         Raises:
             ValueError: another image size.
         """
-        logits = self.classifier(self.decoder(self.vision_tower.feature_maps(pixel_values)))
+        logits = self._logits(pixel_values)
+        if self.config.average_mirrored and not self.training:
+            mirrored = self._logits(pixel_values.flip(-1)).flip(-1)
+            both = torch.stack((logits, mirrored)).float().log_softmax(2)
+            logits = (both.logsumexp(0) - math.log(2)).to(logits.dtype)
         loss = None if labels is None else self._loss(logits.float(), labels)
         return PanopticSegmenterOutput(loss=loss, logits=logits)
+
+    def _logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.decoder(self.vision_tower.feature_maps(pixel_values)))
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         logits = nn.functional.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)

@@ -134,6 +134,23 @@ def test_less_sure_segments_are_dropped(processor: PanopticSegmenterImageProcess
     assert strict.post_process_panoptic_segmentation(outputs)[0]["segments_info"] == []
 
 
+def test_a_piece_of_alike_labels_becomes_one_of_them(processor: PanopticSegmenterImageProcessor) -> None:
+    labels = np.zeros((20, 20), dtype=np.int64)
+    labels[2:10, 2:10] = 2
+    labels[2:5, 2:10] = 1  # 24 of the dog's 64 pixels look like a cat
+    labels[12:18, 12:18] = 1  # another piece decides for itself
+    outputs = outputs_of(labels)
+    assert len(processor.post_process_panoptic_segmentation(outputs)[0]["segments_info"]) == 4
+    alike = PanopticSegmenterImageProcessor(label_ids_alike=[1, 2])
+    (result,) = alike.post_process_panoptic_segmentation(outputs)
+    ids, infos = result["segmentation"], {info["id"]: info["label_id"] for info in result["segments_info"]}
+    assert sorted(infos.values()) == [0, 1, 2]
+    assert infos[int(ids[3, 3])] == 2 and (ids[2:10, 2:10] == ids[3, 3]).all() and infos[int(ids[14, 14])] == 1
+    dog = next(info for info in result["segments_info"] if info["label_id"] == 2)
+    p = torch.tensor([8.0, 0, 0, 0]).softmax(0)
+    assert dog["score"] == pytest.approx(float(p[0] + p[1]), abs=1e-5)
+
+
 def test_segments_have_the_size_that_is_asked_for(processor: PanopticSegmenterImageProcessor) -> None:
     labels = np.zeros((16, 16), dtype=np.int64)
     labels[4:12, :8] = 1
@@ -212,6 +229,24 @@ def test_every_weight_learns_and_void_teaches_nothing(tower: dict) -> None:
 def test_a_tower_of_another_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="'efficientnet_lite'\\), got 'clip_vision_model'"):
         PanopticSegmenterConfig(vision_config={"model_type": "clip_vision_model"})
+
+
+def test_the_mirrored_photo_is_looked_at_too() -> None:
+    model = tiny_segmenter().eval()
+    pixels, labels = torch.randn(2, 3, 64, 64), torch.randint(0, 4, (2, 32, 32))
+    with torch.inference_mode():
+        model.classifier.weight.mul_(300.0)
+        plain = [model(pixels).logits.softmax(1), model(pixels.flip(-1)).logits.flip(-1).softmax(1)]
+        model.config.average_mirrored = True
+        both = model(pixels, labels=labels)
+        assert not torch.allclose(*plain, atol=1e-3)
+        torch.testing.assert_close(both.logits.exp(), (plain[0] + plain[1]) / 2)
+        assert torch.isfinite(both.loss)
+    model.train()
+    torch.manual_seed(0)
+    trained = model(pixels, labels=labels).loss
+    model.config.average_mirrored = False
+    torch.testing.assert_close(trained, model(pixels, labels=labels).loss)  # in training nothing is mirrored
 
 
 def test_a_lite_tower_has_a_map_for_each_stride() -> None:
@@ -440,6 +475,8 @@ def test_a_tower_loses_its_last_blocks_and_keeps_the_rest() -> None:
 
 
 def test_wrong_settings_are_refused(base: Path, panoptic: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"alike: no category \['bird'\]"):
+        train(base, panoptic, tmp_path, 1, alike="bird")
     with pytest.raises(ValueError, match="save_dtype must be one of"):
         train(base, panoptic, tmp_path, 1, save_dtype="int8")
     with pytest.raises(ValueError, match=r"stage_depths: \[3, 1, 1\]; the tower has \[1, 1, 1\]"):

@@ -58,6 +58,10 @@ class SegmenterArguments(AugmentationArguments):
     )
     decoder_width: int = field(default=64, metadata={"help": "channels of the decoder"})
     dice_weight: float = field(default=1.0, metadata={"help": "of the dice loss beside the cross-entropy"})
+    average_mirrored: bool = field(default=False, metadata={"help": "look at the mirrored photo too, once trained"})
+    alike: list[str] = field(
+        default_factory=list, metadata={"help": "categories of which each connected piece becomes one as a whole"}
+    )
     slow_lr_scale: float = field(default=0.3, metadata={"help": "the tower's share of the learning rate"})
     smallest_share: float = field(default=0.01, metadata={"help": "of the photo; smaller things are not reported"})
     score_threshold: float = field(default=0.5, metadata={"help": "less sure segments are not reported"})
@@ -207,9 +211,12 @@ def main(argv: list[str]) -> Trainer:
         for split in ("train", "val")
     )
     categories = [train.categories[i] for i in sorted(train.categories)]
+    if strange := set(segmenter.alike) - {category.name for category in categories}:
+        raise ValueError(f"alike: no category {sorted(strange)} in {segmenter.annotations}")
     model = build_model(
         segmenter.base, categories, segmenter.stage_depths, segmenter.image_size, segmenter.tower_layers,
         decoder_width=segmenter.decoder_width, dice_weight=segmenter.dice_weight,
+        average_mirrored=segmenter.average_mirrored,
     )  # fmt: skip
     side = model.config.vision_config.image_size
     seen = AutoImageProcessor.from_pretrained(segmenter.base)
@@ -218,6 +225,7 @@ def main(argv: list[str]) -> Trainer:
         image_mean=seen.image_mean,
         image_std=seen.image_std,
         label_ids_to_fuse=[i for i, category in enumerate(categories) if not category.is_thing],
+        label_ids_alike=[i for i, category in enumerate(categories) if category.name in segmenter.alike],
         smallest_share=segmenter.smallest_share,
         score_threshold=segmenter.score_threshold,
     )
