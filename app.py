@@ -1,7 +1,8 @@
 """The app: run `python app.py` and open the address it prints. The bundled model pair needs no network.
 
-Another pair comes with --descriptor and --localizer (a folder or a Hub id each), or with the environment
-variables TALKINGPOINTS_DESCRIPTOR and TALKINGPOINTS_LOCALIZER; only a Hub id lets the app go to the network.
+Other models come with --descriptor, --localizer and --segmenter (a folder or a Hub id each), or with the environment
+variables TALKINGPOINTS_DESCRIPTOR, TALKINGPOINTS_LOCALIZER and TALKINGPOINTS_SEGMENTER; only a Hub id lets the app go to
+the network.
 With --mcp the app is also an MCP server, whose tools are the four named endpoints.
 This file also starts a Hugging Face Space. It holds no part of the app itself: see space/.
 """
@@ -28,7 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default=int(environment.get("GRADIO_SERVER_PORT", "7860")),
         help="port to listen on (default: %(default)s)",
     )
-    for role in ("descriptor", "localizer"):
+    for role in ("descriptor", "localizer", "segmenter"):
         parser.add_argument(
             f"--{role}",
             default=environment.get(f"TALKINGPOINTS_{role.upper()}") or None,
@@ -61,9 +62,10 @@ def prepare_environment(models: Sequence[str | None]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Load the pair, serve until interrupted."""
+    """Load the models, serve until interrupted."""
     args = parse_arguments(arguments)
-    prepare_environment((args.descriptor, args.localizer))
+    models = (args.descriptor, args.localizer, args.segmenter)
+    prepare_environment(models)
 
     # Only now: these read the environment while they are imported.
     from space import hardware
@@ -79,8 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from talkingpoints import TalkingPoints
 
     uploads.delete_old()
-    tp = TalkingPoints.from_pretrained(descriptor=args.descriptor, localizer=args.localizer)
-    ui.build(tp, theme.model_note(args.descriptor, args.localizer)).launch(
+    tp = TalkingPoints.from_pretrained(args.descriptor, args.localizer, segmenter=args.segmenter)
+    try:
+        tp.segmenter  # noqa: B018  loads it now: on ZeroGPU each call would load it again
+    except OSError:
+        if args.segmenter:
+            raise  # without the bundled one, the tab of segments says that there is none
+    ui.build(tp, theme.model_note(*models)).launch(
         server_name=args.host, server_port=args.port, mcp_server=args.mcp, **ui.launch_options()
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import distance_transform_edt  # comes with scikit-image
+from scipy.ndimage import distance_transform_edt
 
 from space.drawing import UnitPoint
 from space.handlers import chosen

@@ -45,11 +45,11 @@ scratch on a few thousand photos; on anything else it guesses.</p>
 """
 
 
-def model_note(descriptor: str | None, localizer: str | None) -> str:
-    """HTML for the page head: what the bundled pair knows, or which models were chosen in its place."""
-    if descriptor is None and localizer is None:
+def model_note(descriptor: str | None, localizer: str | None, segmenter: str | None = None) -> str:
+    """HTML for the page head: what the bundled models know, or which were chosen in their place."""
+    if descriptor is None and localizer is None and segmenter is None:
         return BUNDLED_NOTE
-    names = f"Descriptor: {_name(descriptor)}. Localizer: {_name(localizer)}."
+    names = f"Descriptor: {_name(descriptor)}. Localizer: {_name(localizer)}. Segmenter: {_name(segmenter)}."
     return f'<p class="note">{html.escape(names)}</p>'
 
 

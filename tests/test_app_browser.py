@@ -109,7 +109,7 @@ def test_other_models_can_be_chosen(browser, pair):
     descriptor, localizer = map(str, pair)
     with started_app("--descriptor", descriptor, "--localizer", localizer) as url, opened(browser, url) as page:
         heading = page.inner_text("#heading")
-        assert f"Descriptor: {pair[0].name}. Localizer: {pair[1].name}." in heading
+        assert f"Descriptor: {pair[0].name}. Localizer: {pair[1].name}. Segmenter: bundled." in heading
         assert str(pair[0].parent) not in heading, "where the server keeps its models is nobody's business"
         assert "dogs, cats" not in page.inner_text("#heading")
         click_pixel(page, (118, 213), CAT)
