@@ -1,8 +1,8 @@
 """The app: run `python app.py` and open the address it prints. The bundled model pair needs no network.
 
 Other models come with --descriptor, --localizer and --segmenter (a folder or a Hub id each), or with the environment
-variables TALKINGPOINTS_DESCRIPTOR, TALKINGPOINTS_LOCALIZER and TALKINGPOINTS_SEGMENTER; only a Hub id lets the app go to
-the network.
+variables TALKINGPOINTS_DESCRIPTOR, TALKINGPOINTS_LOCALIZER and TALKINGPOINTS_SEGMENTER; only a Hub id lets the app go
+to the network.
 With --mcp the app is also an MCP server, whose tools are the four named endpoints.
 This file also starts a Hugging Face Space. It holds no part of the app itself: see space/.
 """
