@@ -1,6 +1,10 @@
 """Configuration of the small convolutional vision tower that the bundled models use (see modeling_vision_tower)."""
 
+from typing import Any
+
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+from .configuration_efficientnet_lite import EfficientNetLiteConfig
 
 
 class ConvVisionConfig(PreTrainedConfig):
@@ -14,6 +18,11 @@ class ConvVisionConfig(PreTrainedConfig):
         num_hidden_layers: transformer layers over the stride-16 grid.
         num_attention_heads: heads of each.
         num_channels: input channels.
+        backbone_config: of an EfficientNet-Lite down to stride 16, as an object or a dict, whose feature maps take the
+            place of the convolutional stages; None takes residual blocks of ``stage_widths`` and ``stage_depths``.
+
+    Raises:
+        ValueError: sizes that do not divide, or a backbone of another stride or image size.
     """
 
     model_type = "talkingpoints_vision"
@@ -27,8 +36,17 @@ class ConvVisionConfig(PreTrainedConfig):
         num_hidden_layers: int = 1,
         num_attention_heads: int = 4,
         num_channels: int = 3,
+        backbone_config: EfficientNetLiteConfig | dict[str, Any] | None = None,
         **kwargs,
     ):
+        if isinstance(backbone_config, dict):
+            backbone_config = EfficientNetLiteConfig(**backbone_config)
+        if backbone_config is not None:
+            found = (backbone_config.patch_size, backbone_config.image_size)
+            if found != (self.patch_size, image_size):
+                raise ValueError(f"backbone_config: stride and image size must be {self.patch_size} and {image_size}, "
+                                 f"got {found}")  # fmt: skip
+            stage_widths = backbone_config.map_widths
         if image_size % self.patch_size:
             raise ValueError(f"image_size must be a multiple of {self.patch_size}, got {image_size}")
         if hidden_size % num_attention_heads:
@@ -42,6 +60,7 @@ class ConvVisionConfig(PreTrainedConfig):
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
         self.num_channels = num_channels
+        self.backbone_config = backbone_config
         super().__init__(**kwargs)
 
     @property

@@ -1,8 +1,9 @@
 """A vision tower for models trained from scratch on a few thousand photos.
 
-Residual 3x3 convolutions (He et al., arXiv 1512.03385) down to stride 16, where their locality makes up for the
-missing pretraining, then transformer layers over the grid, so that every token knows the whole photo. Registered
-for ``AutoModel``, so that any transformers vision-language model can nest it as its ``vision_config``.
+Convolutions down to stride 16, whose locality makes up for the few photos, then transformer layers over the grid, so
+that every token knows the whole photo. The convolutions are residual ones (He et al., arXiv 1512.03385), or an
+EfficientNet-Lite that comes trained on ImageNet. Registered for ``AutoModel``, so that any transformers vision-language
+model can nest it as its ``vision_config``.
 """
 
 import itertools
@@ -14,6 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .configuration_vision_tower import ConvVisionConfig
 from .keypoint_encoder import cell_centers, encode_points
+from .modeling_efficientnet_lite import EfficientNetLiteModel
 
 
 class ConvBlock(nn.Module):
@@ -66,23 +68,27 @@ class ConvVisionModel(PreTrainedModel):
     base_model_prefix = "vision_tower"
     supports_gradient_checkpointing = False
     _supports_sdpa = True
-    _no_split_modules = ("ConvBlock", "GridLayer")
+    _no_split_modules = ("ConvBlock", "InvertedResidual", "GridLayer")
 
     def __init__(self, config: ConvVisionConfig):
         super().__init__(config)
-        widths, depths = config.stage_widths, config.stage_depths
-        self.stem = nn.Sequential(
-            nn.Conv2d(config.num_channels, widths[0] // 2, 3, 2, padding=1, bias=False),
-            nn.BatchNorm2d(widths[0] // 2),
-            nn.ReLU(),
-        )
-        blocks, width_in = [], widths[0] // 2
-        for width, depth in zip(widths, depths, strict=True):
-            for i in range(depth):
-                blocks.append(ConvBlock(width_in, width, stride=2 if i == 0 else 1))
-                width_in = width
-        self.blocks = nn.Sequential(*blocks)
-        self.project = nn.Conv2d(width_in, config.hidden_size, 1)
+        self.backbone = None
+        if config.backbone_config is not None:
+            self.backbone = EfficientNetLiteModel(config.backbone_config)
+        else:
+            widths, depths = config.stage_widths, config.stage_depths
+            self.stem = nn.Sequential(
+                nn.Conv2d(config.num_channels, widths[0] // 2, 3, 2, padding=1, bias=False),
+                nn.BatchNorm2d(widths[0] // 2),
+                nn.ReLU(),
+            )
+            blocks, width_in = [], widths[0] // 2
+            for width, depth in zip(widths, depths, strict=True):
+                for i in range(depth):
+                    blocks.append(ConvBlock(width_in, width, stride=2 if i == 0 else 1))
+                    width_in = width
+            self.blocks = nn.Sequential(*blocks)
+        self.project = nn.Conv2d(config.stage_widths[-1], config.hidden_size, 1)
         cells = (config.image_size // config.patch_size) ** 2
         self.positions = nn.Parameter(torch.zeros(cells, config.hidden_size))
         self.layers = nn.ModuleList(
@@ -138,6 +144,8 @@ class ConvVisionModel(PreTrainedModel):
         size = self.config.image_size
         if tuple(pixel_values.shape[-2:]) != (size, size):
             raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
+        if self.backbone is not None:
+            return self.backbone.feature_maps(pixel_values)
         # channels_last: on CPU the convolutions run about twice as fast
         x = self.stem(pixel_values.to(self.project.weight.dtype).contiguous(memory_format=torch.channels_last))
         maps, blocks = [], iter(self.blocks)

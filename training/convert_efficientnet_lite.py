@@ -22,6 +22,9 @@ from talkingpoints import PanopticSegmenterImageProcessor
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 
+MEAN = STD = 0.5
+"""How the published weights expect each channel of photos of values from 0 to 1 to be normalised."""
+
 _PARTS = {
     "_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depthwise.conv",
     "_bn1": "depthwise.norm", "_project_conv": "project.conv", "_bn2": "project.norm",
@@ -71,8 +74,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = converted(torch.load(arguments.weights, map_location="cpu", weights_only=True), config)
     model.save_pretrained(arguments.output_dir)
     side = arguments.image_size
-    half = [0.5, 0.5, 0.5]
-    processor = PanopticSegmenterImageProcessor(size={"height": side, "width": side}, image_mean=half, image_std=half)
+    processor = PanopticSegmenterImageProcessor(
+        size={"height": side, "width": side}, image_mean=[MEAN] * 3, image_std=[STD] * 3
+    )
     processor.save_pretrained(arguments.output_dir)
 
 

@@ -35,7 +35,7 @@ from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
 from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
 from training.prompts import PointPrompts, prompt_dataset
 from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, width_of
-from training.sft import DTYPES, last_checkpoint, publish
+from training.sft import DTYPES, freeze, last_checkpoint, publish
 
 REWARDS = ("shaped", "mse")
 
@@ -186,27 +186,6 @@ def share_without_spread(rewards: np.ndarray, examples: Sequence[int]) -> float:
     return float(np.mean([np.ptp(rewards[rows]) < 1e-6 for rows in rows_of(examples).values()]))
 
 
-def freeze(model: PointDescriptor, frozen_modules: Sequence[str]) -> None:
-    """Keep parameters as they are, by parts of their names, and batch statistics everywhere.
-
-    Batch normalisation that follows the batch would show policy and reference different photos: the KL would not be 0
-    at the start. The trainer puts the model into training mode before every step, so the layers switch themselves back.
-
-    Raises:
-        ValueError: a name that no parameter has.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    unknown = [frozen for frozen in frozen_modules if not any(frozen in name for name in names)]
-    if unknown:
-        raise ValueError(f"frozen_modules: no parameter has {unknown} in its name")
-    for name, parameter in model.named_parameters():
-        if any(frozen in name for frozen in frozen_modules):
-            parameter.requires_grad_(False)
-    for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.register_forward_pre_hook(lambda norm, _: norm.eval() and None)
-
-
 def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
     """Refuse what cannot work.
 
@@ -262,7 +241,8 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     model, processor = load_whole(grpo.base, PointDescriptor)
     check_read_in_order(model.vlm.config)
     model.vlm.set_attn_implementation(grpo.attn_implementation)
-    freeze(model, grpo.frozen_modules)
+    # with the batch's statistics policy and reference would see different photos: the KL would not be 0 at the start
+    freeze(model, grpo.frozen_modules, all_statistics=True)
     listener = load_listener(grpo.localizer, device)
     judge = FluencyJudge(load_whole(grpo.base, PointDescriptor)[0].to(device), processor)
     stopwatch = Stopwatch()

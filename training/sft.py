@@ -4,7 +4,7 @@ Resuming is exact: example ``i`` of the data is always the same (talkingpoints/d
 and the ``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,9 @@ class SftArguments(OwnDataArguments, DataArguments):
         default_factory=list, metadata={"help": "parts of module names that are pretrained, for example vision_tower"}
     )
     slow_lr_scale: float = field(default=0.1, metadata={"help": "their share of the learning rate"})
+    frozen_modules: list[str] = field(
+        default_factory=list, metadata={"help": "parts of names of parameters that stay as they are"}
+    )
     share_image_prefix: bool = field(default=False, metadata={"help": "run image tokens once for all texts of a photo"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
     lora_r: int = field(default=0, metadata={"help": "rank of LoRA; 0 trains all weights"})
@@ -246,8 +249,36 @@ def fit(
     trainer = trainer_class(model=model, args=training, build_optimizer=optimizer, **trainer_options)
     check_sharding(trainer.accelerator, sft)
     keep_existing_layers(model)
+    freeze(model, sft.frozen_modules)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, sft.resume))
     return trainer
+
+
+def freeze(model: torch.nn.Module, frozen_modules: Sequence[str], all_statistics: bool = False) -> None:
+    """Keep parameters as they are, by parts of their names, and the batch statistics beside them.
+
+    The trainer puts the model into training mode before every step, so the layers switch themselves back.
+
+    Args:
+        model: changed in place.
+        frozen_modules: parts of the names.
+        all_statistics: keep every layer's batch statistics.
+
+    Raises:
+        ValueError: a name that no parameter has.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    unknown = [frozen for frozen in frozen_modules if not any(frozen in name for name in names)]
+    if unknown:
+        raise ValueError(f"frozen_modules: no parameter has {unknown} in its name")
+    for name, parameter in model.named_parameters():
+        if any(frozen in name for frozen in frozen_modules):
+            parameter.requires_grad_(False)
+    for name, module in model.named_modules():
+        # a layer's name ends where its parameters' names go on
+        is_frozen = all_statistics or any(frozen in f"{name}." for frozen in frozen_modules)
+        if is_frozen and isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(lambda norm, _: norm.eval() and None)
 
 
 def last_checkpoint(training: TrainingArguments, resume: bool) -> str | None:
