@@ -110,14 +110,19 @@ def _agreed(probabilities: np.ndarray, alike: Sequence[int]) -> np.ndarray:
     """Probabilities of which each connected piece of some labels gives all that these have to one of them.
 
     Args:
-        probabilities: (num_labels + 1, height, width).
+        probabilities: (num_labels + 1, height, width); the last class is the border.
         alike: the labels.
     """
+    alike = list(alike)
     if not alike:
         return probabilities
+    border = len(probabilities) - 1
     group = probabilities[alike].sum(0)
-    others = np.delete(probabilities, alike, axis=0).max(0)
-    pieces, areas = connected_pieces(group > others)
+    inside = group > np.delete(probabilities, [*alike, border], axis=0).max(0)
+    pieces, areas = connected_pieces(inside & (probabilities[border] < group))
+    if not len(areas):
+        return probabilities
+    pieces = _with_borders(pieces, inside)  # a border's second choice has to agree with the piece that it is given to
     agreed = probabilities.copy()
     for piece in range(1, len(areas) + 1):
         here = pieces == piece

@@ -23,7 +23,7 @@ from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, Segment, 
 from talkingpoints.data.segment_examples import SegmentExamples, label_map, shares_of
 from talkingpoints.evaluation.segment_predictions import predicted, segments_of_result
 from talkingpoints.inference import CHECKPOINTS
-from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
+from talkingpoints.modeling_efficientnet_lite import ConvNorm, EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.drawn_masks import drawn_masks
 from tests.tiny import photo
@@ -151,6 +151,21 @@ def test_a_piece_of_alike_labels_becomes_one_of_them(processor: PanopticSegmente
     assert dog["score"] == pytest.approx(float(p[0] + p[1]), abs=1e-5)
 
 
+def test_a_border_agrees_with_the_piece_it_is_given_to() -> None:
+    labels = np.zeros((40, 60), dtype=np.int64)
+    labels[5:37, 5:40] = 2  # two dogs that touch
+    labels[5:37, 19:22] = 1  # where they do, they look like a cat
+    labels[28:37, 46:57] = 1  # a cat elsewhere
+    outputs = outputs_of(labels)
+    outputs.logits[0, 3, 5:37, 20:22] = 9.0
+    (result,) = PanopticSegmenterImageProcessor(label_ids_alike=[1, 2]).post_process_panoptic_segmentation(outputs)
+    ids, infos = result["segmentation"].numpy(), {i["id"]: i["label_id"] for i in result["segments_info"]}
+    assert sorted(infos.values()) == [0, 1, 2, 2]
+    assert (ids[5:37, 5:40] > 0).all() and {infos[i] for i in np.unique(ids[5:37, 5:40])} == {2}
+    cat = next(i for i, label in infos.items() if label == 1)
+    assert np.array_equal(ids == cat, np.pad(np.ones((9, 11), bool), ((28, 3), (46, 3))))
+
+
 def test_segments_have_the_size_that_is_asked_for(processor: PanopticSegmenterImageProcessor) -> None:
     labels = np.zeros((16, 16), dtype=np.int64)
     labels[4:12, :8] = 1
@@ -252,6 +267,12 @@ def test_the_mirrored_photo_is_looked_at_too() -> None:
 def test_a_lite_tower_has_a_map_for_each_stride() -> None:
     config = EfficientNetLiteConfig()
     assert config.map_widths == [24, 40, 112, 192] and config.patch_size == 32
+    # TensorFlow pads at stride 2 by (0, 1) and by (1, 2), and its normalisation adds 0.001
+    for kernel, sums in ((3, [[9, 6], [6, 4]]), (5, [[16, 12], [12, 9]])):
+        layer = ConvNorm(1, 1, kernel, stride=2, linear=True).eval()
+        layer.conv.weight.data.fill_(1.0)
+        expected = torch.tensor(sums, dtype=torch.float32)[None, None] / 1.001**0.5
+        torch.testing.assert_close(layer(torch.ones(1, 1, 4, 4)), expected)
     model = EfficientNetLiteModel(EfficientNetLiteConfig(**LITE)).eval()
     pixels = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
@@ -294,7 +315,7 @@ def test_published_weights_become_a_tower_and_a_segmenter(panoptic: tuple[Path, 
     trainer = train(tmp_path / "tower", panoptic, tmp_path / "segmenter", 1, image_size=32)
     assert trainer.model.config.vision_config.model_type == "efficientnet_lite"
     saved = AutoImageProcessor.from_pretrained(tmp_path / "segmenter")
-    assert saved.image_mean == [0.5, 0.5, 0.5] and saved.size["height"] == 32
+    assert list(saved.image_mean) == [0.5, 0.5, 0.5] and saved.size["height"] == 32
     with pytest.raises(ValueError, match="cut our tower only"):
         train_segmenter.build_model(str(tmp_path / "tower"), [], [1, 1, 1])
     with pytest.raises(RuntimeError, match=r"Missing key.*stem\.norm\.bias"):

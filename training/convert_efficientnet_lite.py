@@ -55,7 +55,7 @@ def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfi
         if found := re.fullmatch(r"(_conv_stem|_bn0)\.(\w+)", name):
             state[f"stem.{'conv' if found[1] == '_conv_stem' else 'norm'}.{found[2]}"] = weight
         elif (found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)) and found[1] in names:
-            state[f"{names[found[1]]}.{_PARTS[found[2]]}.{found[3]}"] = weight
+            state[f"{names[found[1]]}.{_PARTS.get(found[2], found[2])}.{found[3]}"] = weight
     model = EfficientNetLiteModel(config)
     model.load_state_dict(state)
     return model

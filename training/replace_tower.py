@@ -60,8 +60,8 @@ def down_to_16(model: EfficientNetLiteModel, image_size: int) -> EfficientNetLit
 
 @torch.no_grad()
 def see_as(stem: ConvNorm, mean: torch.Tensor, std: torch.Tensor) -> None:
-    """Change the first convolution, in place, from photos normalised by `MEAN` and `STD` to others; what comes out is the
-    same, except at the photo's edge.
+    """Change the first convolution, in place, from photos normalised by `MEAN` and `STD` to others. What comes out is
+    the same, except at the edge of the photo.
 
     Args:
         stem: the convolution with its normalisation.
