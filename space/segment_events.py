@@ -7,7 +7,7 @@ import gradio as gr
 
 from space import handlers, segments
 from space.drawing import UnitPoint
-from space.events import Events, View, as_error, as_toast, check_session, image_of, message
+from space.events import Events, View, as_error, as_toast, check_session, image_of, plain_message
 from space.kept import Kept
 from space.photos import Photo
 from space.segment_view import listed, note, said, summary, view
@@ -49,7 +49,7 @@ class SegmentEvents:
             found = segments.find(self.tp, photo)
             return found, view(photo, found), listed(found), summary(found)
         except Exception as error:  # whatever a model brings about, the visitor gets an answer
-            return None, gr.skip(), "", note(message(error))
+            return None, gr.skip(), "", note(plain_message(error))
 
     @as_toast
     def choose(self, photo: Photo | None, found: Segments | None, event: gr.EventData) -> View:

@@ -100,7 +100,9 @@ def view(photo: Photo | None, segments: Segments | None) -> str:
         return '<p class="none">No photo. Choose one, or take one of the examples.</p>'
     height, width = shown_size(photo.size)
     found = segments.found if segments is not None else ()
-    title = f"Your photo with {count(segments)}. Click one to read its words." if segments else "Your photo"
+    title = "Your photo"
+    if segments is not None:
+        title += f" with {count(segments)}. Click one to read its words." if found else ". No segments were found."
     paths = "".join(_path(segments, one, colour(one, place)) for place, one in enumerate(found)) if segments else ""
     numbers = "".join(_number(one, (height, width), colour(one, place)) for place, one in enumerate(found))
     discs = ((21, "white"), (16, css_rgb(CLICKED)), (5, "white"))

@@ -248,6 +248,7 @@ def test_how_many_there_are(found: Segments):
     assert "4 segments" in summary(found)
     assert "No segments found" in summary(none)
     assert "100% of the photo belongs to no segment" in listed(none)
+    assert 'aria-label="Your photo. No segments were found."' in view(none.photo, none), "and none to be clicked"
 
 
 # --- events -------------------------------------------------------------------------------------------------
@@ -328,6 +329,14 @@ def test_a_failing_segmenter_is_said_in_the_tab(events: SegmentEvents):
     assert found is None
     assert "The model failed" in facts
     assert "secret" not in facts
+
+
+def test_what_is_said_of_an_error_is_escaped_once(events: SegmentEvents, photo: Photo, monkeypatch):
+    def refuse(tp, photo):
+        raise ValueError("x < 3 & y")
+
+    monkeypatch.setattr(segments, "find", refuse)
+    assert "<b>X &lt; 3 &amp; y</b>" in events.seek(photo)[3]
 
 
 def test_a_segmenter_that_takes_too_long_is_given_up(events: SegmentEvents, pair: FakePair, photo: Photo, monkeypatch):
