@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+import app
 from space import segments
 from space.drawing import SHOWN_SIDE
 from space.events import NO_SEGMENTER, Events
@@ -353,6 +354,12 @@ def test_only_what_is_not_there_counts_as_missing():
     with pytest.raises(ModelError, match="RuntimeError: out of") as caught:
         ServedPair(FakePair()).caption_segments(Image.new("RGB", (4, 3), BOOM))
     assert not isinstance(caught.value, NoSegmenter)
+
+
+def test_the_help_says_what_another_segmenter_does_not_know(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        app.parse_arguments(["--help"])
+    assert "of transformers calls everything a thing" in " ".join(capsys.readouterr().out.split())
 
 
 # --- endpoint -----------------------------------------------------------------------------------------------
