@@ -19,6 +19,8 @@ import app
 from space import bounds, ui, uploads
 from space.events import EXPIRED
 from space.limits import MAX_BODY, MAX_SESSIONS
+from space.photos import Photo
+from space.segments import Segments
 from tests.browser import REPOSITORY, served
 from tests.fake_pair import FakePair
 from tests.page import Page
@@ -213,6 +215,18 @@ def test_a_visitor_whose_session_is_gone_hears_it_and_starts_again(client, block
     assert fresh.success and any("Click a point of the photo" in str(value) for value in fresh.data)
     assert page.send("find", "click", words="ear", opacity=60).said == []
     assert page.after_failure().data[2]["__type__"] == "update", "a session that is there stays as it is"
+
+
+def test_a_photo_is_forgotten_when_its_session_expires(client, blocks, photo):
+    page = kept_one(client, photo)
+    page.send("segments", "select")
+    assert page.seek().success
+    session = blocks.state_holder.session_data[page.session]
+    assert any(isinstance(value, Segments) for value in session.state_data.values())
+    session.is_closed, session.STATE_TTL_WHEN_CLOSED = True, 0
+    blocks.state_holder.delete_all_expired_state()
+    assert not any(isinstance(value, Photo | Segments) for value in session.state_data.values())
+    assert "data:image" not in str(session.config_values)
 
 
 # --- queues -------------------------------------------------------------------------------------------------
