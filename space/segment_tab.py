@@ -11,7 +11,7 @@ import gradio as gr
 
 from space import photos, segment_view
 from space.events import Events
-from space.screen import DIRECT, MODEL, PHOTO, Screen
+from space.screen import DIRECT, MODEL, PHOTO, SEGMENT, Screen
 from space.segment_events import SegmentEvents
 
 
@@ -141,7 +141,11 @@ def wire(
         tab.examples.click(of_points.example, tab.examples, screen.everything, cancels=running, **DIRECT),
     ]
     chosen = tab.view.select(
-        events.choose, [screen.chosen, tab.segments], [tab.clicked, tab.facts, tab.describe], **DIRECT
+        events.choose,
+        [screen.chosen, tab.segments],
+        [tab.clicked, tab.facts, tab.describe],
+        trigger_mode="multiple",
+        **SEGMENT,
     )
     # Cancelling comes first, as for a click on the other photo: see space.ui.
     tab.describe.click(None, None, None, cancels=running)

@@ -229,6 +229,19 @@ def test_a_photo_is_forgotten_when_its_session_expires(client, blocks, photo):
     assert "data:image" not in str(session.config_values)
 
 
+def test_every_click_on_a_segment_is_answered_in_its_turn(blocks):
+    (asked,) = (
+        one for one in blocks.config["dependencies"] if one["targets"] == [(by_id(blocks, "segment-view"), "select")]
+    )
+    function = blocks.fns[asked["id"]]
+    assert (asked["trigger_mode"], function.concurrency_limit) == ("multiple", 1)
+
+
+def by_id(blocks: gr.Blocks, elem_id: str) -> int:
+    """Number of the element that has this id on the page."""
+    return next(number for number, block in blocks.blocks.items() if getattr(block, "elem_id", None) == elem_id)
+
+
 # --- queues -------------------------------------------------------------------------------------------------
 
 
