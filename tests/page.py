@@ -57,6 +57,10 @@ class Page:
         """The segments, which a page asks for once a search has a number."""
         return self._named("seek")
 
+    def forget(self) -> Answer:
+        """What a page sends after a photo was chosen in the tab of the points."""
+        return self._named("forget")
+
     def _named(self, function: str) -> Answer:
         return self._run(next(one for one in self.dependencies if one["api_name"].startswith(function)), {}, None)
 

@@ -229,6 +229,19 @@ def test_a_photo_is_forgotten_when_its_session_expires(client, blocks, photo):
     assert "data:image" not in str(session.config_values)
 
 
+def test_segments_go_with_their_photo(client, blocks, photo):
+    page = Page(client)
+    page.upload(photo)
+    page.send("segments", "select")
+    page.seek()
+    state = blocks.state_holder.session_data[page.session].state_data
+    page.forget()
+    assert any(isinstance(value, Segments) for value in state.values()), "still the same photo"
+    page.send("examples", "click", examples=0)
+    assert page.forget().success
+    assert not any(isinstance(value, Segments) for value in state.values())
+
+
 def test_every_click_on_a_segment_is_answered_in_its_turn(blocks):
     (asked,) = (
         one for one in blocks.config["dependencies"] if one["targets"] == [(by_id(blocks, "segment-view"), "select")]
