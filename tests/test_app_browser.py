@@ -261,8 +261,10 @@ def test_segments_are_coloured_clicked_and_their_points_described(page, tmp_path
     page.get_by_role("tab", name="Segments").click()
     assert segments.count() == 4, "still there"
     segments.evaluate_all(
-        """paths => [1, 0].forEach(i => paths[i].dispatchEvent(
-            new KeyboardEvent('keydown', {key: 'Enter', bubbles: true})))"""
+        """async paths => { for (const i of [1, 0]) {
+            paths[i].dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
+            await new Promise(done => setTimeout(done, 3));
+        } }"""
     )
     page.wait_for_timeout(1000)
     assert page.locator("#segment-list button[aria-pressed=true]").inner_text().startswith("1")
