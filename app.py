@@ -29,11 +29,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default=int(environment.get("GRADIO_SERVER_PORT", "7860")),
         help="port to listen on (default: %(default)s)",
     )
+    limits = {"segmenter": "; one of transformers calls everything a thing, also grass and sky"}
     for role in ("descriptor", "localizer", "segmenter"):
         parser.add_argument(
             f"--{role}",
             default=environment.get(f"TALKINGPOINTS_{role.upper()}") or None,
-            help=f"folder or Hub id of another {role} (default: the bundled one)",
+            help=f"folder or Hub id of another {role} (default: the bundled one){limits.get(role, '')}",
         )
     parser.add_argument(
         "--mcp",

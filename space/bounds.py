@@ -5,7 +5,7 @@ of a queue one address takes.
 from typing import Any
 
 from gradio import Blocks, routes
-from gradio.state_holder import StateHolder
+from gradio.state_holder import SessionState, StateHolder
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
@@ -63,10 +63,24 @@ def _may_hold_file(path: str) -> bool:
     return path.rstrip("/").endswith("/gradio_api/upload") or "/gradio_api/mcp" in path
 
 
+class Visitor(SessionState):
+    """A session that remembers state and not what its elements show: Gradio keeps that for deep links alone, of which
+    there are none here, and past the hour after which state is forgotten; a photo may be part of it.
+    """
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        pass
+
+
 class Sessions(StateHolder):
     """The sessions of the app. Where there are too many, those without a photo or points go first: every request of a
     program is a session of its own, and would else push out a visitor.
     """
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        if session_id not in self.session_data:
+            self.session_data[session_id] = Visitor(self.blocks)
+        return super().__getitem__(session_id)
 
     def update(self, session_id: str) -> None:
         with self.lock:

@@ -45,6 +45,11 @@ def shown_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def css_rgb(colour: tuple[int, int, int]) -> str:
+    """A colour as style sheets and SVG write it."""
+    return "rgb({}, {}, {})".format(*colour)
+
+
 def draw(
     image: Image.Image,
     clicked: UnitPoint | None = None,

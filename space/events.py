@@ -44,7 +44,12 @@ class Session(enum.StrEnum):
 
 
 def message(error: Exception) -> str:
-    """What the visitor reads, as HTML: our own words, and never those of a model, which go to the log."""
+    """What the visitor reads, as HTML."""
+    return html.escape(plain_message(error))
+
+
+def plain_message(error: Exception) -> str:
+    """What the visitor reads, as text: our own words, and never those of a model, which go to the log."""
     if isinstance(error, NoSegmenter):
         _log.warning("no segmenter", exc_info=error)
         return NO_SEGMENTER
@@ -52,7 +57,7 @@ def message(error: Exception) -> str:
         _log.error("the model failed", exc_info=error)
         return "The model failed on this request. Try another point, text or photo."
     text = str(error)
-    return html.escape(text[:1].upper() + text[1:])
+    return text[:1].upper() + text[1:]
 
 
 def _toast(error: Exception) -> None:

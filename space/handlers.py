@@ -115,7 +115,7 @@ def to_keep(photo: Photo | None, point: UnitPoint | None) -> UnitPoint:
 
 def loading() -> str:
     """What stands in the place of the facts until the server knows the visitor, as HTML."""
-    return _fact("hint", "One moment.")
+    return fact("hint", "One moment.")
 
 
 def facts(
@@ -123,19 +123,19 @@ def facts(
 ) -> str:
     """What is known about the marks, as HTML: places, confidence, distance; a description for screen readers only."""
     if photo is None:
-        return _fact("hint", "Choose a photo, or take one of the examples.")
+        return fact("hint", "Choose a photo, or take one of the examples.")
     if clicked is None and found is None:
-        return _fact("hint", "Click a point of the photo, or write where one is.")
+        return fact("hint", "Click a point of the photo, or write where one is.")
     rows = []
     if clicked is not None:
-        rows.append(_fact("clicked", "Clicked", _place(photo, clicked)))
+        rows.append(fact("clicked", "Clicked", place_text(photo, clicked)))
     if found is not None and found.found:
-        rows.append(_fact("found", "Found", _place(photo, found.unit), *_confidence(found)))
+        rows.append(fact("found", "Found", place_text(photo, found.unit), *_confidence(found)))
     elif found is not None:
-        rows.append(_fact("absent", "Not in this image", f"presence {found.presence:.0%}"))
+        rows.append(fact("absent", "Not in this image", f"presence {found.presence:.0%}"))
     if clicked is not None and found is not None and found.found:
         pixels, share = _distance(photo, clicked, found.unit)
-        rows.append(_fact("distance", "Distance", f"{pixels:.1f} px", f"{share:.1%} of the image"))
+        rows.append(fact("distance", "Distance", f"{pixels:.1f} px", f"{share:.1%} of the image"))
     if description:
         rows.append(f'<div class="unseen">{html.escape(description)}</div>')
     return "".join(rows)
@@ -195,7 +195,8 @@ def _distance(photo: Photo, one: UnitPoint, other: UnitPoint) -> tuple[float, fl
     return float(((x0 - x1) ** 2 + (y0 - y1) ** 2) ** 0.5), float(unit_distance(one, other))
 
 
-def _place(photo: Photo, point: UnitPoint) -> str:
+def place_text(photo: Photo, point: UnitPoint) -> str:
+    """Where a unit (x, y) is, in pixels of the photo as uploaded, for a person to read."""
     x, y = photo.point_px(point)
     return f"x {x:.0f}, y {y:.0f} px"
 
@@ -205,7 +206,8 @@ def _confidence(found: Localization) -> list[str]:
     return [] if math.isnan(found.confidence) else [f"confidence {found.confidence:.0%}"]
 
 
-def _fact(kind: str, title: str, *values: str) -> str:
+def fact(kind: str, title: str, *values: str) -> str:
+    """A line of facts as HTML; title and values are plain text."""
     cells = "".join(f"<span>{html.escape(value)}</span>" for value in values)
     return f'<div class="fact {kind}"><b>{html.escape(title)}</b>{cells}</div>'
 

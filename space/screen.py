@@ -20,6 +20,9 @@ PHOTO: dict[str, Any] = {**DIRECT, "concurrency_limit": 1, "concurrency_id": "ph
 KEPT: dict[str, Any] = {**DIRECT, "concurrency_limit": 1, "concurrency_id": "kept"}
 """One after the other: what was typed into the table is there before the table is exported."""
 
+SEGMENT: dict[str, Any] = {**DIRECT, "concurrency_limit": 1, "concurrency_id": "segment"}
+"""One after the other: of two quick clicks on segments the facts are those of the second."""
+
 
 @dataclass(frozen=True)
 class Screen:

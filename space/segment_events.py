@@ -7,7 +7,7 @@ import gradio as gr
 
 from space import handlers, segments
 from space.drawing import UnitPoint
-from space.events import Events, View, as_error, as_toast, check_session, image_of, message
+from space.events import Events, View, as_error, as_toast, check_session, image_of, plain_message
 from space.kept import Kept
 from space.photos import Photo
 from space.segment_view import listed, note, said, summary, view
@@ -29,38 +29,64 @@ class SegmentEvents:
         self.searches = itertools.count(1)
 
     @as_toast
-    def open(self, photo: Photo | None, found: Segments | None) -> View:
-        """The tab for the chosen photo: as it was, or the new number of a search that starts with it."""
-        if found is not None and found.photo == photo:
+    def open(self, photo: Photo | None, found: Segments | None, sought: Photo | None = None) -> View:
+        """The tab for the chosen photo: as it was, or the new number of a search that starts with it; ``sought`` is the
+        photo of a search that goes on.
+        """
+        if (found is not None and found.photo == photo) or (sought is not None and sought == photo):
             return gr.skip()
         return self.start(photo)
 
     @as_toast
+    def after_failure(self, photo: Photo | None, found: Segments | None, sought: Photo | None) -> View:
+        """The same after a search that could not be run, as where the queue is full: none at once again, but for a
+        visitor who has started anew.
+        """
+        if sought is None or sought != photo:
+            return self.open(photo, found)
+        words = note("The segments were not looked for. Press Find segments to try again.")
+        return gr.skip(), None, None, gr.skip(), "", words, _button(False), None
+
+    @as_toast
+    def forget(self, photo: Photo | None, found: Segments | None) -> View:
+        """After a photo was chosen elsewhere: no segments of another one, no clicked point, no search that goes on."""
+        return found if found is not None and found.photo == photo else None, None, None
+
+    @as_toast
     def start(self, photo: Photo | None) -> View:
-        """Number of a search; no segments, no clicked point; photo, list, facts; whether a point can be described."""
+        """Number of a search; no segments, no clicked point; photo, list, facts; whether a point can be described; the
+        photo that is sought.
+        """
         if photo is None:
-            return gr.skip(), None, None, view(None, None), "", note("Choose a photo first."), _button(False)
-        return next(self.searches), None, None, view(photo, None), "", note(SEEKING), _button(False)
+            return gr.skip(), None, None, view(None, None), "", note("Choose a photo first."), _button(False), None
+        return next(self.searches), None, None, view(photo, None), "", note(SEEKING), _button(False), photo
 
     def seek(self, photo: Photo | None) -> View:
-        """The segments, the photo with them, their list and what to do; what went wrong stands in the place of that."""
+        """The segments, the photo with them, their list and what to do; what went wrong stands in the place of that. No
+        photo is sought any more.
+        """
         check_session(photo)
         try:
             found = segments.find(self.tp, photo)
-            return found, view(photo, found), listed(found), summary(found)
+            return found, view(photo, found), listed(found), summary(found), None
         except Exception as error:  # whatever a model brings about, the visitor gets an answer
-            return None, gr.skip(), "", note(message(error))
+            return None, gr.skip(), "", note(plain_message(error)), None
 
     @as_toast
-    def choose(self, photo: Photo | None, found: Segments | None, event: gr.EventData) -> View:
+    def choose(self, photo: Photo | None, found: Segments | None, sought: Photo | None, event: gr.EventData) -> View:
         """The clicked point, what is said of the segment there, and whether the point can be described."""
         point = handlers.clicked_point(photo, (event.x, event.y))
+        if sought is not None and sought == photo:
+            raise ValueError("The segments of this photo are still being looked for.")
         found = segments.of_photo(found, photo)
         return point, said(found, point), _button(found.at(point) is not None)
 
     @as_toast
-    def describe(self, photo: Photo | None, points: Kept, window: bool, clicked: UnitPoint | None) -> View:
+    def describe(
+        self, photo: Photo | None, found: Segments | None, points: Kept, window: bool, clicked: UnitPoint | None
+    ) -> View:
         """The tab of the points, and there the clicked point as if it had been clicked there."""
+        segments.of_photo(found, photo)
         return gr.Tabs(selected=POINTS), *self.events.point(photo, clicked, points, window)
 
     @as_error

@@ -11,13 +11,14 @@ import gradio as gr
 
 from space import photos, segment_view
 from space.events import Events
-from space.screen import DIRECT, MODEL, PHOTO, Screen
+from space.screen import DIRECT, MODEL, PHOTO, SEGMENT, Screen
 from space.segment_events import SegmentEvents
 
 
 @dataclass(frozen=True)
 class SegmentTab:
-    """Components and session state; ``wanted`` changes with every search, ``clicked`` is a unit point."""
+    """Components and session state; ``wanted`` changes with every search, ``clicked`` is a unit point,
+    ``sought`` the photo of a search that goes on."""
 
     tab: gr.Tab
     view: gr.HTML
@@ -30,11 +31,13 @@ class SegmentTab:
     wanted: gr.State
     segments: gr.State
     clicked: gr.State
+    sought: gr.State
 
     @property
     def everything(self) -> list[Any]:
         """What an event writes that starts a photo anew."""
-        return [self.wanted, self.segments, self.clicked, self.view, self.listed, self.facts, self.describe]
+        shown = [self.view, self.listed, self.facts, self.describe]
+        return [self.wanted, self.segments, self.clicked, *shown, self.sought]
 
 
 def layout() -> SegmentTab:
@@ -48,7 +51,7 @@ def layout() -> SegmentTab:
         with gr.Column(scale=2, min_width=320):
             words_side = _words_side()
         # not beside the tabs, where they would count as tabs
-        states: dict[str, Any] = {"wanted": gr.State(), "segments": gr.State(), "clicked": gr.State()}
+        states: dict[str, Any] = {name: gr.State() for name in ("wanted", "segments", "clicked", "sought")}
     return SegmentTab(tab=tab, **photo_side, **words_side, **states)
 
 
@@ -99,7 +102,7 @@ def wire_search(tab: SegmentTab, screen: Screen, events: SegmentEvents) -> Any:
     return tab.wanted.change(
         events.seek,
         screen.chosen,
-        [tab.segments, tab.view, tab.listed, tab.facts],
+        [tab.segments, tab.view, tab.listed, tab.facts, tab.sought],
         show_progress="minimal",
         show_progress_on=tab.facts,
         **MODEL,
@@ -114,6 +117,7 @@ def wire(
     of_points: Events,
     search: Any,
     running: list[Any],
+    elsewhere: list[Any],
 ) -> None:
     """Attach the other events.
 
@@ -122,10 +126,13 @@ def wire(
         of_points: which chooses photos.
         search: what :func:`wire_search` attached.
         running: calls of the models that a new photo cancels, that one too.
+        elsewhere: events of the other tab that choose a photo.
     """
-    opening: dict[str, Any] = {"fn": events.open, "inputs": [screen.chosen, tab.segments], "outputs": tab.everything}
+    known = [screen.chosen, tab.segments]
+    opening: dict[str, Any] = {"fn": events.open, "inputs": known, "outputs": tab.everything}
+    again: dict[str, Any] = {**opening, "inputs": [*known, tab.sought]}
     starts = [
-        tab.tab.select(**opening, **DIRECT),
+        tab.tab.select(**again, **DIRECT),
         tab.search.click(events.start, screen.chosen, tab.everything, cancels=running, **DIRECT),
     ]
     on_photo = [screen.chosen, screen.kept]
@@ -141,18 +148,24 @@ def wire(
         tab.examples.click(of_points.example, tab.examples, screen.everything, cancels=running, **DIRECT),
     ]
     chosen = tab.view.select(
-        events.choose, [screen.chosen, tab.segments], [tab.clicked, tab.facts, tab.describe], **DIRECT
+        events.choose,
+        [*known, tab.sought],
+        [tab.clicked, tab.facts, tab.describe],
+        trigger_mode="multiple",
+        **SEGMENT,
     )
     # Cancelling comes first, as for a click on the other photo: see space.ui.
     tab.describe.click(None, None, None, cancels=running)
     described = tab.describe.click(
         events.describe,
-        [screen.chosen, screen.kept, screen.window, tab.clicked],
+        [*known, screen.kept, screen.window, tab.clicked],
         [tabs, screen.asked, *screen.point],
         **DIRECT,
     )
+    for photo in taken:  # which has cancelled the search, also for the same photo
+        photo.success(**opening, **DIRECT)
+    for photo in elsewhere:
+        photo.success(events.forget, known, [tab.segments, tab.clicked, tab.sought], **DIRECT)
     for event in (search, *starts, chosen, described):
         lost = event.failure(of_points.start_over, screen.chosen, screen.everything, **DIRECT)
-        taken.append(lost)
-    for photo in taken:
-        photo.success(**opening, **DIRECT)
+        lost.success(**{**again, "fn": events.after_failure} if event is search else again, **DIRECT)

@@ -12,7 +12,8 @@ import io
 import numpy as np
 from skimage.measure import approximate_polygon, find_contours
 
-from space.drawing import CLICKED, UnitPoint, shown_size
+from space.drawing import CLICKED, UnitPoint, css_rgb, shown_size
+from space.handlers import fact, place_text
 from space.photos import Photo
 from space.segments import BACKGROUND, Segment, Segments
 from talkingpoints.engine.mark_colours import mark_colour
@@ -99,12 +100,13 @@ def view(photo: Photo | None, segments: Segments | None) -> str:
         return '<p class="none">No photo. Choose one, or take one of the examples.</p>'
     height, width = shown_size(photo.size)
     found = segments.found if segments is not None else ()
-    title = f"Your photo with {count(segments)}. Click one to read its words." if segments else "Your photo"
+    title = "Your photo"
+    if segments is not None:
+        title += f" with {count(segments)}. Click one to read its words." if found else ". No segments were found."
     paths = "".join(_path(segments, one, colour(one, place)) for place, one in enumerate(found)) if segments else ""
     numbers = "".join(_number(one, (height, width), colour(one, place)) for place, one in enumerate(found))
-    mark = "".join(
-        f'<circle r="{radius}" fill="{fill}"/>' for radius, fill in ((21, "white"), (16, _rgb(CLICKED)), (5, "white"))
-    )
+    discs = ((21, "white"), (16, css_rgb(CLICKED)), (5, "white"))
+    mark = "".join(f'<circle r="{radius}" fill="{fill}"/>' for radius, fill in discs)
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="group" aria-label="{title}">'
         f'<image href="{_jpeg(photo)}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
@@ -143,13 +145,12 @@ def summary(segments: Segments) -> str:
 
 def said(segments: Segments, point: UnitPoint) -> str:
     """What is known of the segment at a clicked unit (x, y), or that there is none."""
-    x, y = segments.photo.point_px(point)
-    place = _fact("clicked", "Clicked", f"x {x:.0f}, y {y:.0f} px")
+    clicked = fact("clicked", "Clicked", place_text(segments.photo, point))
     one = segments.at(point)
     if one is None:
-        return place + note("No segment here: the segmenter is sure of nothing at this place.")
+        return clicked + note("No segment here: the segmenter is sure of nothing at this place.")
     text = f'<p class="words" dir="auto">{html.escape(one.text) or "No words for this segment."}</p>'
-    facts = _fact("segment", f"{one.number} {one.name}", *_about(one)) + place
+    facts = fact("segment", f"{one.number} {one.name}", *_about(one)) + clicked
     if one.name == BACKGROUND:
         facts += note("Background is all that the segmenter has no name for: its words are a guess.")
     return text + facts
@@ -157,7 +158,7 @@ def said(segments: Segments, point: UnitPoint) -> str:
 
 def note(text: str) -> str:
     """A sentence in the place of facts."""
-    return _fact("hint", text)
+    return fact("hint", text)
 
 
 def outline(mask: np.ndarray, scale: tuple[float, float]) -> str:
@@ -197,7 +198,7 @@ def _path(segments: Segments, one: Segment, rgb: tuple[int, int, int]) -> str:
     x, y = to_pixels(one.point, (height, width))
     words = html.escape(f"{one.number} {one.name}: {one.text or 'no words'}")
     return (
-        f'<path class="segment" d="{shape}" fill-rule="evenodd" style="--colour: {_rgb(rgb)}" tabindex="0" '
+        f'<path class="segment" d="{shape}" fill-rule="evenodd" style="--colour: {css_rgb(rgb)}" tabindex="0" '
         f'role="button" data-number="{one.number}" data-x="{x:.1f}" data-y="{y:.1f}" aria-label="{words}"/>'
     )
 
@@ -207,14 +208,14 @@ def _number(one: Segment, size: tuple[int, int], rgb: tuple[int, int, int]) -> s
     large = min(1.0, max(_SMALLEST, one.room * max(size) / _NUMBER_RADIUS))
     return (
         f'<g class="number" aria-hidden="true" transform="translate({x:.1f} {y:.1f}) scale({large:.2f})">'
-        f'<g><circle r="{_NUMBER_RADIUS}" stroke="{_rgb(rgb)}"/><text>{one.number}</text></g></g>'
+        f'<g><circle r="{_NUMBER_RADIUS}" stroke="{css_rgb(rgb)}"/><text>{one.number}</text></g></g>'
     )
 
 
 def _row(one: Segment, rgb: tuple[int, int, int]) -> str:
     return (
         f'<li><button type="button" data-number="{one.number}" aria-pressed="false">'
-        f'<span class="number" style="--colour: {_rgb(rgb)}">{one.number}</span> <b>{html.escape(one.name)}</b> '
+        f'<span class="number" style="--colour: {css_rgb(rgb)}">{one.number}</span> <b>{html.escape(one.name)}</b> '
         f'<span class="about">{", ".join(_about(one))}</span> '
         f'<span class="words" dir="auto">{html.escape(one.text) or "no words"}</span></button></li>'
     )
@@ -225,16 +226,7 @@ def _about(one: Segment) -> list[str]:
     return [kind, f"score {one.score:.0%}", f"{one.share:.0%} of the photo"]
 
 
-def _fact(kind: str, title: str, *values: str) -> str:
-    cells = "".join(f"<span>{html.escape(value)}</span>" for value in values)
-    return f'<div class="fact {kind}"><b>{html.escape(title)}</b>{cells}</div>'
-
-
 def _jpeg(photo: Photo) -> str:
     file = io.BytesIO()
     photo.image.save(file, "JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _rgb(colour: tuple[int, int, int]) -> str:
-    return "rgb({}, {}, {})".format(*colour)

@@ -15,10 +15,11 @@ from scipy.ndimage import distance_transform_edt
 
 from space.drawing import UnitPoint
 from space.handlers import chosen
-from space.photos import Photo, open_photo
+from space.photos import Photo, open_photo, pair
 from space.serving import Pair
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.images import ImageLike
+from talkingpoints.points import pixel_at, to_pixels
 
 BACKGROUND = "background"
 """What segmenters call everything that they have no name for."""
@@ -66,9 +67,9 @@ class Segments:
 
     def at(self, point: UnitPoint) -> Segment | None:
         """The segment at a unit (x, y), or None."""
-        height, width = self.id_map.shape
-        row, column = min(int(point[1] * height), height - 1), min(int(point[0] * width), width - 1)
-        return next((one for one in self.found if one.number == int(self.id_map[row, column])), None)
+        size = self.id_map.shape
+        number = int(self.id_map[pixel_at(pair(to_pixels(point, size)), size)])
+        return next((one for one in self.found if one.number == number), None)
 
     @property
     def rest(self) -> float:

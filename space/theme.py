@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from space.drawing import CLICKED, FOUND, KEPT
+from space.drawing import CLICKED, FOUND, KEPT, css_rgb
 
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
@@ -58,10 +58,6 @@ def _name(model: str | None) -> str:
     if model is None:
         return "bundled"
     return Path(model).resolve().name if Path(model).is_dir() else model
-
-
-def _rgb(colour: tuple[int, int, int]) -> str:
-    return "rgb({}, {}, {})".format(*colour)
 
 
 CSS = (
@@ -163,7 +159,7 @@ footer .divider { display: none !important; }
   #kept-table td:nth-child(3), #kept-table td:nth-child(4) { grid-column: 1 / -1; width: auto; }
   #kept-table td:nth-child(5) { grid-area: 1 / 3; }
 }
-""".replace("CLICKED_RGB", _rgb(CLICKED))
-    .replace("FOUND_RGB", _rgb(FOUND))
-    .replace("KEPT_RGB", _rgb(KEPT))
+""".replace("CLICKED_RGB", css_rgb(CLICKED))
+    .replace("FOUND_RGB", css_rgb(FOUND))
+    .replace("KEPT_RGB", css_rgb(KEPT))
 )

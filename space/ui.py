@@ -71,8 +71,8 @@ def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
                 screen = _layout()
             tab = segment_tab.layout()
         search = segment_tab.wire_search(tab, screen, segment_events)
-        running = _wire(screen, events, search)
-        segment_tab.wire(tab, screen, tabs, segment_events, events, search, running)
+        running, photo_events = _wire(screen, events, search)
+        segment_tab.wire(tab, screen, tabs, segment_events, events, search, running, photo_events)
         blocks.load(events.arrive, None, [screen.chosen, screen.facts], **DIRECT)
         blocks.load(None, None, None, js=_NAME_EXAMPLES, api_visibility="private")
     return bound(blocks.queue(max_size=None, api_open=False))
@@ -173,14 +173,14 @@ def _kept_side() -> dict[str, Any]:
     return {"table": kept_table, **exports, "imported": imported, "remove_all": remove_all}
 
 
-def _wire(screen: Screen, events: Events, search: Any) -> list[Any]:
+def _wire(screen: Screen, events: Events, search: Any) -> tuple[list[Any], list[Any]]:
     """Attach the events of the points. What still runs for an old photo or an old click is cancelled by a new one.
 
     Args:
         search: for segments, which a new photo cancels too.
 
     Returns:
-        The calls of the models, to be cancelled.
+        The calls of the models, to be cancelled, and the events that choose a photo.
     """
     show = [screen.photo, screen.facts]
     point, everything = screen.point, screen.everything
@@ -220,11 +220,13 @@ def _wire(screen: Screen, events: Events, search: Any) -> list[Any]:
     type_point = gr.on(typed, events.type_point, [*look, screen.x, screen.y], [screen.asked, *point], **DIRECT)
 
     on_photo = [screen.chosen, screen.kept]
-    screen.photo.upload(
-        events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=of_photo, **PHOTO
-    )
-    screen.photo.clear(events.remove, None, everything, cancels=of_photo, **DIRECT)
-    screen.examples.click(events.example, screen.examples, everything, cancels=of_photo, **DIRECT)
+    photo_events = [
+        screen.photo.upload(
+            events.upload, [screen.photo, *on_photo], everything, preprocess=False, cancels=of_photo, **PHOTO
+        ),
+        screen.photo.clear(events.remove, None, everything, cancels=of_photo, **DIRECT),
+        screen.examples.click(events.example, screen.examples, everything, cancels=of_photo, **DIRECT),
+    ]
     clear = screen.clear.click(events.clear, on_photo, everything, cancels=running, **DIRECT)
     keep = screen.keep.click(
         events.keep,
@@ -238,7 +240,7 @@ def _wire(screen: Screen, events: Events, search: Any) -> list[Any]:
     of_kept = _wire_kept(screen, events, drawn)
     for event in (find, round_trip, click, type_point, clear, keep, redraw, *of_kept):
         event.failure(events.start_over, screen.chosen, everything, **DIRECT)
-    return of_photo
+    return of_photo, photo_events
 
 
 def _wire_kept(screen: Screen, events: Events, drawn: dict[str, Any]) -> list[Any]:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation, AutoProcessor, PreTrainedModel
 
+from .adapters import at_revision
 from .describing import describe_places
 from .images import ImageLike, load_image
 from .modeling_descriptor import PointDescriptor
@@ -114,13 +115,20 @@ class Segmenter:
         dtype: torch.dtype | str = torch.float32,
         label_ids_to_fuse: Collection[int] | None = None,
     ) -> "Segmenter":
-        """Load one from a folder or the Hub.
+        """Load one from a folder or the Hub, there also with a tag or commit behind the id (``me/segmenter@v1``).
 
         Raises:
             OSError: there is none.
-            ValueError: another kind of model.
+            ValueError: another kind of model, or weights are missing.
         """
-        model = AutoModelForUniversalSegmentation.from_pretrained(name, dtype=dtype).to(device)
+        name = at_revision(name)
+        model, loading = AutoModelForUniversalSegmentation.from_pretrained(name, dtype=dtype, output_loading_info=True)
+        if missing := sorted(loading["missing_keys"]):
+            raise ValueError(
+                f"{name} lacks {len(missing)} of the weights of a {type(model).__name__}: {', '.join(missing[:3])}"
+                f"{', ...' if len(missing) > 3 else ''}; needs a checkpoint of this version of the model"
+            )
+        model = model.to(device)
         needs_task = model.config.model_type == "oneformer"
         processor = (AutoProcessor if needs_task else AutoImageProcessor).from_pretrained(name)
         return cls(model, processor, label_ids_to_fuse)

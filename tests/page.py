@@ -53,6 +53,17 @@ class Page:
         (asked,) = (one for one in self.dependencies if one["outputs"] == [words] and one["targets"][0][1] == "change")
         return self._run(asked, {}, None)
 
+    def seek(self) -> Answer:
+        """The segments, which a page asks for once a search has a number."""
+        return self._named("seek")
+
+    def forget(self) -> Answer:
+        """What a page sends after a photo was chosen in the tab of the points."""
+        return self._named("forget")
+
+    def _named(self, function: str) -> Answer:
+        return self._run(next(one for one in self.dependencies if one["api_name"].startswith(function)), {}, None)
+
     def after_failure(self) -> Answer:
         """What a page sends after an event that failed."""
         return self._run(next(one for one in self.dependencies if one["targets"][0][1] == "failure"), {}, None)

@@ -260,6 +260,15 @@ def test_segments_are_coloured_clicked_and_their_points_described(page, tmp_path
     facts(page, "% of the image")
     page.get_by_role("tab", name="Segments").click()
     assert segments.count() == 4, "still there"
+    segments.evaluate_all(
+        """async paths => { for (const i of [1, 0]) {
+            paths[i].dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
+            await new Promise(done => setTimeout(done, 3));
+        } }"""
+    )
+    page.wait_for_timeout(1000)
+    assert page.locator("#segment-list button[aria-pressed=true]").inner_text().startswith("1")
+    assert "1 dog" in page.inner_text("#segment-facts"), "of two quick clicks the second stands"
 
 
 # --- kept points --------------------------------------------------------------------------------------------

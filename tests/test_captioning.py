@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoImageProcessor,
     BatchFeature,
@@ -27,7 +28,7 @@ from transformers import (
 )
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from talkingpoints import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter, TalkingPoints
+from talkingpoints import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter, TalkingPoints, adapters
 from talkingpoints.adapters import load_model
 from talkingpoints.modeling_descriptor import PointDescriptor
 from tests.tiny import photo
@@ -176,6 +177,28 @@ def test_any_universal_segmenter_of_transformers_will_do(build, tmp_path: Path, 
     again = pipe(photo(100, 60), threshold=0.0)
     assert [one["text"] for one in again["segments"]] == [segment.text for segment in found]
     assert np.array_equal(again["id_map"], found.id_map)
+
+
+def test_a_tag_may_follow_the_hub_id_of_a_segmenter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, asked = mask2former(tmp_path / "segmenter"), []
+
+    def download(source: str, revision: str) -> str:
+        asked.append((source, revision))
+        return str(folder)
+
+    monkeypatch.setattr(adapters, "snapshot_download", download)
+    assert Segmenter.from_pretrained("me/segmenter@v1").model.config.id2label == LABELS
+    assert asked == [("me/segmenter", "v1")]
+
+
+def test_a_segmenter_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    folder = mask2former(tmp_path / "segmenter")
+    weights = load_file(folder / "model.safetensors")
+    lost = weights.pop("class_predictor.bias")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert lost.shape == (len(LABELS) + 1,)
+    with pytest.raises(ValueError, match=r"lacks 1 of the weights of a Mask2Former.*: class_predictor\.bias"):
+        Segmenter.from_pretrained(folder)
 
 
 def test_photos_are_described_with_a_captioner_of_ones_own(pair: tuple[Path, Path]) -> None:

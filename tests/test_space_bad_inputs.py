@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -21,6 +22,7 @@ from space import photos
 from space.events import EXPIRED, Events, Session
 from space.kept import KeptPoint
 from space.segment_events import SegmentEvents
+from space.segments import Segments
 from space.serving import ServedPair
 from space.uploads import NOT_UPLOADED
 from tests.fake_pair import FOREVER, FakePair
@@ -83,7 +85,7 @@ class Desk:
         self.events.api_localize(self.cat, text)
 
     def segment_click(self, photo: Any, x: Any, y: Any) -> None:
-        self.segments.choose(photo, None, SimpleNamespace(x=x, y=y))
+        self.segments.choose(photo, None, None, SimpleNamespace(x=x, y=y))
 
     def points(self, name: str, content: bytes | str) -> None:
         self.events.import_kept(self.upload(name, content), self.photo, ())
@@ -228,7 +230,7 @@ CASES: list[tuple[str, Callable[[Desk], Any], str]] = [
     ),
     (
         "describing a point of a segment without a click",
-        lambda desk: desk.segments.describe(desk.photo, (), True, None),
+        lambda desk: desk.segments.describe(desk.photo, Segments(desk.photo, (), np.zeros((1, 1))), (), True, None),
         "Click a point of the photo first.",
     ),
     ("segments once the session is gone", lambda desk: desk.segments.open(Session.LOST, None), EXPIRED),

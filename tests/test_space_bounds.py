@@ -19,6 +19,8 @@ import app
 from space import bounds, ui, uploads
 from space.events import EXPIRED
 from space.limits import MAX_BODY, MAX_SESSIONS
+from space.photos import Photo
+from space.segments import Segments
 from tests.browser import REPOSITORY, served
 from tests.fake_pair import FakePair
 from tests.page import Page
@@ -213,6 +215,44 @@ def test_a_visitor_whose_session_is_gone_hears_it_and_starts_again(client, block
     assert fresh.success and any("Click a point of the photo" in str(value) for value in fresh.data)
     assert page.send("find", "click", words="ear", opacity=60).said == []
     assert page.after_failure().data[2]["__type__"] == "update", "a session that is there stays as it is"
+
+
+def test_a_photo_is_forgotten_when_its_session_expires(client, blocks, photo):
+    page = kept_one(client, photo)
+    page.send("segments", "select")
+    assert page.seek().success
+    session = blocks.state_holder.session_data[page.session]
+    assert any(isinstance(value, Segments) for value in session.state_data.values())
+    session.is_closed, session.STATE_TTL_WHEN_CLOSED = True, 0
+    blocks.state_holder.delete_all_expired_state()
+    assert not any(isinstance(value, Photo | Segments) for value in session.state_data.values())
+    assert "data:image" not in str(session.config_values)
+
+
+def test_segments_go_with_their_photo(client, blocks, photo):
+    page = Page(client)
+    page.upload(photo)
+    page.send("segments", "select")
+    page.seek()
+    state = blocks.state_holder.session_data[page.session].state_data
+    page.forget()
+    assert any(isinstance(value, Segments) for value in state.values()), "still the same photo"
+    page.send("examples", "click", examples=0)
+    assert page.forget().success
+    assert not any(isinstance(value, Segments) for value in state.values())
+
+
+def test_every_click_on_a_segment_is_answered_in_its_turn(blocks):
+    (asked,) = (
+        one for one in blocks.config["dependencies"] if one["targets"] == [(by_id(blocks, "segment-view"), "select")]
+    )
+    function = blocks.fns[asked["id"]]
+    assert (asked["trigger_mode"], function.concurrency_limit) == ("multiple", 1)
+
+
+def by_id(blocks: gr.Blocks, elem_id: str) -> int:
+    """Number of the element that has this id on the page."""
+    return next(number for number, block in blocks.blocks.items() if getattr(block, "elem_id", None) == elem_id)
 
 
 # --- queues -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
+import app
 from space import segments
 from space.drawing import SHOWN_SIDE
 from space.events import NO_SEGMENTER, Events
@@ -248,6 +249,7 @@ def test_how_many_there_are(found: Segments):
     assert "4 segments" in summary(found)
     assert "No segments found" in summary(none)
     assert "100% of the photo belongs to no segment" in listed(none)
+    assert 'aria-label="Your photo. No segments were found."' in view(none.photo, none), "and none to be clicked"
 
 
 # --- events -------------------------------------------------------------------------------------------------
@@ -269,12 +271,13 @@ def events(pair: FakePair, monkeypatch: pytest.MonkeyPatch) -> SegmentEvents:
 
 
 def test_opening_the_tab_looks_once_for_the_segments_of_a_photo(events: SegmentEvents, photo: Photo):
-    number, kept, clicked, shown, rows, facts, describe = events.open(photo, None)
-    assert (kept, clicked, rows) == (None, None, "")
+    number, kept, clicked, shown, rows, facts, describe, sought = events.open(photo, None)
+    assert (kept, clicked, rows, sought) == (None, None, "", photo)
     assert "data:image" in shown
     assert SEEKING in facts
     assert not describe.interactive
-    found, shown, rows, facts = events.seek(photo)
+    found, shown, rows, facts, sought = events.seek(photo)
+    assert sought is None
     assert shown.count('class="segment"') == rows.count("<li>") == 4
     assert "4 segments" in facts
     assert events.open(photo, found) == gr.skip(), "nothing new"
@@ -284,7 +287,8 @@ def test_opening_the_tab_looks_once_for_the_segments_of_a_photo(events: SegmentE
 
 
 def test_without_a_photo_nothing_is_looked_for(events: SegmentEvents, pair: FakePair):
-    number, *_, facts, describe = events.open(None, None)
+    number, *_, facts, describe, sought = events.open(None, None)
+    assert sought is None
     assert number == gr.skip()
     assert "Choose a photo" in facts
     assert not describe.interactive
@@ -293,11 +297,11 @@ def test_without_a_photo_nothing_is_looked_for(events: SegmentEvents, pair: Fake
 
 
 def test_a_click_says_the_words_and_offers_the_description_of_the_point(events: SegmentEvents, photo: Photo, found):
-    point, facts, describe = events.choose(photo, found, SimpleNamespace(x=640, y=950))
+    point, facts, describe = events.choose(photo, found, None, SimpleNamespace(x=640, y=950))
     assert point == pytest.approx((0.5, 950 / 960))
     assert "grass" in facts
     assert describe.interactive
-    tabs, _, clicked, _, meant, picture, facts, words, x, y = events.describe(photo, (), True, point)
+    tabs, _, clicked, _, meant, picture, facts, words, x, y = events.describe(photo, found, (), True, point)
     assert tabs.selected == "points"
     assert (clicked, meant, words) == (point, point, "")
     assert picture.size == (1280, 960)
@@ -306,28 +310,61 @@ def test_a_click_says_the_words_and_offers_the_description_of_the_point(events: 
     assert "".join([*events.events.describe(photo, clicked)][-1:]) == "column k row t", "as a click there would do"
 
 
+def test_a_search_that_goes_on_is_not_started_again(events: SegmentEvents, photo: Photo):
+    sought = events.open(photo, None, None)[-1]
+    assert events.open(photo, None, sought) == gr.skip(), "back in the tab"
+    assert events.open(Photo(GREY, (300, 400)), None, sought) != gr.skip(), "another photo"
+    assert events.forget(photo, None) == (None, None, None), "chosen once more, which cancelled the search"
+
+
+def test_a_search_that_could_not_be_run_is_not_waited_for(events: SegmentEvents, photo: Photo):
+    number, *_, facts, _, sought = events.after_failure(photo, None, photo)
+    assert (number, sought) == (gr.skip(), None), "not at once again, where a queue is full"
+    assert "Press Find segments" in facts
+    assert events.after_failure(photo, None, None)[0] != gr.skip(), "a new visitor"
+
+
+def test_a_click_during_the_search_hears_that_it_goes_on(events: SegmentEvents, photo: Photo):
+    assert events.choose(photo, None, photo, SimpleNamespace(x=640, y=384)) == gr.skip()
+    assert events.said == ["The segments of this photo are still being looked for."]
+
+
+def test_a_click_of_another_photo_is_not_described(events: SegmentEvents, photo: Photo, found: Segments):
+    assert events.describe(Photo(GREY, (300, 400)), found, (), True, (0.5, 0.5)) == gr.skip()
+    assert "Press Find segments" in events.said[0]
+
+
 def test_a_click_on_no_segment_offers_nothing(events: SegmentEvents, photo: Photo, found: Segments):
-    _, facts, describe = events.choose(photo, found, SimpleNamespace(x=640, y=384))
+    _, facts, describe = events.choose(photo, found, None, SimpleNamespace(x=640, y=384))
     assert "No segment here" in facts
     assert not describe.interactive
 
 
 def test_a_missing_segmenter_is_said_in_the_tab(events: SegmentEvents, pair: FakePair, photo: Photo):
     pair.segmenter = False
-    found, _, rows, facts = events.seek(photo)
+    found, _, rows, facts, _ = events.seek(photo)
     assert (found, rows) == (None, "")
     assert NO_SEGMENTER in facts
     assert "secret" not in facts
-    assert list(events.events.describe(photo, (0.5, 0.5))), "the rest of the app lives on"
+    described = list(events.events.describe(photo, (0.5, 0.5)))
+    assert described[-1] == "column k row k", "the rest of the app lives on"
     pair.segmenter = True
     assert events.seek(photo)[0] is not None
 
 
 def test_a_failing_segmenter_is_said_in_the_tab(events: SegmentEvents):
-    found, _, _, facts = events.seek(Photo(Image.new("RGB", (40, 30), BOOM), (30, 40)))
-    assert found is None
+    found, _, _, facts, sought = events.seek(Photo(Image.new("RGB", (40, 30), BOOM), (30, 40)))
+    assert (found, sought) == (None, None), "the next opening tries again"
     assert "The model failed" in facts
     assert "secret" not in facts
+
+
+def test_what_is_said_of_an_error_is_escaped_once(events: SegmentEvents, photo: Photo, monkeypatch):
+    def refuse(tp, photo):
+        raise ValueError("x < 3 & y")
+
+    monkeypatch.setattr(segments, "find", refuse)
+    assert "<b>X &lt; 3 &amp; y</b>" in events.seek(photo)[3]
 
 
 def test_a_segmenter_that_takes_too_long_is_given_up(events: SegmentEvents, pair: FakePair, photo: Photo, monkeypatch):
@@ -343,6 +380,12 @@ def test_only_what_is_not_there_counts_as_missing():
     with pytest.raises(ModelError, match="RuntimeError: out of") as caught:
         ServedPair(FakePair()).caption_segments(Image.new("RGB", (4, 3), BOOM))
     assert not isinstance(caught.value, NoSegmenter)
+
+
+def test_the_help_says_what_another_segmenter_does_not_know(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        app.parse_arguments(["--help"])
+    assert "of transformers calls everything a thing" in " ".join(capsys.readouterr().out.split())
 
 
 # --- endpoint -----------------------------------------------------------------------------------------------
