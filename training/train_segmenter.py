@@ -138,6 +138,8 @@ def fitted(
     """The configuration and weights of our tower without the last blocks of its stages and its last layers, its places
     scaled to another grid. Arguments as for :func:`build_model`."""
     there = tower.config.stage_depths
+    if stage_depths is not None and tower.config.backbone_config is not None:
+        raise ValueError("stage_depths: the tower's convolutions are a backbone's, which is not cut")
     depths = list(stage_depths or there)
     if len(depths) != len(there) or any(not 0 < kept <= depth for kept, depth in zip(depths, there, strict=True)):
         raise ValueError(f"stage_depths: {depths}; the tower has {there} blocks, and each stage needs at least one")
@@ -167,7 +169,10 @@ def fitted(
         places = weights["positions"].T.unflatten(1, (grid, grid))[None].float()
         places = torch.nn.functional.interpolate(places, size=(side, side), mode="bicubic", align_corners=False)
         weights["positions"] = places[0].flatten(1).T.contiguous()
-    return tower.config.to_dict() | changed, weights
+    config = tower.config.to_dict() | changed
+    if tower.config.backbone_config is not None:
+        config["backbone_config"] = config["backbone_config"] | {"image_size": image_size}
+    return config, weights
 
 
 class SegmentCollator:
