@@ -12,6 +12,18 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 
 
+def for_convolutions(pixel_values: torch.Tensor, size: int, dtype: torch.dtype) -> torch.Tensor:
+    """Pixel values as a tower's first convolution takes them: in its dtype, and channels last, with which convolutions
+    run about twice as fast on CPU.
+
+    Raises:
+        ValueError: they are not ``size`` x ``size``.
+    """
+    if tuple(pixel_values.shape[-2:]) != (size, size):
+        raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
+    return pixel_values.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
 class ConvNorm(nn.Module):
     """Convolution, batch normalisation and, unless it is linear, ReLU6; padded as TensorFlow's "same" does."""
 
@@ -101,12 +113,7 @@ class EfficientNetLiteModel(PreTrainedModel):
         Args:
             pixel_values: as for :meth:`forward`.
         """
-        size = self.config.image_size
-        if tuple(pixel_values.shape[-2:]) != (size, size):
-            raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
-        # channels_last: on CPU the convolutions run about twice as fast
-        dtype = self.stem.conv.weight.dtype
-        x = self.stem(pixel_values.to(dtype).contiguous(memory_format=torch.channels_last))
+        x = self.stem(for_convolutions(pixel_values, self.config.image_size, self.stem.conv.weight.dtype))
         maps, wanted = [], set(self.config.map_stages)
         for i, stage in enumerate(self.stages):
             x = stage(x)

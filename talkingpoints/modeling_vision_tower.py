@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .configuration_vision_tower import ConvVisionConfig
 from .keypoint_encoder import cell_centers, encode_points
-from .modeling_efficientnet_lite import EfficientNetLiteModel
+from .modeling_efficientnet_lite import EfficientNetLiteModel, for_convolutions
 
 
 class ConvBlock(nn.Module):
@@ -141,13 +141,9 @@ class ConvVisionModel(PreTrainedModel):
         Returns:
             (B, stage_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16.
         """
-        size = self.config.image_size
-        if tuple(pixel_values.shape[-2:]) != (size, size):
-            raise ValueError(f"pixel_values must be {size} x {size}, got {tuple(pixel_values.shape[-2:])}")
         if self.backbone is not None:
             return self.backbone.feature_maps(pixel_values)
-        # channels_last: on CPU the convolutions run about twice as fast
-        x = self.stem(pixel_values.to(self.project.weight.dtype).contiguous(memory_format=torch.channels_last))
+        x = self.stem(for_convolutions(pixel_values, self.config.image_size, self.project.weight.dtype))
         maps, blocks = [], iter(self.blocks)
         for depth in self.config.stage_depths:
             for block in itertools.islice(blocks, depth):
