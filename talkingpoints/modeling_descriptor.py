@@ -37,11 +37,15 @@ from .vision_language import (
     VisualFeatures,
     embeddings_at,
     encode_images,
+    equal_images,
     rows_per_image,
     run_prefix,
     run_with_shared_prefix,
     shared_prefix_length,
 )
+
+_PREFIX_KWARGS = {"attention_mask", "regions", "use_cache", "token_type_ids", "mm_token_type_ids"}
+"""What ``backbone`` may be given where it runs shared prefixes: token types are made from the ids anyway."""
 
 
 @dataclass
@@ -248,10 +252,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
     def _call(self, run: Callable, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict) -> Any:
         """Call a method of the base model with the image encoded and the points of the prompt injected."""
-        vision_inputs = {k: kwargs.pop(k) for k in VISION_INPUTS if k in kwargs}
+        kwargs = {name: value for name, value in kwargs.items() if name not in VISION_INPUTS}
         regions = kwargs.pop("regions", None)
-        if visual is None and vision_inputs.get("pixel_values") is not None:
-            visual = self.encode_images(**vision_inputs)
         if input_ids is None or visual is None:  # decoding steps, and text without an image
             if input_ids is not None and self._is_location(input_ids).any():
                 raise ValueError("the prompt carries a point but no image came with it: give pixel_values or visual")
@@ -264,8 +266,38 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             return run(input_ids=input_ids, mm_encoder_outputs={"image": visual.encoder_output}, **kwargs)
 
     def backbone(self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs) -> Any:
-        """The base model without its language-modelling head, points injected."""
+        """The base model without its language-modelling head, points injected.
+
+        TRL shows the image again with every answer. Equal images in a row are encoded once here, and with
+        ``share_image_prefix`` their prefix is run once as well; its own states in the output are then 0.
+        """
+        visual = self._encode_distinct(input_ids, visual, kwargs)
+        mask, regions = kwargs.get("attention_mask"), kwargs.get("regions")
+        sharing = self.config.share_image_prefix and set(kwargs) <= _PREFIX_KWARGS and not self._checkpointed
+        if sharing and visual is not None and mask is not None:
+            times = rows_per_image(len(input_ids), len(visual))
+            length = shared_prefix_length(input_ids, mask, self.config.image_token_id, times)
+            if length:
+                ids, placeholders, keypoints = self._prepare(input_ids, visual, regions)
+                output = run_with_shared_prefix(self.vlm, ids, mask, visual, times, length, placeholders, keypoints)
+                output.last_hidden_state = nn.functional.pad(output.last_hidden_state, (0, 0, length, 0))
+                return output
         return self._call(self.vlm.base_model, input_ids, visual, kwargs)
+
+    def _encode_distinct(
+        self, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict
+    ) -> VisualFeatures | None:
+        """``visual``, or the images of ``kwargs``, which are taken out of it, encoded: equal ones in a row once."""
+        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
+        if visual is not None or input_ids is None or "pixel_values" not in inputs:
+            return visual
+        times = equal_images(inputs, len(input_ids))
+        return self.encode_images(**{name: value[::times] for name, value in inputs.items()})
+
+    @property
+    def _checkpointed(self) -> bool:
+        """Whether gradient checkpointing is on, which turns caches off."""
+        return self.training and self.vlm.is_gradient_checkpointing
 
     def forward(
         self,
@@ -371,7 +403,6 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         self, input_ids: torch.Tensor, visual: VisualFeatures, times: int, length: int, kwargs: dict
     ) -> Any:
         """``generate`` of the base model with each image's prefix run once for its rows."""
-        kwargs = {name: value for name, value in kwargs.items() if name not in VISION_INPUTS}
         ids, mask, keypoints = self._prepare(input_ids, visual, kwargs.pop("regions", None))
         cache, positions = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
         if positions is not None:
@@ -396,12 +427,10 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         processors = LogitsProcessorList([NeverWritten(torch.tensor(suppressed, device=input_ids.device))])
         processors.extend(kwargs.pop("logits_processor", None) or [])
         kwargs["logits_processor"] = processors
-        if visual is None and kwargs.get("pixel_values") is not None:
-            visual = self.encode_images(**kwargs)
+        visual = self._encode_distinct(input_ids, visual, kwargs)
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
-        # not in training mode: there gradient checkpointing may turn caches off
-        if self.config.share_image_prefix and not self.training and takes_prefix(kwargs, self.generation_config):
+        if self.config.share_image_prefix and not self._checkpointed and takes_prefix(kwargs, self.generation_config):
             length = shared_prefix_length(input_ids, kwargs["attention_mask"], self.config.image_token_id, times)
         if length:
             output = self._generate_shared(input_ids, visual, times, length, kwargs)

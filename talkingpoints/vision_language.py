@@ -6,6 +6,8 @@ image, so its position ids, masks and caches stay native.
 """
 
 import inspect
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -128,6 +130,24 @@ def rows_per_image(n_rows: int, n_images: int) -> int:
     if n_images == 0 or n_rows % n_images:
         raise ValueError(f"{n_rows} rows of input_ids for {n_images} images: rows must be a multiple of the images")
     return n_rows // n_images
+
+
+def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> int:
+    """The largest number t such that the images come in groups of t equal ones in a row.
+
+    1 where they cannot be compared: several images or crops for a row, or pixels of all images in one list.
+
+    Args:
+        inputs: what the image processor returned, ``pixel_values`` among it.
+        n_rows: of text.
+    """
+    if any(len(value) != n_rows for value in inputs.values()) or n_rows == 0:
+        return 1
+    changed = torch.zeros(n_rows - 1, dtype=torch.bool, device=inputs["pixel_values"].device)
+    for value in inputs.values():
+        changed |= (value[1:] != value[:-1]).flatten(1).any(1)
+    first = [0, *(changed.nonzero().flatten() + 1).tolist(), n_rows]
+    return math.gcd(*(end - start for start, end in itertools.pairwise(first)))
 
 
 def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> VisualFeatures:
