@@ -23,7 +23,7 @@ from transformers import (
     PreTrainedModel,
     initialization,
 )
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
 from .building import load_base, same
 from .configuration_descriptor import PointDescriptorConfig
@@ -268,31 +268,39 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     def backbone(self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs) -> Any:
         """The base model without its language-modelling head, points injected.
 
-        TRL shows the image again with every answer. Equal images in a row are encoded once here, and with
-        ``share_image_prefix`` their prefix is run once as well; its own states in the output are then 0.
+        TRL shows the image again with every answer, in any order. With ``share_image_prefix`` equal images and their
+        prefix are run once here; the prefix' states in the output are then 0, and it has no cache.
         """
-        visual = self._encode_distinct(input_ids, visual, kwargs)
-        mask, regions = kwargs.get("attention_mask"), kwargs.get("regions")
-        sharing = self.config.share_image_prefix and set(kwargs) <= _PREFIX_KWARGS and not self._checkpointed
-        if sharing and visual is not None and mask is not None:
-            times = rows_per_image(len(input_ids), len(visual))
-            length = shared_prefix_length(input_ids, mask, self.config.image_token_id, times)
-            if length:
-                ids, placeholders, keypoints = self._prepare(input_ids, visual, regions)
-                output = run_with_shared_prefix(self.vlm, ids, mask, visual, times, length, placeholders, keypoints)
-                output.last_hidden_state = nn.functional.pad(output.last_hidden_state, (0, 0, length, 0))
-                return output
+        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
+        if visual is None and input_ids is not None and "pixel_values" in inputs:
+            if self.config.share_image_prefix and set(kwargs) <= _PREFIX_KWARGS and not self._checkpointed:
+                output = self._backbone_shared(input_ids, inputs, **kwargs)
+                if output is not None:
+                    return output
+            visual = self.encode_images(**inputs)
         return self._call(self.vlm.base_model, input_ids, visual, kwargs)
 
-    def _encode_distinct(
-        self, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict
-    ) -> VisualFeatures | None:
-        """``visual``, or the images of ``kwargs``, which are taken out of it, encoded: equal ones in a row once."""
-        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
-        if visual is not None or input_ids is None or "pixel_values" not in inputs:
-            return visual
-        times = equal_images(inputs, len(input_ids))
-        return self.encode_images(**{name: value[::times] for name, value in inputs.items()})
+    def _backbone_shared(
+        self,
+        input_ids: torch.Tensor,
+        inputs: dict[str, torch.Tensor],
+        attention_mask: torch.Tensor | None = None,
+        regions: torch.Tensor | None = None,
+        **_: Any,
+    ) -> BaseModelOutputWithPast | None:
+        """:meth:`backbone` with each distinct image's prefix run once; None where there is nothing to share."""
+        order, times = equal_images(inputs, len(input_ids))
+        if times == 1 or attention_mask is None:
+            return None
+        ids, mask = input_ids[order], attention_mask[order]
+        length = shared_prefix_length(ids, mask, self.config.image_token_id, times)
+        if not length:
+            return None
+        visual = self.encode_images(**{name: value[order[::times]] for name, value in inputs.items()})
+        ids, placeholders, keypoints = self._prepare(ids, visual, None if regions is None else regions[order])
+        output = run_with_shared_prefix(self.vlm, ids, mask, visual, times, length, placeholders, keypoints)
+        states = nn.functional.pad(output.last_hidden_state, (0, 0, length, 0))
+        return BaseModelOutputWithPast(last_hidden_state=states[order.argsort()])
 
     @property
     def _checkpointed(self) -> bool:
@@ -427,7 +435,11 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         processors = LogitsProcessorList([NeverWritten(torch.tensor(suppressed, device=input_ids.device))])
         processors.extend(kwargs.pop("logits_processor", None) or [])
         kwargs["logits_processor"] = processors
-        visual = self._encode_distinct(input_ids, visual, kwargs)
+        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
+        if visual is None and "pixel_values" in inputs:
+            order, times = equal_images(inputs, len(input_ids))
+            step = times if order.tolist() == list(range(len(order))) else 1
+            visual = self.encode_images(**{name: value[::step] for name, value in inputs.items()})
         times = 1 if visual is None else rows_per_image(len(input_ids), len(visual))
         length = 0
         if self.config.share_image_prefix and not self._checkpointed and takes_prefix(kwargs, self.generation_config):

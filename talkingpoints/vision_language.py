@@ -6,7 +6,6 @@ image, so its position ids, masks and caches stay native.
 """
 
 import inspect
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -132,22 +131,30 @@ def rows_per_image(n_rows: int, n_images: int) -> int:
     return n_rows // n_images
 
 
-def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> int:
-    """The largest number t such that the images come in groups of t equal ones in a row.
-
-    1 where they cannot be compared: several images or crops for a row, or pixels of all images in one list.
+def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> tuple[torch.Tensor, int]:
+    """Which rows of text show the same image.
 
     Args:
         inputs: what the image processor returned, ``pixel_values`` among it.
         n_rows: of text.
+
+    Returns:
+        Rows (n_rows,) in an order in which each image serves t of them in a row, and the largest such t. Rows as they
+        are, and 1, where images cannot be compared: several images or crops for a row, or one list of all patches.
     """
-    if any(len(value) != n_rows for value in inputs.values()) or n_rows == 0:
-        return 1
-    changed = torch.zeros(n_rows - 1, dtype=torch.bool, device=inputs["pixel_values"].device)
-    for value in inputs.values():
-        changed |= (value[1:] != value[:-1]).flatten(1).any(1)
-    first = [0, *(changed.nonzero().flatten() + 1).tolist(), n_rows]
-    return math.gcd(*(end - start for start, end in itertools.pairwise(first)))
+    values = list(inputs.values())
+    if any(len(value) != n_rows for value in values):
+        return torch.arange(n_rows, device=values[0].device), 1
+    groups: list[list[int]] = []
+    for row in range(n_rows):
+        for group in reversed(groups):
+            if all(torch.equal(value[row], value[group[0]]) for value in values):
+                group.append(row)
+                break
+        else:
+            groups.append([row])
+    order = [row for group in groups for row in group]
+    return torch.tensor(order, device=values[0].device), math.gcd(*map(len, groups))
 
 
 def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> VisualFeatures:
