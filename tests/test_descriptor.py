@@ -8,6 +8,7 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptorConfig
 from talkingpoints.keypoint_encoder import KeypointEncoder, cell_centers, gaussian_window
+from talkingpoints.vision_language import equal_images
 from tests.tiny import photo, tiny_descriptor
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
@@ -207,6 +208,63 @@ def test_the_shared_prefix_changes_no_answer(base: Path, options: dict) -> None:
     half = len(written) // 2
     for plain, with_shared in zip(written[:half], written[half:], strict=True):
         torch.testing.assert_close(with_shared, plain, rtol=1e-4, atol=1e-4)
+
+
+def repeated(processor, order: list[int]) -> dict[str, torch.Tensor]:
+    """As TRL hands over answers of two photos: each row with its photo, in any order, padded on both sides."""
+    answers = ["A dog.", "The cat's nose, white.", "Its left ear.", "Top."]
+    batch = processor(
+        images=[photo(seed=i // 2) for i in range(4)],
+        points=[[POINTS[i % 2]] for i in range(4)],
+        answers=[[answer] for answer in answers],
+    )
+    return {name: value[order] for name, value in batch.items()}
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]], ids=["in-a-row", "mixed"])
+def test_a_photo_that_comes_again_is_run_once_with_its_prefix(base: Path, order: list[int]) -> None:
+    states, gradients, encoded = [], [], []
+    for shared in (False, True):
+        model, processor = tiny_descriptor(base, share_image_prefix=shared)
+        model.train().vlm.model.vision_tower.eval()
+        model.vlm.model.vision_tower.register_forward_hook(
+            lambda module, args, output, seen=encoded: seen.append(len(output.last_hidden_state))
+        )
+        batch = repeated(processor, order)
+        answered = batch.pop("labels") != -100
+        output = model.base_model(**batch, use_cache=False).last_hidden_state
+        states.append(output[answered])
+        output[answered].square().sum().backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert encoded == [4, 2]
+    torch.testing.assert_close(states[1], states[0], rtol=1e-4, atol=1e-4)
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-2, atol=1e-3)
+
+
+def test_generation_encodes_a_repeated_photo_once(base: Path) -> None:
+    model, processor = tiny_descriptor(base, share_image_prefix=True)
+    twice = processor(images=[photo()] * 2, points=[[p] for p in POINTS])
+    once = processor(images=[photo()], points=[POINTS])
+    encoded: list[int] = []
+    model.vlm.model.vision_tower.register_forward_hook(
+        lambda module, args, output: encoded.append(len(output.last_hidden_state))
+    )
+    answers = [model.generate(**inputs, max_new_tokens=8, do_sample=False) for inputs in (twice, once)]
+    assert encoded == [1, 1] and torch.equal(*answers)
+    model.train().vlm.model.vision_tower.eval()  # as TRL generates
+    assert torch.equal(model.generate(**twice, max_new_tokens=8, do_sample=False), answers[0])
+
+
+def test_equal_images_are_found_wherever_they_stand() -> None:
+    pixels = torch.tensor([1.0, 2.0, 1.0, 2.0, 1.0, 1.0])[:, None]
+    order, times = equal_images({"pixel_values": pixels}, 6)
+    assert order.tolist() == [0, 2, 4, 5, 1, 3] and times == 2
+    assert equal_images({"pixel_values": pixels[:5]}, 5)[1] == 1  # 3 and 2: no group serves both
+    assert equal_images({"pixel_values": torch.zeros(6, 1)}, 3)[1] == 1  # crops: two images for a row
+    masks = torch.tensor([0, 0, 1, 1, 1, 1])[:, None]  # equal pixels, another mask: another image
+    assert equal_images({"pixel_values": torch.zeros(6, 1), "pixel_attention_mask": masks}, 6)[1] == 2
 
 
 def test_the_gradient_reaches_every_parameter(base: Path) -> None:

@@ -69,6 +69,7 @@ def test_two_steps_train_the_language_model_and_the_encoder(
     pair: tuple[Path, Path], drawn: Path, tmp_path: Path
 ) -> None:
     options = {"meter_photos": 2, "meter_points": 1, "meter_steps": 1, "listeners": f"other={pair[1]}"}
+    options |= {"variety_weight": 0.5}
     trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, **options))
     kl = logged(trainer, "kl")
     assert kl[0] == 0 and kl[1] > 0  # the policy starts as the reference, and leaves it
@@ -76,7 +77,8 @@ def test_two_steps_train_the_language_model_and_the_encoder(
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert any("keypoint_encoder" in name for name in moved) and any("language_model" in name for name in moved)
     assert not any("vision_tower" in name for name in moved)  # batch statistics neither
-    for name in ("rewards/listener/mean", "rewards/fluency/mean", "frac_listener_zero_std", "unfair_rate"):
+    rewards = [f"rewards/{name}/mean" for name in ("listener", "fluency", "variety")]
+    for name in (*rewards, "frac_listener_zero_std", "unfair_rate"):
         assert len(logged(trainer, name)) == 2
     written = json.loads((tmp_path / "run" / "meters.json").read_text())
     assert [reading["step"] for reading in written["readings"]] == [0, 1, 2]

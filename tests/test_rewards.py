@@ -74,6 +74,11 @@ def test_distinct_2_by_hand() -> None:
     assert rewards.distinct_2(["one", ""]) == 0.0
 
 
+def test_rarity_by_hand() -> None:
+    """Two texts hold "a b", one "b c"."""
+    assert rewards.rarity(["a b c", "A b a b", "", "d e"]) == pytest.approx([0.75, 0.75, 0.0, 1.0])
+
+
 def written(folder: Path, flipped: bool = False) -> list[str]:
     """Canonical texts of every drawn keypoint, of the photos or of their mirror images, in the same order."""
     rows = load_keypoints(drawn_dataset(folder / "drawn", n=6), "train")

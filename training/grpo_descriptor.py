@@ -34,8 +34,8 @@ from training.arguments import DataArguments, parse_arguments
 from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
 from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
 from training.prompts import PointPrompts, prompt_dataset
-from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, width_of
-from training.sft import DTYPES, freeze, last_checkpoint, publish
+from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, rarity, width_of
+from training.sft import DTYPES, freeze, is_sharded, last_checkpoint, publish
 
 REWARDS = ("shaped", "mse")
 
@@ -62,6 +62,7 @@ class GrpoArguments(DataArguments):
     fewest_words: int = field(default=3, metadata={"help": "texts with fewer are worth nothing"})
     most_words: int = field(default=60, metadata={"help": "texts with more are worth nothing"})
     fluency_weight: float = field(default=0.1, metadata={"help": "of the fluency reward, the listener's is 1; 0: none"})
+    variety_weight: float = field(default=0.0, metadata={"help": "of the reward for wordings rare in the batch"})
     frozen_modules: list[str] = field(
         default_factory=list, metadata={"help": "parts of names of parameters that stay, for example vision_tower"}
     )
@@ -86,8 +87,8 @@ class GrpoArguments(DataArguments):
             raise ValueError(f"listeners must be NAME=DIR, each with a name of its own, got {self.listeners}")
         if REWARDING in self.independent:
             raise ValueError(f"listeners: {REWARDING!r} is the name of the localizer that rewards; take another one")
-        if self.fluency_weight < 0 or self.points_per_photo < 1 or self.meter_steps < 1:
-            raise ValueError("need fluency_weight of at least 0, points_per_photo and meter_steps of at least 1")
+        if min(self.fluency_weight, self.variety_weight) < 0 or self.points_per_photo < 1 or self.meter_steps < 1:
+            raise ValueError("need weights of at least 0, points_per_photo and meter_steps of at least 1")
 
     @property
     def independent(self) -> dict[str, str]:
@@ -172,6 +173,25 @@ class FluencyReward:
             return self.judge.score(image, view, point, spoken(completions)).tolist()
 
 
+class VarietyReward:
+    """How rare a completion's wording is among all of the batch: or the policy says everything in the one way that the
+    listener likes best.
+
+    Args:
+        stopwatch: adds up the seconds.
+    """
+
+    __name__ = "variety"  # in TRL's logs
+
+    def __init__(self, stopwatch: Stopwatch):
+        self.stopwatch = stopwatch
+
+    def __call__(self, completions: Sequence[Sequence[dict[str, str]]], **_: Any) -> list[float]:
+        """:func:`rarity` of each completion."""
+        with self.stopwatch:
+            return rarity(spoken(completions))
+
+
 def spoken(completions: Sequence[Sequence[dict[str, str]]]) -> list[str]:
     """The texts of conversational completions."""
     return [messages[0]["content"].strip() for messages in completions]
@@ -253,6 +273,9 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     if grpo.fluency_weight > 0:
         rewards.append(FluencyReward(judge, stopwatch))
         weights.append(grpo.fluency_weight)
+    if grpo.variety_weight > 0:
+        rewards.append(VarietyReward(stopwatch))
+        weights.append(grpo.variety_weight)
     training.reward_weights = training.reward_weights or weights
     lora = None
     if grpo.lora_r:
@@ -268,7 +291,12 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
         peft_config=lora,
     )
     if trainer.ref_model is not None:  # the same kernels: at the start the KL is 0, not nearly 0
-        trainer.accelerator.unwrap_model(trainer.ref_model).vlm.set_attn_implementation(grpo.attn_implementation)
+        reference = trainer.accelerator.unwrap_model(trainer.ref_model)
+        reference.vlm.set_attn_implementation(grpo.attn_implementation)
+    if is_sharded(trainer.accelerator):  # see check_sharding
+        model.config.share_image_prefix = False
+        if trainer.ref_model is not None:
+            reference.config.share_image_prefix = False
     meters = None
     if grpo.meter_photos:
         others = {name: load_listener(folder, device) for name, folder in grpo.independent.items()}

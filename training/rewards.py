@@ -10,6 +10,7 @@ Leaves out the models that read (listening.py) and the training (grpo_descriptor
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -153,6 +154,14 @@ def distinct_2(texts: Sequence[str]) -> float:
     words = [text.lower().split() for text in texts]
     pairs = [pair for row in words for pair in itertools.pairwise(row)]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def rarity(texts: Sequence[str]) -> list[float]:
+    """How rare each text's wording is among all: the mean, over its pairs of neighbouring words, of 1 / texts with that
+    pair; in (0, 1], 0 for a text without a pair."""
+    pairs = [set(itertools.pairwise(text.lower().split())) for text in texts]
+    texts_with = Counter(pair for row in pairs for pair in row)
+    return [sum(1 / texts_with[pair] for pair in row) / len(row) if row else 0.0 for row in pairs]
 
 
 def mirrored_words(text: str) -> str:

@@ -207,15 +207,20 @@ def build_optimizer(
     )
 
 
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Whether weights are cut up among processes (FSDP, DeepSpeed)."""
+    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+
+
 def check_sharding(accelerator: Accelerator, sft: SftArguments) -> None:
-    """Refuse what cannot be done with weights that are cut up among processes (FSDP, DeepSpeed).
+    """Refuse what cannot be done where :func:`is_sharded`.
 
     Raises:
         ValueError: ``share_image_prefix``, which runs each layer twice in a step and hands keys and values on in a
             cache, past the hooks that put the weights together for the backward pass; or another ``save_dtype`` than
             float32.
     """
-    if accelerator.distributed_type not in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+    if not is_sharded(accelerator):
         return
     if sft.share_image_prefix:
         raise ValueError("share_image_prefix must be false where weights are sharded (FSDP, DeepSpeed)")
