@@ -268,8 +268,8 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     def backbone(self, input_ids: torch.Tensor | None = None, visual: VisualFeatures | None = None, **kwargs) -> Any:
         """The base model without its language-modelling head, points injected.
 
-        TRL shows the image again with every answer, in any order. With ``share_image_prefix`` equal images and their
-        prefix are run once here; the prefix' states in the output are then 0, and it has no cache.
+        TRL shows the image again with every answer, in any order. With ``share_image_prefix``, equal images that come
+        equally often are run once here, as are their prefixes; the output has no cache then.
         """
         inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
         if visual is None and input_ids is not None and "pixel_values" in inputs:
@@ -290,7 +290,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     ) -> BaseModelOutputWithPast | None:
         """:meth:`backbone` with each distinct image's prefix run once; None where there is nothing to share."""
         order, times = equal_images(inputs, len(input_ids))
-        if times == 1 or attention_mask is None:
+        if times == 1 or attention_mask is None or (regions is not None and len(regions) != len(input_ids)):
             return None
         ids, mask = input_ids[order], attention_mask[order]
         length = shared_prefix_length(ids, mask, self.config.image_token_id, times)
@@ -298,14 +298,13 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
             return None
         visual = self.encode_images(**{name: value[order[::times]] for name, value in inputs.items()})
         ids, placeholders, keypoints = self._prepare(ids, visual, None if regions is None else regions[order])
-        output = run_with_shared_prefix(self.vlm, ids, mask, visual, times, length, placeholders, keypoints)
-        states = nn.functional.pad(output.last_hidden_state, (0, 0, length, 0))
-        return BaseModelOutputWithPast(last_hidden_state=states[order.argsort()])
+        output = run_with_shared_prefix(self.vlm, ids, mask, visual, times, length, placeholders, keypoints, whole=True)
+        return BaseModelOutputWithPast(last_hidden_state=output.last_hidden_state[order.argsort()])
 
     @property
     def _checkpointed(self) -> bool:
         """Whether gradient checkpointing is on, which turns caches off."""
-        return self.training and self.vlm.is_gradient_checkpointing
+        return self.training and any(getattr(module, "gradient_checkpointing", False) for module in self.vlm.modules())
 
     def forward(
         self,
@@ -412,7 +411,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
     ) -> Any:
         """``generate`` of the base model with each image's prefix run once for its rows."""
         ids, mask, keypoints = self._prepare(input_ids, visual, kwargs.pop("regions", None))
-        cache, positions = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
+        cache, positions, _ = run_prefix(self.vlm, ids, kwargs["attention_mask"], visual, times, length)
         if positions is not None:
             kwargs["position_ids"] = positions
         with embeddings_at(self.vlm, mask[:, length:], keypoints):
@@ -456,10 +455,12 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
 def takes_prefix(kwargs: dict, config: GenerationConfig) -> bool:
     """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, and
-    a cache that is not the caller's own."""
+    a cache that is neither the caller's own nor of a certain kind nor off."""
     config = kwargs.get("generation_config") or config
     widened = [kwargs.get(name, getattr(config, name)) or 1 for name in ("num_beams", "num_return_sequences")]
-    return widened == [1, 1] and kwargs.get("past_key_values") is None and kwargs.get("use_cache", True)
+    given = [kwargs.get("past_key_values"), kwargs.get("cache_implementation", config.cache_implementation)]
+    cached = kwargs.get("use_cache", config.use_cache)
+    return widened == [1, 1] and given == [None, None] and cached is not False
 
 
 PointDescriptor.register_for_auto_class("AutoModel")

@@ -139,12 +139,13 @@ def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> tuple[torch.Te
         n_rows: of text.
 
     Returns:
-        Rows (n_rows,) in an order in which each image serves t of them in a row, and the largest such t. Rows as they
-        are, and 1, where images cannot be compared: several images or crops for a row, or one list of all patches.
+        Rows (n_rows,), on the CPU, in an order in which each image serves t of them in a row, and the largest such t: 1
+        where images come unevenly often. Rows as they are, and 1, where images cannot be compared: several images or
+        crops for a row, or one list of all patches.
     """
     values = list(inputs.values())
     if any(len(value) != n_rows for value in values):
-        return torch.arange(n_rows, device=values[0].device), 1
+        return torch.arange(n_rows), 1
     groups: list[list[int]] = []
     for row in range(n_rows):
         for group in reversed(groups):
@@ -154,7 +155,7 @@ def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> tuple[torch.Te
         else:
             groups.append([row])
     order = [row for group in groups for row in group]
-    return torch.tensor(order, device=values[0].device), math.gcd(*map(len, groups))
+    return torch.tensor(order), math.gcd(*map(len, groups))
 
 
 def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> VisualFeatures:
@@ -251,13 +252,14 @@ def run_prefix(
     visual: VisualFeatures,
     times: int,
     length: int,
-) -> tuple[Cache, torch.Tensor | None]:
+) -> tuple[Cache, torch.Tensor | None, torch.Tensor]:
     """Run each image's prefix once: its keys and values, for each of its ``times`` rows.
 
     Arguments as for :func:`run_with_shared_prefix`.
 
     Returns:
-        The cache, and the position ids (3, R, S) of whole rows where the family does not just count.
+        The cache, the position ids (3, R, S) of whole rows where the family does not just count, and the prefixes'
+        hidden states (B, length, D).
 
     Raises:
         RuntimeError: the model has kept no keys and values.
@@ -282,7 +284,7 @@ def run_prefix(
             "train with share_image_prefix=false or without gradient checkpointing"
         )
     cache.batch_repeat_interleave(times)
-    return cache, positions
+    return cache, positions, prefix.last_hidden_state
 
 
 def run_with_shared_prefix(
@@ -294,6 +296,7 @@ def run_with_shared_prefix(
     length: int,
     mask: torch.Tensor,
     values: torch.Tensor,
+    whole: bool = False,
 ) -> BaseModelOutputWithPast:
     """The base model over many rows of text per image, its image prefix run once and its keys and values shared.
 
@@ -308,17 +311,21 @@ def run_with_shared_prefix(
         length: of the prefix, from :func:`shared_prefix_length`.
         mask, values: placeholders (R, length + S), none of them in the prefix, and what to put there; see
             :func:`embeddings_at`.
+        whole: give the hidden states of the prefix as well.
 
     Returns:
         The base model's output over the S tokens after the prefix; the cache covers all.
     """
-    cache, positions = run_prefix(vlm, input_ids, attention_mask, visual, times, length)
+    cache, positions, states = run_prefix(vlm, input_ids, attention_mask, visual, times, length)
     rest = {} if positions is None else {"position_ids": positions[:, :, length:]}
     with embeddings_at(vlm, mask[:, length:], values):
-        return vlm.base_model(
+        output = vlm.base_model(
             input_ids=input_ids[:, length:],
             attention_mask=attention_mask,
             past_key_values=cache,
             use_cache=True,
             **rest,
         )
+    if whole:
+        output.last_hidden_state = torch.cat([states.repeat_interleave(times, 0), output.last_hidden_state], 1)
+    return output

@@ -123,6 +123,20 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
 
 
+@pytest.mark.parametrize(
+    ("options", "shares"),
+    [({"gradient_accumulation_steps": 2}, True), ({"gradient_checkpointing": True}, False)],
+    ids=["accumulated", "checkpointed"],
+)
+def test_policy_and_reference_start_alike_however_rows_are_cut(
+    options: dict, shares: bool, pair: tuple[Path, Path], drawn: Path, tmp_path: Path
+) -> None:
+    trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 1, **options))
+    assert logged(trainer, "kl")[0] == pytest.approx(0, abs=1e-6)
+    reference = trainer.accelerator.unwrap_model(trainer.ref_model)
+    assert trainer.model.config.share_image_prefix == reference.config.share_image_prefix == shares
+
+
 def test_an_adapter_is_merged(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
     trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, lora_r=2, frozen_modules=None))
     assert logged(trainer, "kl")[0] == 0

@@ -174,22 +174,25 @@ class FluencyReward:
 
 
 class VarietyReward:
-    """How rare a completion's wording is among all of the batch: or the policy says everything in the one way that the
-    listener likes best.
+    """How rare a completion's wording is among all that this process made for a step: or the policy says everything in
+    the one way that the listener likes best.
 
     Args:
+        arguments: what is fair.
         stopwatch: adds up the seconds.
     """
 
     __name__ = "variety"  # in TRL's logs
 
-    def __init__(self, stopwatch: Stopwatch):
-        self.stopwatch = stopwatch
+    def __init__(self, arguments: GrpoArguments, stopwatch: Stopwatch):
+        self.arguments, self.stopwatch = arguments, stopwatch
 
     def __call__(self, completions: Sequence[Sequence[dict[str, str]]], **_: Any) -> list[float]:
-        """:func:`rarity` of each completion."""
+        """:func:`rarity` of each completion, 0 for an unfair one."""
         with self.stopwatch:
-            return rarity(spoken(completions))
+            texts = spoken(completions)
+            fair = [is_fair(text, self.arguments.fewest_words, self.arguments.most_words) for text in texts]
+            return rarity([text if ok else "" for text, ok in zip(texts, fair, strict=True)])
 
 
 def spoken(completions: Sequence[Sequence[dict[str, str]]]) -> list[str]:
@@ -274,7 +277,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
         rewards.append(FluencyReward(judge, stopwatch))
         weights.append(grpo.fluency_weight)
     if grpo.variety_weight > 0:
-        rewards.append(VarietyReward(stopwatch))
+        rewards.append(VarietyReward(grpo, stopwatch))
         weights.append(grpo.variety_weight)
     training.reward_weights = training.reward_weights or weights
     lora = None
@@ -293,7 +296,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     if trainer.ref_model is not None:  # the same kernels: at the start the KL is 0, not nearly 0
         reference = trainer.accelerator.unwrap_model(trainer.ref_model)
         reference.vlm.set_attn_implementation(grpo.attn_implementation)
-    if is_sharded(trainer.accelerator):  # see check_sharding
+    if is_sharded(trainer.accelerator) or training.gradient_checkpointing:  # as in sft.py; both alike, for the KL
         model.config.share_image_prefix = False
         if trainer.ref_model is not None:
             reference.config.share_image_prefix = False
