@@ -33,7 +33,6 @@ from .modeling_vision_tower import ConvVisionModel  # registers the bundled mode
 from .points import LOCATION_BINS, LOCATION_TOKENS
 from .processing_descriptor import POINT_TOKEN, PointDescriptorProcessor
 from .vision_language import (
-    VISION_INPUTS,
     VisualFeatures,
     embeddings_at,
     encode_images,
@@ -42,6 +41,7 @@ from .vision_language import (
     run_prefix,
     run_with_shared_prefix,
     shared_prefix_length,
+    take_images,
 )
 
 _PREFIX_KWARGS = {"attention_mask", "regions", "use_cache", "token_type_ids", "mm_token_type_ids"}
@@ -183,7 +183,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
     def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
-        return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})
+        return encode_images(self.vlm, take_images(inputs))
 
     def read_boxes(self, input_ids: torch.Tensor) -> torch.Tensor | None:
         """The points and boxes that prompts carry.
@@ -252,7 +252,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
 
     def _call(self, run: Callable, input_ids: torch.Tensor | None, visual: VisualFeatures | None, kwargs: dict) -> Any:
         """Call a method of the base model with the image encoded and the points of the prompt injected."""
-        kwargs = {name: value for name, value in kwargs.items() if name not in VISION_INPUTS}
+        take_images(kwargs)
         regions = kwargs.pop("regions", None)
         if input_ids is None or visual is None:  # decoding steps, and text without an image
             if input_ids is not None and self._is_location(input_ids).any():
@@ -271,7 +271,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         TRL shows the image again with every answer, in any order. With ``share_image_prefix``, equal images that come
         equally often are run once here, as are their prefixes; the output has no cache then.
         """
-        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
+        inputs = take_images(kwargs)
         if visual is None and input_ids is not None and "pixel_values" in inputs:
             if self.config.share_image_prefix and set(kwargs) <= _PREFIX_KWARGS and not self._checkpointed:
                 output = self._backbone_shared(input_ids, inputs, **kwargs)
@@ -434,7 +434,7 @@ class PointDescriptor(PreTrainedModel, GenerationMixin):
         processors = LogitsProcessorList([NeverWritten(torch.tensor(suppressed, device=input_ids.device))])
         processors.extend(kwargs.pop("logits_processor", None) or [])
         kwargs["logits_processor"] = processors
-        inputs = {name: kwargs.pop(name) for name in VISION_INPUTS if kwargs.get(name) is not None}
+        inputs = take_images(kwargs)
         if visual is None and "pixel_values" in inputs:
             order, times = equal_images(inputs, len(input_ids))
             step = times if order.tolist() == list(range(len(order))) else 1

@@ -27,6 +27,7 @@ from .vision_language import (
     rows_per_image,
     run_with_shared_prefix,
     shared_prefix_length,
+    take_images,
 )
 
 
@@ -165,7 +166,7 @@ class PointLocalizer(PreTrainedModel):
 
     def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
         """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
-        return encode_images(self.vlm, {k: v for k, v in inputs.items() if k in VISION_INPUTS and v is not None})
+        return encode_images(self.vlm, take_images(inputs))
 
     def forward(
         self,

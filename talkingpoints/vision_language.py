@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -129,6 +130,12 @@ def rows_per_image(n_rows: int, n_images: int) -> int:
     if n_images == 0 or n_rows % n_images:
         raise ValueError(f"{n_rows} rows of input_ids for {n_images} images: rows must be a multiple of the images")
     return n_rows // n_images
+
+
+def take_images(inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What an image processor handed over, taken out of a model's inputs; without what is None."""
+    taken = {name: inputs.pop(name, None) for name in VISION_INPUTS}
+    return {name: value for name, value in taken.items() if value is not None}
 
 
 def equal_images(inputs: dict[str, torch.Tensor], n_rows: int) -> tuple[torch.Tensor, int]:

@@ -129,9 +129,7 @@ class ListenerReward:
     ) -> list[float]:
         """One reward for each completion; an unfair text is worth the least that the reward can be."""
         with self.stopwatch:
-            texts = spoken(completions)
-            fair = [is_fair(text, self.arguments.fewest_words, self.arguments.most_words) for text in texts]
-            asked = [text if ok else "" for text, ok in zip(texts, fair, strict=True)]
+            asked, fair = only_fair(completions, self.arguments)
             heard = []
             for hearing in self.arguments.hearings:
                 found = self.listener.find(image, view, asked, hearing)
@@ -190,14 +188,21 @@ class VarietyReward:
     def __call__(self, completions: Sequence[Sequence[dict[str, str]]], **_: Any) -> list[float]:
         """:func:`rarity` of each completion, 0 for an unfair one."""
         with self.stopwatch:
-            texts = spoken(completions)
-            fair = [is_fair(text, self.arguments.fewest_words, self.arguments.most_words) for text in texts]
-            return rarity([text if ok else "" for text, ok in zip(texts, fair, strict=True)])
+            return rarity(only_fair(completions, self.arguments)[0])
 
 
 def spoken(completions: Sequence[Sequence[dict[str, str]]]) -> list[str]:
     """The texts of conversational completions."""
     return [messages[0]["content"].strip() for messages in completions]
+
+
+def only_fair(
+    completions: Sequence[Sequence[dict[str, str]]], arguments: GrpoArguments
+) -> tuple[list[str], list[bool]]:
+    """The texts of completions, the unfair ones empty, and which are fair."""
+    texts = spoken(completions)
+    fair = [is_fair(text, arguments.fewest_words, arguments.most_words) for text in texts]
+    return [text if ok else "" for text, ok in zip(texts, fair, strict=True)], fair
 
 
 def share_without_spread(rewards: np.ndarray, examples: Sequence[int]) -> float:
@@ -263,7 +268,6 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     device = training.device
     model, processor = load_whole(grpo.base, PointDescriptor)
     check_read_in_order(model.vlm.config)
-    model.vlm.set_attn_implementation(grpo.attn_implementation)
     # with the batch's statistics policy and reference would see different photos: the KL would not be 0 at the start
     freeze(model, grpo.frozen_modules, all_statistics=True)
     listener = load_listener(grpo.localizer, device)
@@ -293,13 +297,13 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
         processing_class=processor,
         peft_config=lora,
     )
-    if trainer.ref_model is not None:  # the same kernels: at the start the KL is 0, not nearly 0
-        reference = trainer.accelerator.unwrap_model(trainer.ref_model)
-        reference.vlm.set_attn_implementation(grpo.attn_implementation)
-    if is_sharded(trainer.accelerator) or training.gradient_checkpointing:  # as in sft.py; both alike, for the KL
-        model.config.share_image_prefix = False
-        if trainer.ref_model is not None:
-            reference.config.share_image_prefix = False
+    both = [model]
+    if trainer.ref_model is not None:
+        both.append(trainer.accelerator.unwrap_model(trainer.ref_model))
+    whole_rows = is_sharded(trainer.accelerator) or training.gradient_checkpointing  # as in sft.py
+    for each in both:  # run alike: at the start the KL is 0, not nearly 0
+        each.vlm.set_attn_implementation(grpo.attn_implementation)
+        each.config.share_image_prefix = each.config.share_image_prefix and not whole_rows
     meters = None
     if grpo.meter_photos:
         others = {name: load_listener(folder, device) for name, folder in grpo.independent.items()}
