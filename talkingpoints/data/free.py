@@ -2,7 +2,7 @@
 
 Many words for one thing, few facts at a time, sides as the viewer sees them, and detail that is MADE UP (breed, age,
 clothes, posture, surroundings) and may be wrong: it teaches a listener to ignore what says nothing about the point, so
-these texts are never a reference. Leaves out words (free_parts.py, free_phrases.py) and other styles (writer.py).
+these texts are never a reference. Leaves out words (free_words.py) and other styles (writer.py).
 
 Chance never depends on the value of a fact that is not told: otherwise a text would tell it in secret.
 """
@@ -10,10 +10,9 @@ Chance never depends on the value of a fact that is not told: otherwise a text w
 import re
 from typing import NamedTuple
 
-from talkingpoints.data import free_parts as parts
-from talkingpoints.data import free_phrases as words
 from talkingpoints.data import phrases
 from talkingpoints.data.facts import split_side
+from talkingpoints.data.free_words import parts, words
 from talkingpoints.data.wording import Wording
 
 SLIPS = 0.03
@@ -220,19 +219,18 @@ def _part(say: Wording) -> Part:
             say.told.add("view_side")
             tail = say.pick(words.BOTH_SIDES).format(c=facts.view_side, p=say.pick(words.PHOTO))
     elif mode == "view":
-        side, tail = _view_side(say)
-        if takes_side or not side:
-            say.told.add("view_side")
-        else:
-            side = tail = ""
+        side, tail = _view_side(say, takes_side)
+        say.told.add("view_side")
     elif takes_side:
         side = say.pick(words.WHICHEVER)
     return Part(template.replace("{s}", side), tail)
 
 
-def _view_side(say: Wording) -> tuple[str, str]:
+def _view_side(say: Wording, before: bool) -> tuple[str, str]:
+    """The side as the viewer sees it, before the part's name where it may stand there, or behind it."""
     view = say.facts.view_side or ""
-    side, tail = say.pick(words.VIEW_HEIGHTS.get(view, words.VIEW_SIDES))
+    options = words.VIEW_HEIGHTS.get(view, words.VIEW_SIDES)
+    side, tail = say.pick(options if before else tuple(o for o in options if not o[0]))
     photo = say.pick(words.PHOTO)
     return side.format(c=view), tail.format(c=view, p=photo)
 

@@ -79,7 +79,6 @@ ANIMAL_PARTS = {
         "the foot of {d} {s}back leg", "the end of {d} {s}back leg", "{d} {s}hind foot", "{d} {s}rear foot",
     ),
 }  # fmt: skip
-ANIMAL_PARTS["root of tail"] = ANIMAL_PARTS["tailbase"]
 PERSON_PARTS = {
     "eye": ("{d} {s}eye", "{d} {s}eye", "{d} {s}eye", "{d} {s}eyeball", "the pupil of {d} {s}eye"),
     "nose": ("{d} nose", "{d} nose", "{d} nose", "the tip of {d} nose", "{d} nostrils", "the middle of {d} face"),
