@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoProcessor
 
-from talkingpoints import PointLocalizer
+from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.panoptic import Category
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.drawn import drawn_dataset
-from training import pretrain_facts, replace_tower, sft, train_segmenter
+from training import pretrain_facts, replace_tower, sft, take_tower, train_segmenter
 from training.convert_efficientnet_lite import MEAN, STD
 
 NARROW = {"stem_width": 8, "stage_widths": [4, 8, 8, 12, 12, 16], "stage_depths": [1, 1, 2, 1, 1, 2]}
@@ -77,6 +78,30 @@ def test_a_localizer_gets_other_convolutions_and_keeps_the_rest(
     assert torch.equal(seen.backbone.stem.conv.weight, trained.backbone.stem.conv.weight)
     with pytest.raises(ValueError, match="which is not cut"):
         train_segmenter.build_model(str(tmp_path / "facts"), labels, [1, 1, 1])
+
+
+def test_a_descriptor_takes_a_localizers_tower(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    localizer = PointLocalizer.from_pretrained(pair[1])
+    for weight in localizer.parameters():
+        torch.nn.init.normal_(weight)
+    localizer.save_pretrained(tmp_path / "localizer")
+    AutoProcessor.from_pretrained(pair[1]).save_pretrained(tmp_path / "localizer")
+    words = ["--localizer", str(tmp_path / "localizer"), "--output_dir", str(tmp_path / "new")]
+    take_tower.main(["--descriptor", str(pair[0]), *words])
+    after = PointDescriptor.from_pretrained(tmp_path / "new").state_dict()
+    before, taken = PointDescriptor.from_pretrained(pair[0]).state_dict(), localizer.state_dict()
+    of_tower = [name for name in after if any(part in name for part in take_tower.PARTS)]
+    assert of_tower and before.keys() == after.keys()
+    assert all(torch.equal(after[name], (taken if name in of_tower else before)[name]) for name in after)
+    processor = AutoProcessor.from_pretrained(tmp_path / "localizer")
+    processor.image_processor.image_mean = [0.0, 0.0, 0.0]
+    processor.save_pretrained(tmp_path / "localizer")
+    with pytest.raises(ValueError, match=r"see photos in different ways: image_mean$"):
+        take_tower.main(["--descriptor", str(pair[0]), *words])
+    descriptor = PointDescriptor.from_pretrained(pair[0])
+    descriptor.vlm.config.text_config.hidden_size += 1
+    with pytest.raises(ValueError, match="its tower does not fit"):
+        take_tower.take_tower(descriptor, localizer)
 
 
 def test_the_projection_is_the_best_linear_one() -> None:

