@@ -1,4 +1,4 @@
-"""Region-caption sets: the three formats, their mixture with points, and a training that sees both."""
+"""Region-caption sets: the formats, their mixture with points, and a training that sees both."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from talkingpoints.data.panoptic import PanopticPhotos
 from talkingpoints.data.region_captions import coco_regions, pix2cap, visual_genome_regions
 from talkingpoints.data.region_examples import MixedExamples, RegionExamples
 from talkingpoints.data.segment_filters import SegmentFilters
+from talkingpoints.data.segmentation import deepest_point
 from tests.drawn import drawn_dataset
 from tests.drawn_panoptic import drawn_panoptic
 from tests.tiny import photo
@@ -139,6 +140,28 @@ def test_wrong_sets_are_refused(captions: Path, tmp_path: Path) -> None:
         read_set(pairs(captions, photos=tmp_path))
     assert [len(photos) for photos in (read_set(pairs(captions)).train, read_set(pairs(captions)).val)] == [10, 2]
     assert read_set(pairs(captions, weight=0.25)).weight == 0.25
+
+
+def test_typed_texts_are_regions_of_one_pixel(tmp_path: Path) -> None:
+    (tmp_path / "pets" / "images").mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (40, 30)).save(tmp_path / "pets" / "images" / f"{name}.png")
+    texts = [
+        {"dataset": "pets", "image": f"{name}.png", "text": f"its {part} ", "x": x, "y": 12.2}
+        for name, part, x in (("a", "ear", 7.6), ("b", "nose", 39.9), ("a", "paw", 0.0))
+    ]
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    found = read_set(f"format=free_texts train={tmp_path}/texts.json val={tmp_path}/texts.json photos={tmp_path}")
+    assert [[region.text for region in photo.regions] for photo in found.train] == [
+        ["its ear", "its paw"],
+        ["its nose"],
+    ]
+    masks = RegionExamples(found.train, 2, seed=0)[0]["masks"] + RegionExamples(found.train, 2, seed=0)[1]["masks"]
+    points = {tuple(np.round(np.multiply(deepest_point(mask), (40, 30)), 2)) for mask in masks}
+    assert points == {(7.5, 12.5), (0.5, 12.5), (39.5, 12.5)}
+    (tmp_path / "texts.json").write_text(json.dumps([{k: v for k, v in texts[0].items() if k != "dataset"}]))
+    with pytest.raises(ValueError, match=r"texts\.json, entry 0: names no dataset"):
+        read_set(f"format=free_texts train={tmp_path}/texts.json photos={tmp_path}")
 
 
 def test_a_descriptor_learns_from_points_and_regions_together(

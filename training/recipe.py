@@ -29,10 +29,12 @@ RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descripto
 """Scripts with ``--resume``."""
 UNTHREADED = (
     "build_base", "renew_words", "build_panoptic_masks", "build_pix2cap", "convert_efficientnet_lite", "take_tower",
+    "average_weights",
 )  # fmt: skip
 """Scripts without ``--threads``."""
 UNCOMMON = (
     "evaluate", "build_panoptic_masks", "build_pix2cap", "train_segmenter", "convert_efficientnet_lite", "take_tower",
+    "average_weights",
 )  # fmt: skip
 """Scripts that train on no points, and do not get a recipe's common flags."""
 

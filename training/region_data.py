@@ -9,12 +9,19 @@ from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
 
 from talkingpoints.data.own_points import VAL_EVERY
-from talkingpoints.data.region_captions import RegionPhoto, coco_regions, pix2cap, visual_genome_regions
+from talkingpoints.data.region_captions import (
+    CaptionedRegion,
+    RegionPhoto,
+    coco_regions,
+    pix2cap,
+    visual_genome_regions,
+)
 from talkingpoints.data.region_examples import MixedExamples, RegionExamples
+from talkingpoints.evaluation.free_texts import read_free_texts
 from training.arguments import examples_of
 from training.processes import read_once
 
-FORMATS = ("pix2cap", "visual_genome", "coco")
+FORMATS = ("pix2cap", "visual_genome", "coco", "free_texts")
 _KEYS = ("format", "train", "val", "photos", "val_photos", "id_maps", "val_id_maps", "weight")
 
 
@@ -28,7 +35,8 @@ class RegionSetArguments:
             "help": "each one word of pairs: 'format=pix2cap train=FILE photos=DIR', and if you like val=FILE, "
             "val_photos=DIR, id_maps=DIR, val_id_maps=DIR (pix2cap; default: as COCO names them), weight=1.0; formats: "
             "pix2cap (COCO panoptic with descriptions), visual_genome (region_descriptions.json), coco (annotations "
-            "with a caption, as RefCOCOg)"
+            "with a caption, as RefCOCOg), free_texts (texts about points, as training.evaluate_free_texts reads them; "
+            "photos is then the folder of the datasets)"
         },
     )
     points_weight: float = field(default=1.0, metadata={"help": "how often points are shown, beside the sets' weights"})
@@ -78,13 +86,33 @@ def read_set(description: str) -> RegionSet:
     return RegionSet(train, val, weight)
 
 
+def typed_points(texts: Path, photos: Path) -> list[RegionPhoto]:
+    """Free texts about points, as regions of one pixel each.
+
+    Args:
+        texts: file of :func:`read_free_texts`.
+        photos: the folder that holds the datasets which the texts name, with their ``images``.
+
+    Raises:
+        ValueError: another layout, or a text that names no dataset.
+    """
+    by_photo: dict[Path, list[CaptionedRegion]] = {}
+    for number, text in enumerate(read_free_texts(texts)):
+        if text.dataset is None:
+            raise ValueError(f"{texts.name}, entry {number}: names no dataset")
+        region = CaptionedRegion(text.text.strip(), (text.x, text.y, text.x, text.y))
+        by_photo.setdefault(photos / text.dataset / "images" / text.image, []).append(region)
+    return [RegionPhoto(file, tuple(regions)) for file, regions in by_photo.items()]
+
+
 def _read(kind: str, annotations: str, photos: str, id_maps: str | None) -> list[RegionPhoto]:
     if kind == "pix2cap":
         found = pix2cap(Path(annotations), Path(photos), None if id_maps is None else Path(id_maps))
     elif id_maps is not None:
         raise ValueError(f"region_sets: id_maps belong to format=pix2cap, not to {kind}")
     else:
-        found = (visual_genome_regions if kind == "visual_genome" else coco_regions)(Path(annotations), Path(photos))
+        reader = {"visual_genome": visual_genome_regions, "coco": coco_regions, "free_texts": typed_points}[kind]
+        found = reader(Path(annotations), Path(photos))
     files = (file for photo in found for file in (photo.image, photo.id_map) if file is not None)
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
