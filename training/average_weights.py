@@ -17,6 +17,7 @@ from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.adapters import load_whole
 from talkingpoints.configuration_descriptor import PointDescriptorConfig
 from training.arguments import parse_arguments
+from training.sft import DTYPES
 
 
 @dataclass
@@ -27,7 +28,11 @@ class AverageArguments:
     output_dir: str = field(metadata={"help": "folder to write"})
     shares: list[float] = field(default_factory=list, metadata={"help": "of each, summing to 1; default: equal ones"})
 
+    save_dtype: str = field(default="float32", metadata={"help": "dtype of the weights: float32 or bfloat16"})
+
     def __post_init__(self) -> None:
+        if self.save_dtype not in DTYPES:
+            raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {self.save_dtype!r}")
         self.shares = self.shares or [1 / len(self.models)] * len(self.models)
         if len(self.models) < 2 or len(self.shares) != len(self.models) or min(self.shares) < 0:
             raise ValueError(f"need two or more models and a share of each, got {self.models} and {self.shares}")
@@ -63,6 +68,7 @@ def main(argv: list[str]) -> None:
     loaded = [load_whole(folder, PointDescriptor if described else PointLocalizer) for folder in arguments.models]
     model, processor = loaded[-1]
     model.load_state_dict(averaged([other.state_dict() for other, _ in loaded], arguments.shares))
+    model.to(DTYPES[arguments.save_dtype])
     model.save_pretrained(arguments.output_dir)
     processor.save_pretrained(arguments.output_dir)
 
