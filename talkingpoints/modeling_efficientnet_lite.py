@@ -1,7 +1,8 @@
 """EfficientNet-Lite's features: a small vision tower whose ImageNet weights are published.
 
-Only the segmenter uses it (modeling_segmenter.py): it has to tell animals apart, which a few thousand photos do not
-teach. Registered for ``AutoModel``. The weights come from training/convert_efficientnet_lite.py.
+The segmenter (modeling_segmenter.py) and the bundled pair's tower (modeling_vision_tower.py) use it: they have to tell
+animals and parts apart, which a few thousand photos do not teach. Registered for ``AutoModel``. The weights come from
+training/convert_efficientnet_lite.py.
 """
 
 import torch

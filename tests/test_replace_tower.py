@@ -80,25 +80,29 @@ def test_a_localizer_gets_other_convolutions_and_keeps_the_rest(
         train_segmenter.build_model(str(tmp_path / "facts"), labels, [1, 1, 1])
 
 
-def test_a_descriptor_takes_a_localizers_tower(pair: tuple[Path, Path], tmp_path: Path) -> None:
-    localizer = PointLocalizer.from_pretrained(pair[1])
-    for weight in localizer.parameters():
-        torch.nn.init.normal_(weight)
-    localizer.save_pretrained(tmp_path / "localizer")
-    AutoProcessor.from_pretrained(pair[1]).save_pretrained(tmp_path / "localizer")
+def test_a_descriptor_takes_a_localizers_tower(backbone: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    drawn = drawn_dataset(tmp_path / "drawn", n=2)
+    replace_tower.main(["--localizer", str(pair[1]), "--backbone", str(backbone), "--datasets", str(drawn),
+                        "--output_dir", str(tmp_path / "localizer"), "--threads", "1"])  # fmt: skip
+    localizer = PointLocalizer.from_pretrained(tmp_path / "localizer")
     words = ["--localizer", str(tmp_path / "localizer"), "--output_dir", str(tmp_path / "new")]
     take_tower.main(["--descriptor", str(pair[0]), *words])
-    after = PointDescriptor.from_pretrained(tmp_path / "new").state_dict()
-    before, taken = PointDescriptor.from_pretrained(pair[0]).state_dict(), localizer.state_dict()
+    model = PointDescriptor.from_pretrained(tmp_path / "new")
+    after, taken = model.state_dict(), localizer.state_dict()
+    before = PointDescriptor.from_pretrained(pair[0]).state_dict()
     of_tower = [name for name in after if any(part in name for part in take_tower.PARTS)]
-    assert of_tower and before.keys() == after.keys()
+    assert any("backbone" in name for name in of_tower)
     assert all(torch.equal(after[name], (taken if name in of_tower else before)[name]) for name in after)
+    assert model.config.vlm_config.vision_config.backbone_config is not None
     processor = AutoProcessor.from_pretrained(tmp_path / "localizer")
     processor.image_processor.image_mean = [0.0, 0.0, 0.0]
     processor.save_pretrained(tmp_path / "localizer")
     with pytest.raises(ValueError, match=r"see photos in different ways: image_mean$"):
         take_tower.main(["--descriptor", str(pair[0]), *words])
     descriptor = PointDescriptor.from_pretrained(pair[0])
+    descriptor.vlm.config.vision_feature_layer = -2
+    with pytest.raises(ValueError, match=r"differ in \['vision_feature_layer'\]"):
+        take_tower.take_tower(descriptor, localizer)
     descriptor.vlm.config.text_config.hidden_size += 1
     with pytest.raises(ValueError, match="its tower does not fit"):
         take_tower.take_tower(descriptor, localizer)

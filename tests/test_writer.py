@@ -79,7 +79,7 @@ def swap_words(text: str) -> str:
     """Exchange left and right in a text, but for "right" as an intensifier."""
     text = re.sub(r"\b[Rr]ight (?=at the (?:top|bottom)|beside)|^Right (?=on )", "", text)
     swapped = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
-    return re.sub(r"\b(left|right|Left|Right)\b", lambda match: swapped[match.group(1)], text)
+    return re.sub(r"\b(left|right|Left|Right)(?=most\b|\b)", lambda match: swapped[match.group(1)], text)
 
 
 # facts

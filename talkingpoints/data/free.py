@@ -19,6 +19,10 @@ SLIPS = 0.03
 """Share of texts with a typing mistake, and of texts with a dropped article."""
 LONGEST = 17
 """Words of a text, without the frame around it: what does not fit is not told."""
+PLACING = frozenset(
+    ("where", "along", "halfway", "between", "beside", "under", "just", "up", "at", "above", "below", "behind", "near")
+)
+"""First words of parts that are no noun phrase."""
 SMALL_ROOM = 5
 """Words that most places and details fit into."""
 
@@ -64,7 +68,7 @@ def write_free(say: Wording) -> str:
             tells: "label" only if the noun gives it away, "part" or else "region", "side", "view_side" or both.
 
     Returns:
-        A phrase or a sentence of about 3 to 25 words, in lower case or not, with a full stop or not.
+        A phrase or a sentence of about 3 to 28 words, in lower case or not, with a full stop or not.
     """
     if say.facts.label is None:
         return _finish(say, *_background(say))
@@ -124,8 +128,8 @@ def _look(say: Wording, noun: str) -> Look:
         return Look(noun, "", "")
     said = _colours(say)
     forms = words.WORN_COLOURS if person else words.COAT_COLOURS
-    if facts.n_same > 1:
-        forms = (*forms, *words.ONES_COLOURS)
+    if facts.n_same > 1 and say.chance(0.33):
+        forms = words.ONES_COLOURS
     form = say.pick(forms)
     garment = f"{said} {say.pick(words.GARMENTS)}"
     behind = form.format(c=said, g=garment, a=phrases.with_article(garment))
@@ -337,7 +341,7 @@ def _joined(say: Wording, whole: str, places: list[str], details: list[str], sen
         kind = say.pick(("bare", "bare", "bare", "command", "question", "statement"))
         if kind != "bare":
             frames = {"command": words.COMMANDS, "question": words.QUESTIONS, "statement": words.STATEMENTS}[kind]
-        if kind == "question" and whole.startswith("where"):
+        if kind != "bare" and whole.partition(" ")[0] in PLACING:
             whole = f"the spot {whole}"
     length = len(" ".join([whole, *places, *details]).split())
     if length < 3:
@@ -368,8 +372,8 @@ def _finish(say: Wording, text: str, sentence: bool) -> str:
 
 def _typo(say: Wording, text: str) -> str:
     """Two letters of one word exchanged; words that say which side stay as they are."""
-    pieces = text.split(" ")
-    long = [i for i, piece in enumerate(pieces) if len(piece) > 4 and piece.isalpha() and piece not in words.SIDES]
+    pieces, sides = text.split(" "), ("left", "right", "centre", "center", "middle")
+    long = [i for i, piece in enumerate(pieces) if len(piece) > 4 and piece.isalpha() and not piece.startswith(sides)]
     if not long:
         return text
     i = say.pick(long)

@@ -1,8 +1,8 @@
 """All words of the style "free": the common ones of free_parts.py and free_phrases.py, and the further ones of
 free_words.json, by several writers apart from each other, merged table by table.
 
-A table's own words are the common ones: they keep half of its weight. A table of the file has the shape of the one that
-it widens.
+A table's own words are the common ones: they keep about half of its weight. A table of the file has the shape of the
+one that it widens.
 """
 
 import json
@@ -37,7 +37,11 @@ def _merged(table: Any, more: Any, by_place: bool) -> Any:
         return table
     if by_place:
         return tuple(_merged(*pair, False) for pair in zip(table, more, strict=True))
-    return table * max(1, round(len(more) / len(table))) + _frozen(more)
+    merged = table * max(1, round(len(more) / len(table))) + _frozen(more)
+    nothing, said = table.count(""), tuple(entry for entry in merged if entry != "")
+    if not nothing:
+        return merged
+    return said + ("",) * round(len(said) * nothing / (len(table) - nothing))  # to say nothing stays as likely
 
 
 def _frozen(value: Any) -> Any:
