@@ -1,12 +1,13 @@
 """Averages of trained models: what is averaged, what stays, and what is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoProcessor
 
-from talkingpoints import PointLocalizer
+from talkingpoints import PointDescriptor, PointLocalizer
 from training import average_weights
 from training.average_weights import averaged
 
@@ -21,6 +22,10 @@ def test_weights_are_averaged_and_saved(pair: tuple[Path, Path], tmp_path: Path)
     AutoProcessor.from_pretrained(pair[1]).save_pretrained(tmp_path / "second")
     average_weights.main(["--models", str(pair[1]), str(tmp_path / "second"), "--shares", "0.75", "0.25",
                           "--output_dir", str(tmp_path / "new")])  # fmt: skip
+    average_weights.main(["--models", str(pair[0]), str(pair[0]), "--save_dtype", "bfloat16",
+                          "--output_dir", str(tmp_path / "small")])  # fmt: skip
+    small = PointDescriptor.from_pretrained(tmp_path / "small", dtype="auto")
+    assert {weight.dtype for weight in small.parameters()} == {torch.bfloat16}
     found = PointLocalizer.from_pretrained(tmp_path / "new")
     one, two = first.state_dict(), second.state_dict()
     for name, weight in found.state_dict().items():
@@ -28,6 +33,14 @@ def test_weights_are_averaged_and_saved(pair: tuple[Path, Path], tmp_path: Path)
         torch.testing.assert_close(weight, expected)
     assert found.config.heatmap_temperature == 1.7
     assert AutoProcessor.from_pretrained(tmp_path / "new") is not None
+    tokenizer = tmp_path / "second" / "tokenizer.json"
+    vocabulary = json.loads(tokenizer.read_text())
+    words = vocabulary["model"]["vocab"]
+    a, b = list(words)[-2:]
+    words[a], words[b] = words[b], words[a]
+    tokenizer.write_text(json.dumps(vocabulary))
+    with pytest.raises(ValueError, match="has another vocabulary than"):
+        average_weights.main(["--models", str(tmp_path / "second"), str(pair[1]), "--output_dir", str(tmp_path / "no")])
     with pytest.raises(ValueError, match="holds a PointDescriptor, not a PointLocalizer"):
         average_weights.main(["--models", str(pair[0]), str(pair[1]), "--output_dir", str(tmp_path / "no")])
 

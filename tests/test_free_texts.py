@@ -1,6 +1,7 @@
 """Free texts are read, matched to keypoints of the split, and measured beside the writer's."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,27 @@ def test_wrong_files(tmp_path, content, message):
     (tmp_path / "texts.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=message):
         read_free_texts(tmp_path / "texts.json")
+
+
+def test_the_typed_texts_of_the_training():
+    texts = read_free_texts(ROOT / "training" / "free_texts_train.json")
+    assert len(texts) == len({text.text for text in texts}) == 1270
+    assert len({(text.dataset, text.image) for text in texts}) == 320
+    assert not [text.text for text in texts if re.search(r"\d|\b(ring|circle|marker|coordinates?)\b", text.text, re.I)]
+    held = {(text.dataset, text.image) for split in ("", "_val")
+            for text in read_free_texts(ROOT / "training" / f"free_texts{split}.json")}  # fmt: skip
+    assert not held & {(text.dataset, text.image) for text in texts}
+
+
+def test_the_typed_texts_lie_on_train_photos(data_root):
+    texts = read_free_texts(ROOT / "training" / "free_texts_train.json")
+    for name in ("animalpose", "people"):
+        rows = load_keypoints(data_root / name, "train").remove_columns("image")
+        sizes = {row["file_name"]: (row["width"], row["height"]) for row in rows}
+        for text in texts:
+            if text.dataset == name:
+                width, height = sizes[text.image]
+                assert 0 <= text.x < width and 0 <= text.y < height, text
 
 
 @pytest.mark.parametrize(("file", "split", "n"), [("free_texts.json", "test", 60), ("free_texts_val.json", "val", 100)])

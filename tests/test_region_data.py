@@ -160,6 +160,9 @@ def test_typed_texts_are_regions_of_one_pixel(tmp_path: Path) -> None:
     points = {tuple(np.round(np.multiply(deepest_point(mask), (40, 30)), 2)) for mask in masks}
     assert points == {(7.5, 12.5), (0.5, 12.5), (39.5, 12.5)}
     (tmp_path / "texts.json").write_text(json.dumps([{k: v for k, v in texts[0].items() if k != "dataset"}]))
+    with pytest.raises(ValueError, match="free_texts speak of points"):
+        sft_descriptor.main(["--base", str(tmp_path), "--output_dir", str(tmp_path / "no"), "--report_to", "none",
+                             "--region_sets", f"format=free_texts train=x photos={tmp_path}"])  # fmt: skip
     with pytest.raises(ValueError, match=r"texts\.json, entry 0: names no dataset"):
         read_set(f"format=free_texts train={tmp_path}/texts.json photos={tmp_path}")
 

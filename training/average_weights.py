@@ -62,11 +62,18 @@ def averaged(states: Sequence[Mapping[str, torch.Tensor]], shares: Sequence[floa
 
 
 def main(argv: list[str]) -> None:
-    """Average and save; see the module docstring."""
+    """Average and save; see the module docstring.
+
+    Raises:
+        ValueError: models of different kinds, shapes or vocabularies.
+    """
     (arguments,) = parse_arguments(ARGUMENTS, argv)
     described = isinstance(AutoConfig.from_pretrained(arguments.models[-1]), PointDescriptorConfig)
     loaded = [load_whole(folder, PointDescriptor if described else PointLocalizer) for folder in arguments.models]
     model, processor = loaded[-1]
+    for folder, (_, other) in zip(arguments.models, loaded, strict=True):
+        if other.tokenizer.get_vocab() != processor.tokenizer.get_vocab():
+            raise ValueError(f"{folder} has another vocabulary than {arguments.models[-1]}")
     model.load_state_dict(averaged([other.state_dict() for other, _ in loaded], arguments.shares))
     model.to(DTYPES[arguments.save_dtype])
     model.save_pretrained(arguments.output_dir)

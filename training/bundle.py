@@ -116,8 +116,8 @@ on two CPU cores, see training/README.md.""",
 `calibrate`; on two CPU cores, see training/README.md.""",
 }
 TYPED = """
-Beside these, texts about points of 200 of the photos (training/free_texts_train.json), written by
-language models that looked at them."""
+Beside these, texts about points of 320 of the photos (training/free_texts_train.json), written by
+a language model that looked at them."""
 FURTHER = {"descriptor": TOWER, "localizer": TYPED + TOWER}
 """What the data's paragraph adds."""
 

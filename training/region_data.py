@@ -35,8 +35,8 @@ class RegionSetArguments:
             "help": "each one word of pairs: 'format=pix2cap train=FILE photos=DIR', and if you like val=FILE, "
             "val_photos=DIR, id_maps=DIR, val_id_maps=DIR (pix2cap; default: as COCO names them), weight=1.0; formats: "
             "pix2cap (COCO panoptic with descriptions), visual_genome (region_descriptions.json), coco (annotations "
-            "with a caption, as RefCOCOg), free_texts (texts about points, as training.evaluate_free_texts reads them; "
-            "photos is then the folder of the datasets)"
+            "with a caption, as RefCOCOg), free_texts (for the localizer: texts about points, as "
+            "training.evaluate_free_texts reads them; photos is then the folder of the datasets)"
         },
     )
     points_weight: float = field(default=1.0, metadata={"help": "how often points are shown, beside the sets' weights"})

@@ -43,6 +43,8 @@ ARGUMENTS = (SftArguments, DescriptorArguments, RegionSetArguments, TrainingArgu
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     sft, descriptor, regions, training = parse_arguments(ARGUMENTS, argv)
+    if any("format=free_texts" in words.split() for words in regions.region_sets):
+        raise ValueError("region_sets: free_texts speak of points, and regions of one pixel teach a descriptor nothing")
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)  # the new encoder too

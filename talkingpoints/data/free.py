@@ -20,7 +20,22 @@ SLIPS = 0.03
 LONGEST = 17
 """Words of a text, without the frame around it: what does not fit is not told."""
 PLACING = frozenset(
-    ("where", "along", "halfway", "between", "beside", "under", "just", "up", "at", "above", "below", "behind", "near")
+    (
+        "where",
+        "along",
+        "halfway",
+        "between",
+        "beside",
+        "under",
+        "just",
+        "up",
+        "at",
+        "above",
+        "below",
+        "behind",
+        "near",
+        "midway",
+    )
 )
 """First words of parts that are no noun phrase."""
 SMALL_ROOM = 5

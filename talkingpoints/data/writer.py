@@ -19,8 +19,8 @@ __all__ = ["ALL_STYLES", "CANONICAL", "FREE", "STYLES", "PointFacts", "PointText
 STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
 HELD_STYLES = ("terse", "guiding")
-"""Styles with words of their own for places and parts, which the bundled pair is never trained on: for listeners of
-another dialect, and to see what is left when somebody speaks otherwise."""
+"""Styles with words of their own for places and parts, which the bundled pair is not trained on: for listeners of
+another dialect, and to see what is left when somebody speaks otherwise. (The style "free" has some of the words, too.)"""
 FREE = "free"
 """As people type it, for listeners to be trained on: see free.py. What it says beyond the facts is made up."""
 ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES, FREE)

@@ -56,7 +56,7 @@ ROW_ORDER = (
     "mirrored_semantic",
 )
 """Rows of a report. Texts on the photo: `descriptor`, `reference` (the writer's full style), `short`, `colloquial`,
-`semantic`, `guiding` (a style that the bundled pair was never trained on), `part_only` ("the dog's left ear"),
+`semantic`, `guiding` (a style that the writer keeps for measuring), `part_only` ("the dog's left ear"),
 `object_only` ("the dog"). Controls: `blind` (reference text, a listener trained without photos), `shuffled` (reference
 text of another point), `wrong_photo` (what the descriptor says about the same place of another photo), `blanked`
 (reference text, photo of one colour), `image_centre`, `box_centre`, and `nearest_keypoint`: always the nearest other
