@@ -20,7 +20,7 @@ STYLES = ("full", "short", "colloquial", "reordered", "semantic")
 CANONICAL = "canonical"
 HELD_STYLES = ("terse", "guiding")
 """Styles with words of their own for places and parts, which the bundled pair is not trained on: for listeners of
-another dialect, and to see what is left when somebody speaks otherwise. (The style "free" has some of the words, too.)"""
+another dialect, and to see what is left when somebody speaks otherwise. (The style "free" has some of the words.)"""
 FREE = "free"
 """As people type it, for listeners to be trained on: see free.py. What it says beyond the facts is made up."""
 ALL_STYLES = (*STYLES, CANONICAL, *HELD_STYLES, FREE)
