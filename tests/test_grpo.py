@@ -321,7 +321,7 @@ def predictions(folder: Path, found: list[float], other: list[float], text: str)
 
 def test_the_cross_category_table(tmp_path: Path) -> None:
     predictions(tmp_path / "test_a_0", [0.3] * 4, [0.15] * 4, "a dog is there")
-    predictions(tmp_path / "test_a_1", [0.15] * 4, [0.15] * 4, "a dog is there")
+    predictions(tmp_path / "test_a_1", [0.15] * 4, [0.15] * 4, "a dog is over there now")
     predictions(tmp_path / "test_a_2", [0.01] * 4, [0.15, 0.15, 0.01, 0.01], "the dog at 30")
     (tmp_path / "grpo_a_2").mkdir()
     readings = [{"step": 0, "fluency": -0.5}, {"step": 9, "fluency": -0.5 + np.log(0.9), "reward_share": 0.2}]
@@ -330,8 +330,9 @@ def test_the_cross_category_table(tmp_path: Path) -> None:
     assert "| a | reward | 1 | 0.00 | 50.00 | +50.00 | +50.00 to +50.00 |" in lines
     assert "| a | reward | all | 0.00 | 75.00 | +75.00 | +75.00 to +75.00 |" in lines
     assert "| a | bundled | all | 50.00 | 62.50 | +12.50 | +0.00 to +25.00 |" in lines
-    assert "| a | zero-shot | 0.0000 | 0.2500 | 4.0 | - | 0.0 | - |" in lines
-    assert "| a | 2 | 1.0000 | 0.2500 | 4.0 | 0.900 | 0.0 | 0.20 |" in lines
+    assert "| a | zero-shot | 0.0000 | 0.2500 | 0.2500 | 4.0 | - | 0.0 | - |" in lines
+    assert "| a | 1 | 0.0000 | 0.2500 | 0.3846 | 6.0 | - | 0.0 | - |" in lines  # of 16 words: 5 of 13 pairs
+    assert "| a | 2 | 1.0000 | 0.2500 | 0.2500 | 4.0 | 0.900 | 0.0 | 0.20 |" in lines
     (tmp_path / "test_a_0" / "predictions.npz").unlink()
     with pytest.raises(ValueError, match="holds no setting"):
         cross_category.main(["--runs", str(tmp_path)])

@@ -28,6 +28,7 @@ from training.rewards import distinct_2, has_coordinates
 _TEST = re.compile(r"test_([a-z]+)_(\d+)")
 _PREDICTIONS = "predictions.npz"
 _ROW = "descriptor"
+_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -111,21 +112,41 @@ def difference(zero: Measured, scores: np.ndarray, seed: int) -> Interval:
 
 def meters_table(settings: Sequence[Setting]) -> str:
     """What the texts are like, before and after; fluency is the ratio of the mean likelihood per token under the
-    supervised descriptor (geometric mean over val texts of meters.json), after to before."""
+    supervised descriptor (geometric mean over val texts of meters.json), after to before. Distinct-2 falls with the
+    amount of text, so that longer texts seem less varied: beside it stands that of as much text everywhere."""
     lines = [
-        "| setting | seed | digit rate | distinct-2 | words | fluency ratio | other photo's text | reward share |",
-        "|---|---|---|---|---|---|---|---|",
+        "| setting | seed | digit rate | distinct-2 | of equal text | words | fluency ratio | other photo's text "
+        "| reward share |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for setting in settings:
-        for seed, folder in {0: setting.zero, **setting.after}.items():
+        folders = {0: setting.zero, **setting.after}
+        said = {}
+        for seed, folder in folders.items():
             with np.load(folder / _PREDICTIONS) as arrays:
-                texts = json.loads(str(arrays["texts"]))[_ROW]
+                said[seed] = json.loads(str(arrays["texts"]))[_ROW]
+        least = min(sum(len(text.split()) for text in texts) for texts in said.values())
+        for seed, folder in folders.items():
+            texts = said[seed]
+            equal = np.mean([distinct_2(some_of(texts, least, draw)) for draw in range(_DRAWS)])
             digits = np.mean([has_coordinates(text) for text in texts])
             words = np.mean([len(text.split()) for text in texts])
-            cells = [setting.name, seed or "zero-shot", f"{digits:.4f}", f"{distinct_2(texts):.4f}", f"{words:.1f}"]
+            cells = [setting.name, seed or "zero-shot", f"{digits:.4f}", f"{distinct_2(texts):.4f}", f"{equal:.4f}"]
+            cells.append(f"{words:.1f}")
             meters = setting.runs / f"grpo_{setting.name}_{seed}" / "meters.json"
             lines.append("| " + " | ".join(map(str, [*cells, *_trained(meters, folder)])) + " |")
     return "\n".join(lines)
+
+
+def some_of(texts: Sequence[str], words: int, seed: int) -> list[str]:
+    """Texts in random order, until they have so many words together; the last one is cut there."""
+    found: list[str] = []
+    for i in np.random.default_rng(seed).permutation(len(texts)):
+        kept = texts[i].split()[:words]
+        words -= len(kept)
+        if kept:
+            found.append(" ".join(kept))
+    return found
 
 
 def _trained(meters: Path, test: Path) -> list[str]:
