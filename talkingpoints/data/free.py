@@ -19,24 +19,10 @@ SLIPS = 0.03
 """Share of texts with a typing mistake, and of texts with a dropped article."""
 LONGEST = 17
 """Words of a text, without the frame around it: what does not fit is not told."""
-PLACING = frozenset(
-    (
-        "where",
-        "along",
-        "halfway",
-        "between",
-        "beside",
-        "under",
-        "just",
-        "up",
-        "at",
-        "above",
-        "below",
-        "behind",
-        "near",
-        "midway",
-    )
-)
+PLACING = (
+    "where", "along", "halfway", "midway", "between", "beside", "under", "just", "up", "at", "above", "below", "behind",
+    "near",
+)  # fmt: skip
 """First words of parts that are no noun phrase."""
 SMALL_ROOM = 5
 """Words that most places and details fit into."""
