@@ -85,13 +85,13 @@ def test_third_of_the_photo_of_the_point_and_not_of_the_object():
 
 def tables(*names: str) -> list[str]:
     """All strings of some tables of the phrases, however deep."""
+    return [text for name in names for text in strings(getattr(words, name))]
 
-    def flat(value) -> list[str]:
-        if isinstance(value, str):
-            return [value]
-        return [text for item in (value.values() if isinstance(value, dict) else value) for text in flat(item)]
 
-    return [text for name in names for text in flat(getattr(words, name))]
+def strings(table) -> list[str]:
+    if isinstance(table, str):
+        return [table]
+    return [text for entry in (table.values() if isinstance(table, dict) else table) for text in strings(entry)]
 
 
 def test_what_is_made_up_says_nothing_about_the_place():
@@ -328,15 +328,7 @@ def test_a_text_takes_a_fraction_of_a_millisecond():
 
 
 def slots(table) -> set[str]:
-    if isinstance(table, str):
-        return set(re.findall(r"\{(\w+)\}", table))
-    return set().union(*map(slots, table.values() if isinstance(table, dict) else table))
-
-
-def strings(table) -> list[str]:
-    if isinstance(table, str):
-        return [table]
-    return [text for entry in (table.values() if isinstance(table, dict) else table) for text in strings(entry)]
+    return {slot for text in strings(table) for slot in re.findall(r"\{(\w+)\}", text)}
 
 
 def test_further_words_fit_their_tables():

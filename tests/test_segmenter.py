@@ -334,6 +334,9 @@ def test_published_weights_become_a_tower_and_a_segmenter(
     convert_efficientnet_lite.main(["--variant", "2", "--output_dir", str(tmp_path / "large"),
                                     "--image_size", "64"])  # fmt: skip
     assert EfficientNetLiteModel.from_pretrained(tmp_path / "large").config.stage_widths == large.stage_widths
+    with pytest.raises(ValueError, match="each stage needs a width, depth"):
+        convert_efficientnet_lite.main(["--weights", str(tmp_path / "lite.pth"), "--output_dir", str(tmp_path / "no"),
+                                        "--stage_depths", "1", "2"])  # fmt: skip
     deep = EfficientNetLiteConfig(stage_depths=[1, 2, 2, 3, 3, 5])
     with pytest.raises(ValueError, match="the published tower has"):
         convert_efficientnet_lite.converted(weights, deep)

@@ -27,7 +27,6 @@ class AverageArguments:
     models: list[str] = field(metadata={"help": "folders of two or more models of one kind and shape"})
     output_dir: str = field(metadata={"help": "folder to write"})
     shares: list[float] = field(default_factory=list, metadata={"help": "of each, summing to 1; default: equal ones"})
-
     save_dtype: str = field(default="float32", metadata={"help": "dtype of the weights: float32 or bfloat16"})
 
     def __post_init__(self) -> None:

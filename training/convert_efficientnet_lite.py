@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
@@ -67,14 +68,14 @@ def published_file(variant: int = 0) -> Path:
     return files[0]
 
 
-def published_config(variant: int = 0, image_size: int = 224) -> EfficientNetLiteConfig:
-    """A published variant: widths to the nearest multiple of 8, depths rounded up; stem, and depth of the first stage,
-    are those of all variants."""
+def published_config(variant: int = 0, **changes: Any) -> EfficientNetLiteConfig:
+    """A published variant, but for ``changes``: widths to the nearest multiple of 8, depths rounded up; stem, and depth
+    of the first stage, are those of all variants."""
     width, depth = SCALES[variant]
     first = EfficientNetLiteConfig()
-    widths = [max(8, int(w * width + 4) // 8 * 8) for w in first.stage_widths]
+    widths = [int(w * width + 4) // 8 * 8 for w in first.stage_widths]
     depths = [1, *(math.ceil(d * depth) for d in first.stage_depths[1:])]
-    return EfficientNetLiteConfig(image_size=image_size, stage_widths=widths, stage_depths=depths)
+    return EfficientNetLiteConfig(**{"stage_widths": widths, "stage_depths": depths, **changes})
 
 
 def converted(
@@ -113,10 +114,11 @@ def converted(
 def main(argv: list[str]) -> None:
     """Convert; see the module docstring."""
     (arguments,) = parse_arguments(ARGUMENTS, argv)
-    config = published_config(arguments.variant, arguments.image_size)
-    full, config.stage_depths = config.stage_depths, arguments.stage_depths or config.stage_depths
+    depths = {"stage_depths": arguments.stage_depths} if arguments.stage_depths else {}
+    config = published_config(arguments.variant, image_size=arguments.image_size, **depths)
     file = arguments.weights or published_file(arguments.variant)
-    model = converted(torch.load(file, map_location="cpu", weights_only=True), config, full)
+    weights = torch.load(file, map_location="cpu", weights_only=True)
+    model = converted(weights, config, published_config(arguments.variant).stage_depths)
     model.save_pretrained(arguments.output_dir)
     side = arguments.image_size
     processor = PanopticSegmenterImageProcessor(

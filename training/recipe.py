@@ -27,15 +27,10 @@ from talkingpoints.inference import CHECKPOINTS
 CONFIGS = Path(__file__).resolve().parent / "configs"
 RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor", "train_segmenter")
 """Scripts with ``--resume``."""
-UNTHREADED = (
-    "build_base", "renew_words", "build_panoptic_masks", "build_pix2cap", "convert_efficientnet_lite", "take_tower",
-    "average_weights",
-)  # fmt: skip
+_UNTRAINED = ("build_panoptic_masks", "build_pix2cap", "convert_efficientnet_lite", "take_tower", "average_weights")
+UNTHREADED = ("build_base", "renew_words", *_UNTRAINED)
 """Scripts without ``--threads``."""
-UNCOMMON = (
-    "evaluate", "build_panoptic_masks", "build_pix2cap", "train_segmenter", "convert_efficientnet_lite", "take_tower",
-    "average_weights",
-)  # fmt: skip
+UNCOMMON = ("evaluate", "train_segmenter", *_UNTRAINED)
 """Scripts that train on no points, and do not get a recipe's common flags."""
 
 _FOLDERS = ("DATA", "CHECKPOINTS", "TRAINING")
