@@ -66,7 +66,18 @@ def report() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         evaluate.main(
-            ["--dataset", str(DATA / "animalpose"), "--split", "val", "--limit", "20", "--threads", "1", "--output", str(path)]
+            [
+                "--dataset",
+                str(DATA / "animalpose"),
+                "--split",
+                "val",
+                "--limit",
+                "20",
+                "--threads",
+                "1",
+                "--output",
+                str(path),
+            ]
         )
         return {name: part for name, part in json.loads(path.read_text()).items() if name not in RUN_DETAILS}
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.data.writer import ALL_STYLES
 from talkingpoints.engine.balance import allotments, balanced_keys, group_of
 from talkingpoints.engine.masks import BORDER_PX, Texture, pieces_of, points_in
 from talkingpoints.engine.preparation import PreparationOptions, PreparedPhoto, prepare_photo, split_of
 from talkingpoints.engine.prepared import PreparedPhotos
 from talkingpoints.engine.rule_texts import rule_texts
 from talkingpoints.engine.tasks import KINDS, PartObject, PartPhoto, PointTask
+from talkingpoints.writer.styles import ALL_STYLES
 from tests.drawn_cars import drawn_cars
 
 SIZE = (120, 200)

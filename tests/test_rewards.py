@@ -8,7 +8,7 @@ import torch
 
 from talkingpoints import TalkingPoints
 from talkingpoints.data import Keypoint, Scene, SceneObject, load_keypoints, point_facts, scene_of, write
-from talkingpoints.data.writer import CANONICAL
+from talkingpoints.writer.styles import CANONICAL
 from tests.drawn import drawn_dataset
 from tests.tiny import photo, tiny_descriptor, tiny_localizer
 from training import rewards

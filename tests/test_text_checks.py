@@ -2,12 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from talkingpoints.data.facts import Neighbour
-from talkingpoints.data.writer import ALL_STYLES, FREE
 from talkingpoints.engine.near_duplicates import NearDuplicates, shingles, similarity
 from talkingpoints.engine.preparation import PreparationOptions, prepare_photo
 from talkingpoints.engine.rule_texts import rule_texts
 from talkingpoints.engine.text_checks import CHECKS, TextLimits, contradictions, text_problems
+from talkingpoints.writer.facts import Neighbour
+from talkingpoints.writer.styles import ALL_STYLES, FREE
 from tests.drawn_cars import drawn_cars
 
 

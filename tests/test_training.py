@@ -14,8 +14,8 @@ from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data import Scene, SceneObject, load_keypoints
 from talkingpoints.data.augmentation import Augmentation
 from talkingpoints.data.examples import PointExamples, point_off
-from talkingpoints.data.facts import split_side
-from talkingpoints.data.writer import ALL_STYLES
+from talkingpoints.writer.facts import split_side
+from talkingpoints.writer.styles import ALL_STYLES
 from tests.drawn import drawn_dataset
 from tests.tiny import tiny_localizer
 from training import build_base, bundle, pretrain_facts, pretrain_vision, sft_descriptor, sft_localizer

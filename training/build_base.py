@@ -27,7 +27,7 @@ from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vis
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data import STYLES
 from talkingpoints.data.examples import PointExamples
-from talkingpoints.data.writer import CANONICAL, FREE
+from talkingpoints.writer.styles import CANONICAL, FREE
 from training.arguments import load_each, parse_arguments
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "image_token": "<image>", "answer_token": "<answer>"}

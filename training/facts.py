@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from talkingpoints.data.examples import PointExample
-from talkingpoints.data.facts import split_side
-from talkingpoints.data.writer import PointFacts
+from talkingpoints.writer.facts import split_side
+from talkingpoints.writer.styles import PointFacts
 
 UNSAID = 0
 """Value of a fact that a text does not tell; known values start at 1."""

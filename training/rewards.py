@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from talkingpoints.data import Scene
-from talkingpoints.data.facts import split_side
-from talkingpoints.data.phrases import COLOUR_WORDS, DIRECTION_PHRASES, PHOTO, PLACES, TEXTURE_WORDS
+from talkingpoints.writer.facts import split_side
+from talkingpoints.writer.phrases import COLOUR_WORDS, DIRECTION_PHRASES, PHOTO, PLACES, TEXTURE_WORDS
 
 Array = NDArray[np.float64]
 

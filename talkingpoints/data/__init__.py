@@ -1,8 +1,8 @@
 """Datasets in, texts out: the COCO-keypoints reader, scenes, and the writer of descriptions."""
 
 from talkingpoints.data.coco_keypoints import load_keypoints
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, scene_of
-from talkingpoints.data.writer import CANONICAL, STYLES, PointFacts, point_facts, write
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of
+from talkingpoints.writer.styles import CANONICAL, STYLES, PointFacts, point_facts, write
 
 __all__ = [
     "CANONICAL",

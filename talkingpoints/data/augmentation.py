@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from talkingpoints.data.scenes import Scene
+from talkingpoints.writer.scene import Scene
 
 
 @dataclass(frozen=True)

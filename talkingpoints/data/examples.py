@@ -14,10 +14,10 @@ from datasets import Dataset
 from PIL import Image
 
 from talkingpoints.data.augmentation import Augmentation, augment
-from talkingpoints.data.object_look import object_colours_of
-from talkingpoints.data.scenes import Scene, SceneObject, scene_of
-from talkingpoints.data.writer import PointFacts, point_facts, write_told
 from talkingpoints.images import load_image
+from talkingpoints.writer.object_colours import object_colours_of
+from talkingpoints.writer.scene import Scene, SceneObject, scene_of
+from talkingpoints.writer.styles import PointFacts, point_facts, write_told
 
 BLIND_GREY = 127
 """Grey value of :func:`blind_image`."""

@@ -17,10 +17,10 @@ import torch
 
 from talkingpoints.data.augmentation import Augmentation, augment
 from talkingpoints.data.examples import PointExample, photo_in_pass
-from talkingpoints.data.facts import point_facts
 from talkingpoints.data.own_points import PhotoPoints, RowGroup, check_group, read_photo
-from talkingpoints.data.scenes import Scene
-from talkingpoints.data.wording import Wording
+from talkingpoints.writer.facts import point_facts
+from talkingpoints.writer.scene import Scene
+from talkingpoints.writer.wording import Wording
 
 _MAX_BAD_PHOTOS = 1000
 _log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Mapping
 
-from talkingpoints.data.writer import CANONICAL, write
 from talkingpoints.engine.skeleton import spot_phrase
 from talkingpoints.engine.tasks import PointTask
+from talkingpoints.writer.styles import CANONICAL, write
 
 PLACED = ("full", "reordered", CANONICAL)
 """Styles that may say where in its part the point lies."""

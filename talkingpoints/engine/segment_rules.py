@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import LARGER, MAX_COUNTED, direction, place_among
-from talkingpoints.data.look import colours_of
 from talkingpoints.data.panoptic import PanopticPhoto, Segment
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.images import load_image
+from talkingpoints.writer import phrases
+from talkingpoints.writer.colours import colours_of
+from talkingpoints.writer.facts import LARGER, MAX_COUNTED, direction, place_among
 
 NEAR = 0.015
 """Segments are neighbours if so little of the photo's longer side lies between them."""

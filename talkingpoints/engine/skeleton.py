@@ -11,13 +11,13 @@ from functools import cached_property
 
 import numpy as np
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import CLOSE, Neighbour, direction, place_among, point_facts, split_side
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject
-from talkingpoints.data.wording import Wording
 from talkingpoints.engine.masks import Piece, Texture, pieces_of, point_piece
 from talkingpoints.engine.tasks import BoxPx, PartObject, PartPhoto, Skeleton
 from talkingpoints.points import mask_box, to_unit
+from talkingpoints.writer import phrases
+from talkingpoints.writer.facts import CLOSE, Neighbour, direction, place_among, point_facts, split_side
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject
+from talkingpoints.writer.wording import Wording
 
 NEAR_EDGE = 0.3  # of the piece's greatest depth, and at most
 NEAR_EDGE_SHARE = 0.04  # of the object's longer side: nearer to the outline is "close to the edge"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.data.facts import Neighbour, PointFacts
+from talkingpoints.writer.facts import Neighbour, PointFacts
 
 KINDS = ("sift", "even", "medial", "border", "keypoint")
 """Where in the part a point was chosen: at the highest SIFT response, evenly where there is no texture, on the middle

@@ -14,8 +14,6 @@ from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
-from talkingpoints.data.look import look_at
-from talkingpoints.data.scenes import Scene, SceneObject, scene_of
 from talkingpoints.evaluation.protocol import (
     MIN_BOX_SIDE_PX,
     REFERENCE,
@@ -26,6 +24,8 @@ from talkingpoints.evaluation.protocol import (
 )
 from talkingpoints.evaluation.report import LabelledPoint, joined, row_figures
 from talkingpoints.images import load_image
+from talkingpoints.writer.colours import look_at
+from talkingpoints.writer.scene import Scene, SceneObject, scene_of
 
 KINDS = ("smooth", "textured", "thin", "border")
 """Inside on a smooth or a textured spot (the writer's texture words), on parts that are narrow for the object (legs,

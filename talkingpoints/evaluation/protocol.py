@@ -23,14 +23,14 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from talkingpoints.data.examples import blind_image
-from talkingpoints.data.phrases import possessive
-from talkingpoints.data.scenes import scene_of, swap_sides
-from talkingpoints.data.wording import Wording
-from talkingpoints.data.writer import PointFacts, point_facts, write
 from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, joined, presence_summary, summarise
 from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.images import load_image
 from talkingpoints.points import to_pixels
+from talkingpoints.writer.phrases import possessive
+from talkingpoints.writer.scene import scene_of, swap_sides
+from talkingpoints.writer.styles import PointFacts, point_facts, write
+from talkingpoints.writer.wording import Wording
 
 MIN_BOX_SIDE_PX = 24.0
 WRITTEN = ("full", "short", "colloquial", "semantic", "guiding", "part_only", "object_only")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingpoints.data.facts import split_side
 from talkingpoints.evaluation import bootstrap, pck
+from talkingpoints.writer.facts import split_side
 
 CORRECT_WITHIN = 0.1  # a confidence is read as the chance that the unit error is at most this
 DIFFERENCES = (

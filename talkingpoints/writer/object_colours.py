@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from talkingpoints.data.look import COLOURS, colour_shares
-from talkingpoints.data.scenes import SceneObject
+from talkingpoints.writer.colours import COLOURS, colour_shares
+from talkingpoints.writer.scene import SceneObject
 
 SMALLEST = 12.0
 """Pixels of the longer side: of a smaller object no colour is named."""

@@ -10,10 +10,10 @@ Chance never depends on the value of a fact that is not told: otherwise a text w
 import re
 from typing import NamedTuple
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import split_side
-from talkingpoints.data.free_words import parts, words
-from talkingpoints.data.wording import Wording
+from talkingpoints.writer import phrases
+from talkingpoints.writer.facts import split_side
+from talkingpoints.writer.free_words import parts, words
+from talkingpoints.writer.wording import Wording
 
 SLIPS = 0.03
 """Share of texts with a typing mistake, and of texts with a dropped article."""

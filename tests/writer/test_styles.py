@@ -22,12 +22,12 @@ from talkingpoints.data import (
     scene_of,
     write,
 )
-from talkingpoints.data.facts import DIRECTIONS, Neighbour, PointFacts
-from talkingpoints.data.look import COLOURS, TEXTURES, look_at
-from talkingpoints.data.phrases import has_position
-from talkingpoints.data.scenes import swap_sides
-from talkingpoints.data.wording import Wording
-from talkingpoints.data.writer import ALL_STYLES, FREE, HELD_STYLES, write_told
+from talkingpoints.writer.colours import COLOURS, TEXTURES, look_at
+from talkingpoints.writer.facts import DIRECTIONS, Neighbour, PointFacts
+from talkingpoints.writer.phrases import has_position
+from talkingpoints.writer.scene import swap_sides
+from talkingpoints.writer.styles import ALL_STYLES, FREE, HELD_STYLES, write_told
+from talkingpoints.writer.wording import Wording
 
 BROWN = np.full((80, 100, 3), (75, 45, 20), dtype=np.uint8)
 

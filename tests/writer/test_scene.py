@@ -5,7 +5,7 @@ import random
 import pytest
 
 from talkingpoints.data import Keypoint, Scene, SceneObject, scene_of
-from talkingpoints.data.scenes import swap_sides
+from talkingpoints.writer.scene import swap_sides
 
 ROW = {
     "width": 200,

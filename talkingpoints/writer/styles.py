@@ -9,10 +9,10 @@ import random
 import re
 from typing import NamedTuple
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import PointFacts, point_facts
-from talkingpoints.data.free import write_free
-from talkingpoints.data.wording import Wording
+from talkingpoints.writer import phrases
+from talkingpoints.writer.facts import PointFacts, point_facts
+from talkingpoints.writer.free_style import write_free
+from talkingpoints.writer.wording import Wording
 
 __all__ = ["ALL_STYLES", "CANONICAL", "FREE", "STYLES", "PointFacts", "PointText", "point_facts", "write", "write_told"]
 

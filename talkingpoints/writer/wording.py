@@ -7,8 +7,8 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import PointFacts, split_side
+from talkingpoints.writer import phrases
+from talkingpoints.writer.facts import PointFacts, split_side
 
 T = TypeVar("T")
 

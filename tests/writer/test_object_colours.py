@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from talkingpoints.data import Keypoint, Scene, SceneObject, load_keypoints, point_facts
-from talkingpoints.data.look import COLOURS
-from talkingpoints.data.object_look import _CLOTHES_SHADES, _COAT_SHADES, object_colours_of
-from talkingpoints.data.scenes import scene_of
 from talkingpoints.images import load_image
+from talkingpoints.writer.colours import COLOURS
+from talkingpoints.writer.object_colours import _CLOTHES_SHADES, _COAT_SHADES, object_colours_of
+from talkingpoints.writer.scene import scene_of
 from tests.drawn import drawn_dataset
 
 PERSON = SceneObject(

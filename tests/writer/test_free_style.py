@@ -24,11 +24,11 @@ from talkingpoints.data import (
     point_facts,
 )
 from talkingpoints.data.examples import PointExamples
-from talkingpoints.data.facts import PointFacts
-from talkingpoints.data.free_words import parts, words
-from talkingpoints.data.phrases import has_position
-from talkingpoints.data.scenes import swap_sides
-from talkingpoints.data.writer import ALL_STYLES, FREE, write, write_told
+from talkingpoints.writer.facts import PointFacts
+from talkingpoints.writer.free_words import parts, words
+from talkingpoints.writer.phrases import has_position
+from talkingpoints.writer.scene import swap_sides
+from talkingpoints.writer.styles import ALL_STYLES, FREE, write, write_told
 from training.facts import FACTS, FactVocabulary
 
 # Seen from its right side, looking right in the photo: ears side by side, front paws one above the other.

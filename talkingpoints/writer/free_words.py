@@ -10,7 +10,7 @@ from importlib import resources
 from types import SimpleNamespace
 from typing import Any
 
-from talkingpoints.data import free_parts, free_phrases
+from talkingpoints.writer import free_parts, free_phrases
 
 BY_PLACE = ("PHOTO_ROWS", "FIFTH_ROWS", "THIRD_ROWS")
 """Tables whose entries are tables themselves, one for each place."""

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from talkingpoints.data.look import look_at
-from talkingpoints.data.object_look import object_colours_of
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, swap_sides
+from talkingpoints.writer.colours import look_at
+from talkingpoints.writer.object_colours import object_colours_of
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, swap_sides
 
 MAX_COUNTED = 6  # more objects of one label are "several"
 APART = 0.08  # centres closer than this (unit) are not told apart by place
