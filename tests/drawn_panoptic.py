@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from talkingpoints.data.panoptic import Category, PanopticPhoto, PanopticWriter, Segment, measured
+from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhoto, PanopticWriter, Segment, measured
 
 CATEGORIES = (
     Category(1, "dog", True, "animal"),

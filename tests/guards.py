@@ -20,8 +20,8 @@ from datasets import concatenate_datasets
 
 from talkingpoints import TalkingPoints
 from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.coco_keypoints import load_keypoints
 from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from training import evaluate
 
 DATA = Path(os.environ.get("TALKINGPOINTS_DATA", "../shared/data"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from talkingpoints.data.panoptic import Segment
+from talkingpoints.data.readers.coco_panoptic import Segment
 from talkingpoints.evaluation.dense_captioning import IOUS, METEORS, dense_captioning
 from talkingpoints.evaluation.panoptic_quality import Overlaps
 from talkingpoints.evaluation.word_meteor import NoSynonyms, WordMeteor

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from accelerate import PartialState
 
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
 from tests.drawn import drawn_dataset
 from tests.table_pair import TablePair, write_dataset

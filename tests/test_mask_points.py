@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import mask_points
 from tests.table_pair import HEIGHT, WIDTH, TablePair, write_dataset
 

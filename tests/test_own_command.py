@@ -4,7 +4,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from tests.test_point_folders import good_rows, write_folder
+from tests.data.test_point_folders import good_rows, write_folder
 from tests.test_push import ROOT, hub, run  # noqa: F401
 
 

@@ -4,7 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from talkingpoints.data.panoptic import Category, PanopticPhoto, PanopticPhotos, PanopticWriter, Segment, measured
+from talkingpoints.data.readers.coco_panoptic import (
+    Category,
+    PanopticPhoto,
+    PanopticPhotos,
+    PanopticWriter,
+    Segment,
+    measured,
+)
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, overlaps, pairs_of
 
 CATEGORIES = {

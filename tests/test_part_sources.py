@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from talkingpoints.data.segmentation import mask_of
+from talkingpoints.data.readers.coco_masks import mask_of
 from talkingpoints.engine.sources.index_masks import released_names
 from talkingpoints.engine.sources.kinds import LAYOUTS, open_source
 from talkingpoints.engine.sources.names import object_name, part_name

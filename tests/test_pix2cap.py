@@ -13,7 +13,7 @@ from PIL import Image
 from talkingpoints.asking.asker import Asker, Limits
 from talkingpoints.asking.requests import Completion, RejectedError
 from talkingpoints.asking.store import AnswerStore
-from talkingpoints.data.panoptic import PanopticPhotos, PanopticWriter
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
 from talkingpoints.engine.segment_marks import MOST_MARKS, SHEET_PX, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_rules import segment_facts, segment_texts

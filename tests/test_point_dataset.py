@@ -15,8 +15,8 @@ import pytest
 from datasets import load_dataset
 from PIL import Image
 
-from talkingpoints.data.coco_keypoints import load_keypoints
-from talkingpoints.data.point_folders import read_points
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.point_folders import read_points
 from talkingpoints.engine import parquet
 from talkingpoints.engine.layouts import FolderLayout
 from talkingpoints.engine.output import DatasetOutput

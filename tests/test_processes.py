@@ -16,8 +16,8 @@ import torch
 from accelerate.utils import DistributedType
 from transformers import AutoModel, AutoProcessor, LlavaForConditionalGeneration, SiglipVisionConfig
 
+from tests.data.test_point_folders import good_rows, write_folder
 from tests.drawn import drawn_dataset
-from tests.test_point_folders import good_rows, write_folder
 from tests.tiny import tiny_pair
 from training import evaluate, sft_descriptor, sft_localizer
 from training.processes import TWO_CPU_PROCESSES

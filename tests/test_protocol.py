@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
 from talkingpoints.evaluation.store import PhotoStore
 from tests.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, write_dataset

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from talkingpoints.data.panoptic import PanopticPhotos
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.region_round_trip import ROWS, landings
 from tests.drawn_panoptic import drawn_panoptic
 from training import evaluate_region_trips

@@ -375,7 +375,7 @@ def test_wrong_arguments(tmp_path, arguments, message):
 
 
 def test_segments_are_evaluated_by_one_command(tmp_path):
-    from talkingpoints.data.panoptic import PanopticPhotos, PanopticWriter
+    from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
     from tests.drawn_panoptic import drawn_panoptic
 
     truth = drawn_panoptic(tmp_path / "truth")

@@ -9,7 +9,7 @@ from transformers import AutoProcessor
 from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data.panoptic import Category
+from talkingpoints.data.readers.coco_panoptic import Category
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.drawn import drawn_dataset

@@ -19,7 +19,7 @@ from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, Segment, measured, write_id_map
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, Segment, measured, write_id_map
 from talkingpoints.data.segment_examples import SegmentExamples, label_map, shares_of
 from talkingpoints.evaluation.segment_predictions import predicted, segments_of_result
 from talkingpoints.inference import CHECKPOINTS

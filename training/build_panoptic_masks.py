@@ -7,7 +7,7 @@ of the same name for some of the photos; photos without a mask are left out. Wri
 ``annotations/SPLIT.json``, whose photos are named relative to ``DIR/images`` and stay there, and the segments' pixels,
 ``SPLIT/NAME.png``: what ``PanopticPhotos(output_dir / "annotations/train.json", DIR / "images")`` reads.
 
-The rule (talkingpoints/data/class_masks.py): cat, cow, dog, horse, sheep and person are things, each 8-connected piece
+The rule (talkingpoints/data/readers/class_masks.py): cat, cow, dog, horse, sheep and person are things, each 8-connected piece
 of such a class in the mask is a segment, and pieces below ``--smallest`` (a share of the photo) become void. All other
 classes and VOC's background are one stuff segment, ``background``. VOC's void (255) stays void (0).
 """
@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from tqdm.auto import tqdm
 
-from talkingpoints.data.class_masks import CATEGORIES, SMALLEST, read_class_mask, segments_of
-from talkingpoints.data.panoptic import PanopticPhoto, PanopticWriter, load_json
+from talkingpoints.data.readers.class_masks import CATEGORIES, SMALLEST, read_class_mask, segments_of
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticWriter, load_json
 from training.arguments import parse_arguments
 
 

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from tqdm.auto import tqdm
 
 from talkingpoints.asking.store import AnswerStore
-from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
-from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
+from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered
 from talkingpoints.engine.segment_rules import segment_texts
 from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from training.arguments import parse_arguments

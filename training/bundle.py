@@ -81,7 +81,7 @@ for found in processor.post_process_panoptic_segmentation(outputs, target_sizes=
 Trained on the 2,668 photos of AnimalPose's train split (Cao et al., ICCV 2019) that have a PASCAL VOC class mask (the
 photos are largely from PASCAL VOC), resized to at most 224 pixels. Class masks do not tell objects of one class apart:
 a thing is a connected piece of its class of at least a hundredth of the photo, see
-`talkingpoints/data/class_masks.py`. The vision tower starts from {imagenet}
+`talkingpoints/data/readers/class_masks.py`. The vision tower starts from {imagenet}
 
 ## Training
 

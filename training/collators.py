@@ -11,8 +11,8 @@ import torch
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples import PointExample, blind_image
+from talkingpoints.data.readers.coco_masks import deepest_point
 from talkingpoints.data.region_examples import RegionExample
-from talkingpoints.data.segmentation import deepest_point
 from training.facts import FACTS, UNKNOWN, FactVocabulary
 
 

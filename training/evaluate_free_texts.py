@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from talkingpoints import TalkingPoints
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, read_free_texts
 from talkingpoints.evaluation.protocol import Systems
 from training.evaluate import named_folder

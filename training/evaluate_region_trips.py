@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 import torch
 
 from talkingpoints import TalkingPoints
-from talkingpoints.data.panoptic import PanopticPhotos
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.region_round_trip import landings
 from training.arguments import parse_arguments
 

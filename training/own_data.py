@@ -10,17 +10,17 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from talkingpoints.data.coco_keypoints import ANNOTATION_FOLDERS
 from talkingpoints.data.own_examples import OwnExamples, StreamedExamples
-from talkingpoints.data.own_points import OwnPoints, PhotoPoints, RowGroup, check_groups, settle
-from talkingpoints.data.point_datasets import (
+from talkingpoints.data.readers.coco_keypoints import ANNOTATION_FOLDERS
+from talkingpoints.data.readers.custom_points import OwnPoints, PhotoPoints, RowGroup, check_groups, settle
+from talkingpoints.data.readers.point_datasets import (
     is_dataset_folder,
     open_dataset,
     read_dataset,
     stream_dataset,
     where,
 )
-from talkingpoints.data.point_folders import is_point_folder, read_folder, split_folder, stream_folder
+from talkingpoints.data.readers.point_folders import is_point_folder, read_folder, split_folder, stream_folder
 from training.arguments import examples_of, passes_over
 from training.processes import read_once
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
 
-from talkingpoints.data.own_points import VAL_EVERY
-from talkingpoints.data.region_captions import (
+from talkingpoints.data.readers.custom_points import VAL_EVERY
+from talkingpoints.data.readers.region_captions import (
     CaptionedRegion,
     RegionPhoto,
     coco_regions,

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from talkingpoints.asking.server import jpeg_url
-from talkingpoints.data.panoptic import PanopticPhoto
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.engine.segment_marks import sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_writer import SegmentChoice, sheet_of

@@ -19,9 +19,9 @@ from transformers.trainer_utils import get_last_checkpoint
 from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point_config
 from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
-from talkingpoints.data.coco_keypoints import wrong_entries
 from talkingpoints.data.examples import PointExamples
-from talkingpoints.data.own_points import settle
+from talkingpoints.data.readers.coco_keypoints import wrong_entries
+from talkingpoints.data.readers.custom_points import settle
 from training.arguments import DataArguments, passes_over, with_keypoints
 from training.own_data import OwnDataArguments, holds_own_points, own_examples
 from training.processes import GlobalBatchTrainer, keep_existing_layers, read_once

@@ -1,6 +1,6 @@
 """Datasets in, texts out: the COCO-keypoints reader, scenes, and the writer of descriptions."""
 
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of
 from talkingpoints.writer.styles import CANONICAL, STYLES, PointFacts, point_facts, write
 

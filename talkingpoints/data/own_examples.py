@@ -17,7 +17,7 @@ import torch
 
 from talkingpoints.data.augmentation import Augmentation, augment
 from talkingpoints.data.examples import PointExample, photo_in_pass
-from talkingpoints.data.own_points import PhotoPoints, RowGroup, check_group, read_photo
+from talkingpoints.data.readers.custom_points import PhotoPoints, RowGroup, check_group, read_photo
 from talkingpoints.writer.facts import point_facts
 from talkingpoints.writer.scene import Scene
 from talkingpoints.writer.wording import Wording

@@ -13,7 +13,7 @@ from PIL import Image
 
 from talkingpoints.data.augmentation import Augmentation, augment
 from talkingpoints.data.examples import photo_in_pass
-from talkingpoints.data.region_captions import RegionPhoto
+from talkingpoints.data.readers.region_captions import RegionPhoto
 from talkingpoints.images import load_image
 from talkingpoints.writer.scene import Scene
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from talkingpoints.components import EIGHT
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.data.augmentation import Augmentation, crop_box, recoloured
-from talkingpoints.data.panoptic import PanopticPhoto
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.images import load_shrunk
 
 BORDER = 0.018

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from talkingpoints.data.segmentation import depths
+from talkingpoints.data.readers.coco_masks import depths
 from talkingpoints.engine.tasks import BoxPx
 
 MIN_PIECE_PX = 24

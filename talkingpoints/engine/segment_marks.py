@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from talkingpoints.data.segmentation import depths
+from talkingpoints.data.readers.coco_masks import depths
 
 from .mark_colours import mark_colour
 

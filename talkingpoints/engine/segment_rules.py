@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
-from talkingpoints.data.panoptic import PanopticPhoto, Segment
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.images import load_image
 from talkingpoints.writer import phrases

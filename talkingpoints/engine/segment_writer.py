@@ -18,8 +18,8 @@ from talkingpoints.asking.asker import Asker
 from talkingpoints.asking.background import answered_in_order
 from talkingpoints.asking.prompts import Prompt
 from talkingpoints.asking.requests import RejectedError, WriteRequest
-from talkingpoints.data.panoptic import PanopticPhoto, Segment
-from talkingpoints.data.segment_filters import RELEASED_SHORTEST
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
+from talkingpoints.data.readers.segment_filters import RELEASED_SHORTEST
 from talkingpoints.engine.model_writer import plain_text
 from talkingpoints.engine.segment_marks import MARKS_VERSION, MOST_MARKS, Sheet, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name

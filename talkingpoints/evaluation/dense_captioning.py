@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from talkingpoints.data.panoptic import Segment
+from talkingpoints.data.readers.coco_panoptic import Segment
 from talkingpoints.evaluation.panoptic_quality import Overlaps
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)

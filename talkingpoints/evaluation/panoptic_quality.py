@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from talkingpoints.data.panoptic import LARGEST_ID, VOID, Category, PanopticPhoto, PanopticPhotos, Segment
+from talkingpoints.data.readers.coco_panoptic import LARGEST_ID, VOID, Category, PanopticPhoto, PanopticPhotos, Segment
 
 MATCH_IOU = 0.5
 """A match's IoU is above this."""

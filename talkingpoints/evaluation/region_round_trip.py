@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from talkingpoints.data.panoptic import PanopticPhoto
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.evaluation.bootstrap import Interval, bootstrap_mean
 from talkingpoints.images import load_image
 from talkingpoints.inference import TalkingPoints

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from talkingpoints.captioning import numbered
-from talkingpoints.data.panoptic import Category, PanopticPhoto, Segment, measured
+from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhoto, Segment, measured
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation
 from talkingpoints.images import load_image
 

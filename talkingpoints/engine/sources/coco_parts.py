@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.data.coco_keypoints import keypoint_name
-from talkingpoints.data.segmentation import compact, mask_of
+from talkingpoints.data.readers.coco_keypoints import keypoint_name
+from talkingpoints.data.readers.coco_masks import compact, mask_of
 from talkingpoints.engine.sources.names import part_name
 from talkingpoints.engine.sources.source import Folder, PartSource
 from talkingpoints.engine.tasks import PartObject, PartPhoto

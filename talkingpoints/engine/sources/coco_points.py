@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from talkingpoints.data.coco_keypoints import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.engine.sources.coco_parts import coco_photo
 from talkingpoints.engine.sources.names import object_name
 from talkingpoints.engine.sources.source import Folder, PartSource

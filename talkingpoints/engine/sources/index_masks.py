@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from talkingpoints.data.segmentation import mask_of
+from talkingpoints.data.readers.coco_masks import mask_of
 from talkingpoints.engine.sources.coco_parts import coco_photo, read_annotations
 from talkingpoints.engine.sources.names import object_name, part_name
 from talkingpoints.engine.sources.source import Folder, PartSource

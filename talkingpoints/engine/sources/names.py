@@ -2,7 +2,7 @@
 
 import re
 
-from talkingpoints.data.coco_keypoints import keypoint_name
+from talkingpoints.data.readers.coco_keypoints import keypoint_name
 
 SIDES = ("left", "right")
 OBJECTS = {

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.data.class_masks import CATEGORIES, read_class_mask, segments_of
-from talkingpoints.data.panoptic import PanopticPhotos
+from talkingpoints.data.readers.class_masks import CATEGORIES, read_class_mask, segments_of
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from tests.drawn_masks import drawn_masks, save_mask
 from training.build_panoptic_masks import main
 

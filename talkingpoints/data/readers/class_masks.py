@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from talkingpoints.components import connected_pieces
-from talkingpoints.data.panoptic import VOID, Category, Segment, measured
+from talkingpoints.data.readers.coco_panoptic import VOID, Category, Segment, measured
 
 VOC_VOID = 255
 VOC_CLASSES = 21

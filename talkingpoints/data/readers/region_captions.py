@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.data.panoptic import PanopticPhotos, load_json, read_id_map
-from talkingpoints.data.segment_filters import SegmentFilters, filtered
-from talkingpoints.data.segmentation import compact, mask_of
+from talkingpoints.data.readers.coco_masks import compact, mask_of
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, load_json, read_id_map
+from talkingpoints.data.readers.segment_filters import SegmentFilters, filtered
 
 GENOME_FOLDERS = ("", "VG_100K", "VG_100K_2")
 """Where Visual Genome's photos lie below the given folder."""

@@ -8,7 +8,7 @@ import pytest
 from datasets import Image
 
 from talkingpoints.data import load_keypoints
-from talkingpoints.data.coco_keypoints import keypoint_name
+from talkingpoints.data.readers.coco_keypoints import keypoint_name
 from tests.drawn import KEYPOINTS, LABELS, drawn_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -11,12 +11,12 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from PIL import Image
 
-from talkingpoints.data import point_datasets
 from talkingpoints.data.own_examples import OwnExamples, StreamedExamples, label_text
-from talkingpoints.data.own_points import check_groups, settle
-from talkingpoints.data.point_datasets import is_dataset_folder, open_dataset, read_dataset, stream_dataset
-from talkingpoints.data.point_folders import read_folder, stream_folder
-from tests.test_point_folders import good_rows, write_folder
+from talkingpoints.data.readers import point_datasets
+from talkingpoints.data.readers.custom_points import check_groups, settle
+from talkingpoints.data.readers.point_datasets import is_dataset_folder, open_dataset, read_dataset, stream_dataset
+from talkingpoints.data.readers.point_folders import read_folder, stream_folder
+from tests.data.test_point_folders import good_rows, write_folder
 from training import sft_descriptor
 from training.arguments import parse_arguments
 from training.own_data import holds_own_points
@@ -116,7 +116,7 @@ def test_a_photo_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder = write_folder(tmp_path / "own", good_rows())
     decoded: list[object] = []
     monkeypatch.setattr(
-        "talkingpoints.data.own_points.load_image", lambda photo: decoded.append(photo) or Image.open(photo)
+        "talkingpoints.data.readers.custom_points.load_image", lambda photo: decoded.append(photo) or Image.open(photo)
     )
     own = read_folder(folder)
     assert len(own.train) + len(own.val) == 12 and len(decoded) == 12
@@ -230,7 +230,9 @@ def test_a_stream_decodes_only_what_is_asked_for(tmp_path: Path, monkeypatch: py
     folder = write_folder(tmp_path / "own", good_rows())
     decoded: list[Path] = []
     real = point_datasets.check_groups.__globals__["load_image"]
-    monkeypatch.setattr("talkingpoints.data.own_points.load_image", lambda photo: decoded.append(photo) or real(photo))
+    monkeypatch.setattr(
+        "talkingpoints.data.readers.custom_points.load_image", lambda photo: decoded.append(photo) or real(photo)
+    )
     examples = StreamedExamples(lambda: stream_folder(folder), "own", 12, seed=0)
     _ = [examples[i] for i in (3, 4, 9)]
     assert sum(isinstance(photo, Path) for photo in decoded) == 3

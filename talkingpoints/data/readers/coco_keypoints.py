@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import Dataset, Features, Image, List, Value
 
-from talkingpoints.data.own_points import Problem
+from talkingpoints.data.readers.custom_points import Problem
 from talkingpoints.images import load_image
 
 IMAGE_FOLDERS = ("images", "data", ".")

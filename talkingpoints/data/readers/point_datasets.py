@@ -15,7 +15,7 @@ from typing import Any
 import datasets
 from datasets import ClassLabel, Dataset, DatasetDict, Features, IterableDataset, IterableDatasetDict
 
-from talkingpoints.data.own_points import (
+from talkingpoints.data.readers.custom_points import (
     VAL_NAMES,
     OwnPoints,
     PhotoPoints,

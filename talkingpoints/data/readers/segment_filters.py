@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
-from talkingpoints.data.panoptic import PanopticPhoto, Segment
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 
 RELEASED_SHORTEST = 3
 """Characters: what the released loader asks of each description of a training photo."""

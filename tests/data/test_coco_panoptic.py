@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.data.panoptic import (
+from talkingpoints.data.readers.coco_panoptic import (
     PanopticPhotos,
     PanopticWriter,
     all_segments,
@@ -13,7 +13,7 @@ from talkingpoints.data.panoptic import (
     read_id_map,
     write_id_map,
 )
-from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered, is_refusal
+from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered, is_refusal
 from tests.drawn_panoptic import SIZE, drawn_panoptic
 
 

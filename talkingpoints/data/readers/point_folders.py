@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from talkingpoints.data.own_points import (
+from talkingpoints.data.readers.custom_points import (
     VAL_NAMES,
     OwnPoints,
     PhotoPoints,
