@@ -19,8 +19,8 @@ import torch
 from datasets import concatenate_datasets
 
 from talkingpoints import TalkingPoints
-from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.augmentation import Augmentation
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from training import evaluate
 

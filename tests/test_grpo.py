@@ -10,8 +10,8 @@ from transformers import AutoModel, set_seed
 
 from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.data import load_keypoints
-from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.augmentation import Augmentation
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from tests.drawn import drawn_dataset
 from tests.families import family_base
 from tests.tiny import photo, tiny_descriptor

@@ -18,9 +18,9 @@ from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSe
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data.augmentation import Augmentation
+from talkingpoints.data.examples.augmentation import Augmentation
+from talkingpoints.data.examples.segment_examples import SegmentExamples, label_map, shares_of
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, Segment, measured, write_id_map
-from talkingpoints.data.segment_examples import SegmentExamples, label_map, shares_of
 from talkingpoints.evaluation.segment_predictions import predicted, segments_of_result
 from talkingpoints.inference import CHECKPOINTS
 from talkingpoints.modeling_efficientnet_lite import ConvNorm, EfficientNetLiteModel

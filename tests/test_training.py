@@ -12,8 +12,8 @@ from transformers import AutoModel, AutoModelForImageTextToText, TrainingArgumen
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data import Scene, SceneObject, load_keypoints
-from talkingpoints.data.augmentation import Augmentation
-from talkingpoints.data.examples import PointExamples, point_off
+from talkingpoints.data.examples.augmentation import Augmentation
+from talkingpoints.data.examples.keypoint_examples import PointExamples, point_off
 from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.styles import ALL_STYLES
 from tests.drawn import drawn_dataset

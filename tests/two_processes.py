@@ -23,7 +23,7 @@ from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch.distributed.fsdp import FSDPModule
 
 from talkingpoints.data import load_keypoints
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from tests.tiny import tiny_descriptor, tiny_localizer
 from training import sft
 from training.collators import DescriptorCollator, LocalizerCollator

@@ -11,7 +11,7 @@ from datasets import Dataset, concatenate_datasets
 from transformers import HfArgumentParser, TrainingArguments
 
 from talkingpoints.data import load_keypoints
-from talkingpoints.data.augmentation import Augmentation
+from talkingpoints.data.examples.augmentation import Augmentation
 from training.processes import join_on_cpu
 
 HALVES = ("even", "odd")

@@ -26,7 +26,7 @@ from transformers import (
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data import STYLES
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.writer.styles import CANONICAL, FREE
 from training.arguments import load_each, parse_arguments
 

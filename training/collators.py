@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
-from talkingpoints.data.examples import PointExample, blind_image
+from talkingpoints.data.examples.keypoint_examples import PointExample, blind_image
+from talkingpoints.data.examples.region_examples import RegionExample
 from talkingpoints.data.readers.coco_masks import deepest_point
-from talkingpoints.data.region_examples import RegionExample
 from training.facts import FACTS, UNKNOWN, FactVocabulary
 
 

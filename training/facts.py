@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from talkingpoints.data.examples import PointExample
+from talkingpoints.data.examples.keypoint_examples import PointExample
 from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.styles import PointFacts
 

@@ -28,7 +28,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
 from talkingpoints.adapters import ATTENTION, load_model, load_whole, lora_config
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.families import check_read_in_order
 from training.arguments import DataArguments, parse_arguments
 from training.listening import HEARINGS, FluencyJudge, Listener, rows_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import TrainingArguments
 
-from talkingpoints.data.own_examples import OwnExamples, StreamedExamples
+from talkingpoints.data.examples.custom_examples import OwnExamples, StreamedExamples
 from talkingpoints.data.readers.coco_keypoints import ANNOTATION_FOLDERS
 from talkingpoints.data.readers.custom_points import OwnPoints, PhotoPoints, RowGroup, check_groups, settle
 from talkingpoints.data.readers.point_datasets import (

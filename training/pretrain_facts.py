@@ -17,7 +17,7 @@ import torch
 from transformers import Trainer, TrainingArguments, set_seed
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
-from talkingpoints.data.examples import PointExample, PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExample, PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.arguments import parse_arguments
 from training.collators import LocalizerCollator

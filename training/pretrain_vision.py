@@ -20,7 +20,7 @@ from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
 from talkingpoints.data import Scene
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
 from training.arguments import DataArguments, parse_arguments, passes_over, with_keypoints

@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from talkingpoints import PointDescriptorProcessor
 from talkingpoints.data import Scene
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 
 
 class PointPrompts:

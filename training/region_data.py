@@ -8,6 +8,7 @@ from pathlib import Path
 from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
 
+from talkingpoints.data.examples.region_examples import MixedExamples, RegionExamples
 from talkingpoints.data.readers.custom_points import VAL_EVERY
 from talkingpoints.data.readers.region_captions import (
     CaptionedRegion,
@@ -16,7 +17,6 @@ from talkingpoints.data.readers.region_captions import (
     pix2cap,
     visual_genome_regions,
 )
-from talkingpoints.data.region_examples import MixedExamples, RegionExamples
 from talkingpoints.evaluation.free_texts import read_free_texts
 from training.arguments import examples_of
 from training.processes import read_once

@@ -19,7 +19,7 @@ from talkingpoints import PointLocalizer
 from talkingpoints.adapters import load_whole
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.modeling_efficientnet_lite import ConvNorm, EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from training.arguments import load_rows, parse_arguments

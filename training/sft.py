@@ -1,6 +1,6 @@
 """What the two supervised trainings share: their arguments, their data, and the run itself.
 
-Resuming is exact: example ``i`` of the data is always the same (talkingpoints/data/examples.py), it is read in order,
+Resuming is exact: example ``i`` of the data is always the same (talkingpoints/data/examples/keypoint_examples.py), it is read in order,
 and the ``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
@@ -19,7 +19,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point_config
 from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.data.readers.coco_keypoints import wrong_entries
 from talkingpoints.data.readers.custom_points import settle
 from training.arguments import DataArguments, passes_over, with_keypoints

@@ -32,8 +32,8 @@ from talkingpoints.building import load_base
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_segmenter import TOWERS
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
+from talkingpoints.data.examples.segment_examples import SegmentExample, SegmentExamples
 from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhotos
-from talkingpoints.data.segment_examples import SegmentExample, SegmentExamples
 from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel

@@ -22,7 +22,7 @@ from datasets import Dataset
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from talkingpoints.data.examples import blind_image
+from talkingpoints.data.examples.keypoint_examples import blind_image
 from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, joined, presence_summary, summarise
 from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.images import load_image

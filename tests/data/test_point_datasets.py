@@ -11,7 +11,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from PIL import Image
 
-from talkingpoints.data.own_examples import OwnExamples, StreamedExamples, label_text
+from talkingpoints.data.examples.custom_examples import OwnExamples, StreamedExamples, label_text
 from talkingpoints.data.readers import point_datasets
 from talkingpoints.data.readers.custom_points import check_groups, settle
 from talkingpoints.data.readers.point_datasets import is_dataset_folder, open_dataset, read_dataset, stream_dataset

@@ -10,7 +10,7 @@ from PIL import Image
 
 from space import kept
 from space.photos import Photo
-from talkingpoints.data.own_examples import OwnExamples
+from talkingpoints.data.examples.custom_examples import OwnExamples
 from talkingpoints.data.readers.point_folders import is_point_folder, read_points
 from training import sft_descriptor, sft_localizer
 

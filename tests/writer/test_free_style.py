@@ -23,7 +23,7 @@ from talkingpoints.data import (
     phrases,
     point_facts,
 )
-from talkingpoints.data.examples import PointExamples
+from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.writer.facts import PointFacts
 from talkingpoints.writer.free_words import parts, words
 from talkingpoints.writer.phrases import has_position

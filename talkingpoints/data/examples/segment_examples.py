@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from talkingpoints.components import EIGHT
 from talkingpoints.configuration_segmenter import VOID_LABEL
-from talkingpoints.data.augmentation import Augmentation, crop_box, recoloured
+from talkingpoints.data.examples.augmentation import Augmentation, crop_box, recoloured
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.images import load_shrunk
 

@@ -15,8 +15,8 @@ from itertools import islice
 import numpy as np
 import torch
 
-from talkingpoints.data.augmentation import Augmentation, augment
-from talkingpoints.data.examples import PointExample, photo_in_pass
+from talkingpoints.data.examples.augmentation import Augmentation, augment
+from talkingpoints.data.examples.keypoint_examples import PointExample, photo_in_pass
 from talkingpoints.data.readers.custom_points import PhotoPoints, RowGroup, check_group, read_photo
 from talkingpoints.writer.facts import point_facts
 from talkingpoints.writer.scene import Scene

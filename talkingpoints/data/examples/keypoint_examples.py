@@ -13,7 +13,7 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
-from talkingpoints.data.augmentation import Augmentation, augment
+from talkingpoints.data.examples.augmentation import Augmentation, augment
 from talkingpoints.images import load_image
 from talkingpoints.writer.object_colours import object_colours_of
 from talkingpoints.writer.scene import Scene, SceneObject, scene_of

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from talkingpoints.data.augmentation import Augmentation, augment
-from talkingpoints.data.examples import photo_in_pass
+from talkingpoints.data.examples.augmentation import Augmentation, augment
+from talkingpoints.data.examples.keypoint_examples import photo_in_pass
 from talkingpoints.data.readers.region_captions import RegionPhoto
 from talkingpoints.images import load_image
 from talkingpoints.writer.scene import Scene
