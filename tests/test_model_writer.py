@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, pipeline
 
-from talkingpoints.asking.asker import Asker, Limits
-from talkingpoints.asking.background import in_order
-from talkingpoints.asking.local import LocalChat, model_name
-from talkingpoints.asking.requests import Completion, ServerError, TransientError, WriteRequest
-from talkingpoints.asking.server import ServerChat
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.engine.model_writer import PROMPTS, ModelWriter, plain_text
 from talkingpoints.engine.preparation import PreparationOptions, prepare_photo
 from talkingpoints.engine.views import CONTEXT_PX, LOCAL_PX, context_view, local_view
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Asker, Limits
+from talkingpoints.llm.background import in_order
+from talkingpoints.llm.local import LocalChat, model_name
+from talkingpoints.llm.requests import Completion, ServerError, TransientError, WriteRequest
+from talkingpoints.llm.server import ServerChat
 from tests.drawn_cars import drawn_cars
 from tests.stand_in import stand_in
 from tests.tiny import loud, photo

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.asking.asker import Asker, Limits
-from talkingpoints.asking.requests import Completion, RejectedError
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
 from talkingpoints.engine.segment_marks import MOST_MARKS, SHEET_PX, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_rules import segment_facts, segment_texts
 from talkingpoints.engine.segment_writer import SegmentChoice, SegmentWriter, captions_of
 from talkingpoints.images import load_image
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Asker, Limits
+from talkingpoints.llm.requests import Completion, RejectedError
 from tests.conftest import ROOT
 from tests.drawn_panoptic import drawn_panoptic
 from tests.stand_in import stand_in

@@ -3,8 +3,6 @@ import json
 import pytest
 from PIL import Image
 
-from talkingpoints.asking.requests import Completion
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.evaluation.judging import (
     OWN_PROMPT,
     TEMPERATURES,
@@ -22,6 +20,8 @@ from talkingpoints.evaluation.region_tasks import (
     visual_genome,
     write_vip_bench,
 )
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.requests import Completion
 from tests.stand_in import stand_in
 from training.evaluate_regions import RegionArguments, described_scores, main, names_of, shown
 from training.evaluate_segments import main as evaluate_segments

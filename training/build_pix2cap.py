@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 
 from tqdm.auto import tqdm
 
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
 from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered
 from talkingpoints.engine.segment_rules import segment_texts
 from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
+from talkingpoints.llm.answer_store import AnswerStore
 from training.arguments import parse_arguments
 from training.segment_review import SegmentReview
 from training.writing import WriterArguments, asker_of

@@ -24,11 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
-from talkingpoints.asking.asker import Limits
-from talkingpoints.asking.background import in_order
-from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
-from talkingpoints.asking.server import ServerChat
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.engine.model_writer import plain_text
 from talkingpoints.evaluation.caption_scores import METRICS, caption_scores
 from talkingpoints.evaluation.judging import (
@@ -52,6 +47,11 @@ from talkingpoints.evaluation.region_tasks import (
     write_visual_genome,
 )
 from talkingpoints.images import load_image
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Limits
+from talkingpoints.llm.background import in_order
+from talkingpoints.llm.requests import GaveUpError, RejectedError, WriteRequest
+from talkingpoints.llm.server import ServerChat
 from training.arguments import parse_arguments
 from training.writing import WriterArguments, asker_of
 

@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from talkingpoints.asking.server import jpeg_url
 from talkingpoints.engine.checking import CheckedText
 from talkingpoints.engine.views import context_view
 from talkingpoints.images import load_image
+from talkingpoints.llm.server import jpeg_url
 
 _PHOTO_PX = 420
 _CLOSE_PX = 200

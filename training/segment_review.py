@@ -4,11 +4,11 @@ import html
 from pathlib import Path
 from types import TracebackType
 
-from talkingpoints.asking.server import jpeg_url
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.engine.segment_marks import sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.engine.segment_writer import SegmentChoice, sheet_of
+from talkingpoints.llm.server import jpeg_url
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Segments and captions</title>
 <style>body{font:15px/1.45 system-ui,sans-serif;margin:2em;background:#fff;color:#111}

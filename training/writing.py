@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from talkingpoints.asking.asker import Asker, Limits
-from talkingpoints.asking.requests import Chat
-from talkingpoints.asking.server import ServerChat
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.engine.model_writer import PROMPTS, ModelWriter, WrittenText
 from talkingpoints.engine.preparation import PreparedPhoto
 from talkingpoints.engine.tasks import PointTask
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Asker, Limits
+from talkingpoints.llm.requests import Chat
+from talkingpoints.llm.server import ServerChat
 
 WRITERS = ("rules", "server", "local")
 
@@ -130,7 +130,7 @@ def photo_texts(
 
 def _chat(arguments: WriterArguments, model: str) -> Chat:
     if arguments.writer == "local":
-        from talkingpoints.asking.local import LocalChat
+        from talkingpoints.llm.local import LocalChat
 
         return LocalChat.from_pretrained(model, arguments.max_tokens, arguments.batch_size)
     return ServerChat(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from talkingpoints.asking.asker import Asker
-from talkingpoints.asking.background import answered_in_order
-from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import RejectedError, WriteRequest
 from talkingpoints.engine.tasks import PointTask
 from talkingpoints.engine.views import VIEWS_VERSION, context_view, local_view
+from talkingpoints.llm.asker import Asker
+from talkingpoints.llm.background import answered_in_order
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import RejectedError, WriteRequest
 
 PROMPTS = Path(__file__).parent / "prompts"
 LONGEST_ANSWER = 2000

@@ -14,16 +14,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from talkingpoints.asking.asker import Asker
-from talkingpoints.asking.background import answered_in_order
-from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import RejectedError, WriteRequest
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 from talkingpoints.data.readers.segment_filters import RELEASED_SHORTEST
 from talkingpoints.engine.model_writer import plain_text
 from talkingpoints.engine.segment_marks import MARKS_VERSION, MOST_MARKS, Sheet, marked, sheets_of
 from talkingpoints.engine.segment_names import plain_name
 from talkingpoints.images import load_image
+from talkingpoints.llm.asker import Asker
+from talkingpoints.llm.background import answered_in_order
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import RejectedError, WriteRequest
 
 PROMPT = Path(__file__).parent / "prompts" / "segments.txt"
 LONGEST_CAPTION = 600

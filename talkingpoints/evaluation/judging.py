@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.asking.asker import Asker, Limits
-from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import Chat, Completion, WriteRequest
-from talkingpoints.asking.store import AnswerStore
 from talkingpoints.evaluation.region_tasks import RegionTask
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Asker, Limits
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import Chat, Completion, WriteRequest
 
 OWN_PROMPT = Path(__file__).parent / "prompts" / "judge.txt"
 MAX_TOKENS = 3

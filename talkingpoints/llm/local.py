@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import Pipeline, pipeline
 
-from talkingpoints.asking.requests import Completion, WriteRequest
+from talkingpoints.llm.requests import Completion, WriteRequest
 
 
 class LocalChat:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from talkingpoints.asking.requests import GaveUpError
+from talkingpoints.llm.requests import GaveUpError
 
 T = TypeVar("T")
 R = TypeVar("R")

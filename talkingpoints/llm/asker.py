@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from talkingpoints.asking.requests import (
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.requests import (
     Chat,
     Completion,
     GaveUpError,
@@ -22,7 +23,6 @@ from talkingpoints.asking.requests import (
     TransientError,
     WriteRequest,
 )
-from talkingpoints.asking.store import AnswerStore
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from huggingface_hub import AsyncInferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
-from talkingpoints.asking.requests import Completion, RejectedError, ServerError, TransientError, WriteRequest
+from talkingpoints.llm.requests import Completion, RejectedError, ServerError, TransientError, WriteRequest
 
 API_KEY = "TALKINGPOINTS_API_KEY"
 """Environment variable with the key for a server named by its address."""

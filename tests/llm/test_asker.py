@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from talkingpoints.asking.asker import Asker, Limits, question_identity
-from talkingpoints.asking.background import in_order
-from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import (
+from talkingpoints.engine.model_writer import plain_text
+from talkingpoints.llm.answer_store import AnswerStore, Usage
+from talkingpoints.llm.asker import Asker, Limits, question_identity
+from talkingpoints.llm.background import in_order
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import (
     Completion,
     GaveUpError,
     RejectedError,
@@ -19,9 +21,7 @@ from talkingpoints.asking.requests import (
     TransientError,
     WriteRequest,
 )
-from talkingpoints.asking.server import API_KEY, ServerChat, retry_after_s
-from talkingpoints.asking.store import AnswerStore, Usage
-from talkingpoints.engine.model_writer import plain_text
+from talkingpoints.llm.server import API_KEY, ServerChat, retry_after_s
 from tests.conftest import ROOT
 from tests.stand_in import TROUBLES, stand_in
 from tests.tiny import photo
@@ -108,7 +108,7 @@ def test_store_refuses_other_files_and_a_second_run(tmp_path):
 import pathlib, sys, types
 package = sys.modules["talkingpoints"] = types.ModuleType("talkingpoints")
 package.__path__ = ["talkingpoints"]
-from talkingpoints.asking.store import AnswerStore
+from talkingpoints.llm.answer_store import AnswerStore
 AnswerStore(pathlib.Path({str(path)!r}))
 """
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
