@@ -16,7 +16,7 @@ from space.drawing import CLICKED, UnitPoint, css_rgb, shown_size
 from space.handlers import fact, place_text
 from space.photos import Photo
 from space.segments import BACKGROUND, Segment, Segments
-from talkingpoints.engine.mark_colours import mark_colour
+from talkingpoints.palette import mark_colour
 from talkingpoints.points import to_pixels
 
 TEMPLATE = "${value}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from talkingpoints.engine.tasks import PartObject, PartPhoto
+from talkingpoints.dataset_builder.points.tasks import PartObject, PartPhoto
 
 # In units of the car's box: (x0, y0, x1, y1).
 PARTS = {

@@ -24,8 +24,8 @@ from tqdm.auto import tqdm
 
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
 from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered
-from talkingpoints.engine.segment_rules import segment_texts
-from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
+from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
+from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from talkingpoints.llm.answer_store import AnswerStore
 from training.arguments import parse_arguments
 from training.segment_review import SegmentReview

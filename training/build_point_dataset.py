@@ -26,16 +26,22 @@ from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from talkingpoints import __version__
-from talkingpoints.engine.balance import allotments, balanced_keys, group_of
-from talkingpoints.engine.layouts import file_stem
-from talkingpoints.engine.output import FORMATS, DatasetOutput
-from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_from, role_of
-from talkingpoints.engine.prepared import PreparedPhotos
-from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
-from talkingpoints.engine.rule_texts import rule_texts
-from talkingpoints.engine.sources.kinds import LAYOUTS
-from talkingpoints.engine.sources.source import PartSource
-from talkingpoints.engine.tasks import PointTask
+from talkingpoints.dataset_builder.output.dataset_output import FORMATS, DatasetOutput
+from talkingpoints.dataset_builder.output.layouts import file_stem
+from talkingpoints.dataset_builder.points.balance import allotments, balanced_keys, group_of
+from talkingpoints.dataset_builder.points.preparation import (
+    SPLITS,
+    PreparationOptions,
+    PreparedPhoto,
+    prepare_from,
+    role_of,
+)
+from talkingpoints.dataset_builder.points.prepared import PreparedPhotos
+from talkingpoints.dataset_builder.points.ray_preparation import SourceAddress, prepare_on_ray
+from talkingpoints.dataset_builder.points.tasks import PointTask
+from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
+from talkingpoints.dataset_builder.sources.source import PartSource
+from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
 from training.arguments import parse_arguments
 from training.checking import CheckArguments, TextsOfPhoto, checked_texts, write_checks
 from training.sft import parse_weights

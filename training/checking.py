@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from talkingpoints.engine.checking import PROBLEMS, Checker
-from talkingpoints.engine.preparation import PreparedPhoto
-from talkingpoints.engine.sources.source import PartSource
-from talkingpoints.engine.tasks import PointTask
-from talkingpoints.engine.text_checks import CHECKS, TextLimits
+from talkingpoints.dataset_builder.checks.dataset_checks import PROBLEMS, Checker
+from talkingpoints.dataset_builder.checks.text_checks import CHECKS, TextLimits
+from talkingpoints.dataset_builder.points.preparation import PreparedPhoto
+from talkingpoints.dataset_builder.points.tasks import PointTask
+from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.inference import BUNDLED_LOCALIZER, TalkingPoints
 from training.review_sheet import write_sheet
 

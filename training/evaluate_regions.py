@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
-from talkingpoints.engine.model_writer import plain_text
+from talkingpoints.dataset_builder.texts.model_writer import plain_text
 from talkingpoints.evaluation.caption_scores import METRICS, caption_scores
 from talkingpoints.evaluation.judging import (
     MAX_TOKENS,

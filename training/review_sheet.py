@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-from talkingpoints.engine.checking import CheckedText
-from talkingpoints.engine.views import context_view
+from talkingpoints.dataset_builder.checks.dataset_checks import CheckedText
+from talkingpoints.dataset_builder.texts.views import context_view
 from talkingpoints.images import load_image
 from talkingpoints.llm.server import jpeg_url
 

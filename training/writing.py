@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from talkingpoints.engine.model_writer import PROMPTS, ModelWriter, WrittenText
-from talkingpoints.engine.preparation import PreparedPhoto
-from talkingpoints.engine.tasks import PointTask
+from talkingpoints.dataset_builder.points.preparation import PreparedPhoto
+from talkingpoints.dataset_builder.points.tasks import PointTask
+from talkingpoints.dataset_builder.texts.model_writer import PROMPTS, ModelWriter, WrittenText
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.asker import Asker, Limits
 from talkingpoints.llm.requests import Chat

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from talkingpoints.engine.model_writer import plain_text
+from talkingpoints.dataset_builder.texts.model_writer import plain_text
 from talkingpoints.llm.answer_store import AnswerStore, Usage
 from talkingpoints.llm.asker import Asker, Limits, question_identity
 from talkingpoints.llm.background import in_order
