@@ -19,7 +19,7 @@ from datasets import concatenate_datasets
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
 from talkingpoints.adapters import load_whole
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.evaluation import pck
+from talkingpoints.evaluation.metrics import pck
 from talkingpoints.localizer_heads import CONFIDENCE_RADIUS
 from talkingpoints.vision_language import VISION_INPUTS
 from training.arguments import load_rows

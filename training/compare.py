@@ -3,7 +3,7 @@
     python -m training.compare --row descriptor default=a.npz no_region=b.npz sigma_05=c.npz
 
 The first is what the others are compared with. mpck_img with its 95% interval, and the difference with the interval of
-a paired bootstrap over photos (talkingpoints/evaluation/bootstrap.py), as a Markdown table.
+a paired bootstrap over photos (talkingpoints/evaluation/metrics/bootstrap.py), as a Markdown table.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from talkingpoints.evaluation import pck
-from talkingpoints.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
+from talkingpoints.evaluation.metrics import pck
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference, bootstrap_mean
 
 
 class Measured(NamedTuple):

@@ -6,7 +6,7 @@
 
 The first command runs one setting with one seed (and the supervised models that it needs); the second makes the table
 of all that is there. ``test_SETTING_0`` is zero-shot, ``test_SETTING_SEED`` after GRPO with that seed. Differences are
-paired over points, intervals over photos (talkingpoints/evaluation/bootstrap.py); "all" is the mean over seeds of each
+paired over points, intervals over photos (talkingpoints/evaluation/metrics/bootstrap.py); "all" is the mean over seeds of each
 point. Rows through the rewarding listener, and through those that took no part.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from talkingpoints.evaluation.bootstrap import Interval, bootstrap_difference, bootstrap_mean
+from talkingpoints.evaluation.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_mean
 from training.compare import Measured, read
 from training.meters import REWARDING
 from training.rewards import distinct_2, has_coordinates

@@ -7,7 +7,7 @@ Without --descriptor and --localizer the bundled pair is measured. --blind_local
 by `training/sft_localizer.py --blind`; without it the most telling control row is missing. --listeners lets
 localizers that took no part in the pair's training read the same texts. With --work_dir a run that was cut goes on, and
 `accelerate launch -m training.evaluate` shares the photos among processes. For the metrics see
-talkingpoints/evaluation/pck.py, for the rows talkingpoints/evaluation/protocol.py.
+talkingpoints/evaluation/metrics/pck.py, for the rows talkingpoints/evaluation/protocol.py.
 
 Leaves out: the protocol itself and the page (report_page.py); here are arguments, files and the printed table.
 """
@@ -32,8 +32,8 @@ from PIL import Image
 from talkingpoints import TalkingPoints, __version__
 from talkingpoints.evaluation.free_texts import evaluate_free_texts, match_points, read_free_texts
 from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_points
+from talkingpoints.evaluation.photo_store import PhotoStore
 from talkingpoints.evaluation.protocol import LISTENED, ROW_ORDER, Evaluation, Systems, evaluate
-from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
 from training.arguments import load_each
 from training.processes import join_on_cpu

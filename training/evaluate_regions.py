@@ -25,8 +25,7 @@ from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
 from talkingpoints.dataset_builder.texts.model_writer import plain_text
-from talkingpoints.evaluation.caption_scores import METRICS, caption_scores
-from talkingpoints.evaluation.judging import (
+from talkingpoints.evaluation.benchmarks.judging import (
     MAX_TOKENS,
     OWN_PROMPT,
     TEMPERATURES,
@@ -37,7 +36,7 @@ from talkingpoints.evaluation.judging import (
     scores_csv,
     tag_scores,
 )
-from talkingpoints.evaluation.region_tasks import (
+from talkingpoints.evaluation.benchmarks.region_tasks import (
     RegionTask,
     one_region_a_photo,
     vip_bench,
@@ -46,6 +45,7 @@ from talkingpoints.evaluation.region_tasks import (
     write_vip_bench,
     write_visual_genome,
 )
+from talkingpoints.evaluation.metrics.caption_scores import METRICS, caption_scores
 from talkingpoints.images import load_image
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.asker import Limits

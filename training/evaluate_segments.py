@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a scri
 from tqdm.auto import tqdm
 
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
-from talkingpoints.evaluation.caption_scores import METRICS, caption_scores, meteor_scores, no_meteor
-from talkingpoints.evaluation.dense_captioning import MODES, Meteor, dense_captioning
-from talkingpoints.evaluation.panoptic_quality import Overlaps, PanopticEvaluation, Quality, overlaps, pairs_of
-from talkingpoints.evaluation.word_meteor import WordMeteor
+from talkingpoints.evaluation.metrics.caption_scores import METRICS, caption_scores, meteor_scores, no_meteor
+from talkingpoints.evaluation.metrics.dense_captioning import MODES, Meteor, dense_captioning
+from talkingpoints.evaluation.metrics.panoptic_quality import Overlaps, PanopticEvaluation, Quality, overlaps, pairs_of
+from talkingpoints.evaluation.metrics.word_meteor import WordMeteor
 from training.arguments import parse_arguments
 
 

@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from trl import GRPOTrainer
 
 from talkingpoints import TalkingPoints
-from talkingpoints.evaluation import pck
+from talkingpoints.evaluation.metrics import pck
 from talkingpoints.evaluation.protocol import LabelledPoint, labelled_points
 from talkingpoints.images import load_image
 from talkingpoints.points import flip_horizontal, to_pixels, unit_distance

@@ -28,7 +28,7 @@ from talkingpoints import PointDescriptor, PointDescriptorProcessor, load_image
 from talkingpoints.adapters import load_model
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
 from talkingpoints.describing import describe_places
-from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
+from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import percentages, predicted
 from training.arguments import parse_arguments
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from talkingpoints.evaluation import pck
+from talkingpoints.evaluation.metrics import pck
 from talkingpoints.evaluation.protocol import Evaluation
 from talkingpoints.evaluation.report import LabelledPoint
 from talkingpoints.images import load_image

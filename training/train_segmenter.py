@@ -34,7 +34,7 @@ from talkingpoints.configuration_segmenter import TOWERS
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.examples.segment_examples import SegmentExample, SegmentExamples
 from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhotos
-from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
+from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel

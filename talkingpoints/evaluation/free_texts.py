@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from talkingpoints.evaluation.bootstrap import bootstrap_difference
-from talkingpoints.evaluation.pck import unit_errors
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference
+from talkingpoints.evaluation.metrics.pck import unit_errors
 from talkingpoints.evaluation.protocol import (
     REFERENCE,
     LabelledPoint,

@@ -23,8 +23,8 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from talkingpoints.data.examples.keypoint_examples import blind_image
+from talkingpoints.evaluation.photo_store import PhotoStore
 from talkingpoints.evaluation.report import LabelledPoint, RowPredictions, joined, presence_summary, summarise
-from talkingpoints.evaluation.store import PhotoStore
 from talkingpoints.images import load_image
 from talkingpoints.points import to_pixels
 from talkingpoints.writer.phrases import possessive

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from talkingpoints.evaluation import bootstrap, pck
+from talkingpoints.evaluation.metrics import bootstrap, pck
 from talkingpoints.writer.facts import split_side
 
 CORRECT_WITHIN = 0.1  # a confidence is read as the chance that the unit error is at most this

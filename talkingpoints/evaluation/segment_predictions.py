@@ -12,7 +12,7 @@ import torch
 
 from talkingpoints.captioning import numbered
 from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhoto, Segment, measured
-from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation
+from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation
 from talkingpoints.images import load_image
 
 Prediction = tuple[PanopticPhoto, np.ndarray]

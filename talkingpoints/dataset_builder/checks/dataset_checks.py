@@ -13,7 +13,7 @@ from talkingpoints.dataset_builder.checks.round_trips import blanked, listen, re
 from talkingpoints.dataset_builder.checks.text_checks import CHECKS, TextLimits, text_problems
 from talkingpoints.dataset_builder.points.preparation import PreparedPhoto, unit_hash
 from talkingpoints.dataset_builder.points.tasks import PartPhoto, PointTask
-from talkingpoints.evaluation.bootstrap import bootstrap_mean
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_mean
 from talkingpoints.images import load_image
 from talkingpoints.inference import TalkingPoints
 

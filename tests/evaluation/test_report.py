@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from talkingpoints.evaluation.bootstrap import bootstrap_difference, bootstrap_mean
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference, bootstrap_mean
 from talkingpoints.evaluation.report import (
     LabelledPoint,
     RowPredictions,

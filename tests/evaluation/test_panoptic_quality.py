@@ -12,7 +12,7 @@ from talkingpoints.data.readers.coco_panoptic import (
     Segment,
     measured,
 )
-from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, overlaps, pairs_of
+from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation, overlaps, pairs_of
 
 CATEGORIES = {
     1: Category(1, "dog", True),

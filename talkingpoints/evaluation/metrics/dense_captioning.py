@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from talkingpoints.data.readers.coco_panoptic import Segment
-from talkingpoints.evaluation.panoptic_quality import Overlaps
+from talkingpoints.evaluation.metrics.panoptic_quality import Overlaps
 
 IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 METEORS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)

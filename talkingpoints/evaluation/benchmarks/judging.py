@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.evaluation.region_tasks import RegionTask
+from talkingpoints.evaluation.benchmarks.region_tasks import RegionTask
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.asker import Asker, Limits
 from talkingpoints.llm.prompt_files import Prompt

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from talkingpoints.evaluation.bootstrap import Interval, bootstrap_difference, bootstrap_mean
+from talkingpoints.evaluation.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_mean
 
 
 def test_interval_of_a_constant_has_no_width():

@@ -2,8 +2,8 @@ import importlib.util
 
 import pytest
 
-from talkingpoints.evaluation import caption_scores as module
-from talkingpoints.evaluation.caption_scores import (
+from talkingpoints.evaluation.metrics import caption_scores as module
+from talkingpoints.evaluation.metrics.caption_scores import (
     METRICS,
     PLAIN,
     PTB,

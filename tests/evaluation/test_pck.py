@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from talkingpoints.evaluation import pck
+from talkingpoints.evaluation.metrics import pck
 
 TRUTHS = [[0.2, 0.2], [0.5, 0.5], [0.9, 0.1], [0.3, 0.7]]
 

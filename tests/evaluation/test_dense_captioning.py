@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from talkingpoints.data.readers.coco_panoptic import Segment
-from talkingpoints.evaluation.dense_captioning import IOUS, METEORS, dense_captioning
-from talkingpoints.evaluation.panoptic_quality import Overlaps
-from talkingpoints.evaluation.word_meteor import NoSynonyms, WordMeteor
+from talkingpoints.evaluation.metrics.dense_captioning import IOUS, METEORS, dense_captioning
+from talkingpoints.evaluation.metrics.panoptic_quality import Overlaps
+from talkingpoints.evaluation.metrics.word_meteor import NoSynonyms, WordMeteor
 
 
 def photo(truth, predicted):

@@ -3,7 +3,7 @@ import json
 import pytest
 from PIL import Image
 
-from talkingpoints.evaluation.judging import (
+from talkingpoints.evaluation.benchmarks.judging import (
     OWN_PROMPT,
     TEMPERATURES,
     Grade,
@@ -13,7 +13,7 @@ from talkingpoints.evaluation.judging import (
     scores_csv,
     tag_scores,
 )
-from talkingpoints.evaluation.region_tasks import (
+from talkingpoints.evaluation.benchmarks.region_tasks import (
     one_region_a_photo,
     vip_bench,
     vip_questions,
