@@ -15,8 +15,9 @@ from tests import families
 from tests.drawn import drawn_dataset
 from tests.families import FAMILIES, family_base
 from tests.tiny import loud, photo
-from training import calibrate, renew_words, sft_descriptor, sft_localizer
-from training.sft import SftArguments, with_lora
+from training import calibrate, sft_descriptor, sft_localizer
+from training.bundled import renew_words
+from training.sft.supervised import SftArguments, with_lora
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 TEXTS = ["the left ear", "nose"]

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
 from talkingpoints.cards import Told, Weights, dataset_card, is_hub_id, model_card, size_category
-from training.bundle import FOLDERS, bundled_card
+from training.bundled.bundle import FOLDERS, bundled_card
 from training.push_to_hub import without_folders
 
 DESCRIPTOR = Weights("point_descriptor", parameters=1_234_567, megabytes=2.5)

@@ -19,7 +19,7 @@ from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocali
 from talkingpoints.base_processor import load_base_processor
 from tests.families import FAMILIES, family_base, tokenizer_of
 from tests.tiny import loud, photo
-from training.listening import FluencyJudge, Listener
+from training.grpo.listeners import FluencyJudge, Listener
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 TEXTS = ["the left ear of the dog", "nose"]

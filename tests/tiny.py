@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
-from training.build_base import BaseArguments, build_model, build_processor, build_tokenizer
+from training.bundled.build_base import BaseArguments, build_model, build_processor, build_tokenizer
 
 CORPUS = [
     "A dog in the centre of the photo. Its left ear, far right, top of the dog. Dark brown, smooth.",

@@ -1,4 +1,4 @@
-"""What tests/test_processes.py lets two processes do together.
+"""What tests/training/test_processes.py lets two processes do together.
 
     accelerate launch --config_file training/configs/accelerate/two_cpu_processes.yaml tests/two_processes.py JOBS.json
 
@@ -25,9 +25,9 @@ from torch.distributed.fsdp import FSDPModule
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from tests.tiny import tiny_descriptor, tiny_localizer
-from training import sft
-from training.collators import DescriptorCollator, LocalizerCollator
-from training.processes import keep_existing_layers
+from training.sft.collators import DescriptorCollator, LocalizerCollator
+from training.sft.processes import keep_existing_layers
+from training.sft.supervised import supervised as sft
 
 CONFIGS = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"
 KINDS = ((tiny_descriptor, DescriptorCollator), (tiny_localizer, LocalizerCollator))

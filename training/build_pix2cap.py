@@ -27,9 +27,9 @@ from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilt
 from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
 from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from talkingpoints.llm.answer_store import AnswerStore
-from training.arguments import parse_arguments
-from training.segment_review import SegmentReview
-from training.writing import WriterArguments, asker_of
+from training.dataset.segment_review import SegmentReview
+from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.sft.arguments import parse_arguments
 
 
 @dataclass(kw_only=True)

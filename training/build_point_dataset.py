@@ -42,10 +42,10 @@ from talkingpoints.dataset_builder.points.tasks import PointTask
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
-from training.arguments import parse_arguments
-from training.checking import CheckArguments, TextsOfPhoto, checked_texts, write_checks
-from training.sft import parse_weights
-from training.writing import WriterArguments, model_writer, photo_texts
+from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
+from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
+from training.sft.arguments import parse_arguments
+from training.sft.supervised import parse_weights
 
 
 @dataclass(kw_only=True)

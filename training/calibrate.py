@@ -22,8 +22,8 @@ from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.evaluation.metrics import pck
 from talkingpoints.localizer_heads import CONFIDENCE_RADIUS
 from talkingpoints.vision_language import VISION_INPUTS
-from training.arguments import load_rows
-from training.collators import LocalizerCollator
+from training.sft.arguments import load_rows
+from training.sft.collators import LocalizerCollator
 
 TEMPERATURES = np.round(np.arange(0.5, 2.01, 0.05), 2)
 STYLES = {"full": 2.0, "canonical": 1.0, "semantic": 1.0}

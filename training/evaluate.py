@@ -35,9 +35,9 @@ from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_poin
 from talkingpoints.evaluation.photo_store import PhotoStore
 from talkingpoints.evaluation.protocol import LISTENED, ROW_ORDER, Evaluation, Systems, evaluate
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
-from training.arguments import load_each
-from training.processes import join_on_cpu
-from training.report_page import write_page
+from training.reports.report_page import write_page
+from training.sft.arguments import load_each
+from training.sft.processes import join_on_cpu
 
 VERSIONS_OF = ("torch", "transformers", "datasets", "numpy", "pillow")
 
@@ -184,7 +184,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--free_texts",
         type=Path,
         metavar="FILE.json",
-        help="texts not by the writer, for example training/free_texts.json; those of this dataset are measured",
+        help="texts not by the writer, for example training/reports/free_texts.json; those of this dataset are measured",
     )
     parser.add_argument(
         "--rows",

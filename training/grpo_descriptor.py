@@ -30,12 +30,21 @@ from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer
 from talkingpoints.adapters import ATTENTION, load_model, load_whole, lora_config
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.families import check_read_in_order
-from training.arguments import DataArguments, parse_arguments
-from training.listening import HEARINGS, FluencyJudge, Listener, rows_of
-from training.meters import REWARDING, Meters, MetersCallback, Stopwatch
-from training.prompts import PointPrompts, prompt_dataset
-from training.rewards import WORST_MSE, box_distances, closeness, is_fair, negative_mse, part_widths, rarity, width_of
-from training.sft import DTYPES, freeze, is_sharded, last_checkpoint, publish
+from training.grpo.keypoint_prompts import PointPrompts, prompt_dataset
+from training.grpo.listeners import HEARINGS, FluencyJudge, Listener, rows_of
+from training.grpo.meters import REWARDING, Meters, MetersCallback, Stopwatch
+from training.grpo.rewards import (
+    WORST_MSE,
+    box_distances,
+    closeness,
+    is_fair,
+    negative_mse,
+    part_widths,
+    rarity,
+    width_of,
+)
+from training.sft.arguments import DataArguments, parse_arguments
+from training.sft.supervised import DTYPES, freeze, is_sharded, last_checkpoint, publish
 
 REWARDS = ("shaped", "mse")
 

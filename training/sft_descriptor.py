@@ -1,6 +1,6 @@
 """Supervised training of the Point Descriptor: photo + point or region -> text.
 
-    accelerate launch training/sft_descriptor.py --config training/configs/descriptor.yaml \\
+    accelerate launch training/sft_descriptor.py --config training/bundled/configs/descriptor.yaml \\
         --base runs/localizer --datasets DIR [DIR ...] --output_dir runs/descriptor
 
 Every field of ``SftArguments``, ``DescriptorArguments``, ``RegionSetArguments`` and transformers' ``TrainingArguments``
@@ -18,10 +18,10 @@ import torch
 from transformers import Trainer, TrainingArguments, set_seed
 
 from talkingpoints import PointDescriptor
-from training.arguments import parse_arguments
-from training.collators import DescriptorCollator
-from training.region_data import RegionSetArguments
-from training.sft import SftArguments, run
+from training.sft.arguments import parse_arguments
+from training.sft.collators import DescriptorCollator
+from training.sft.region_data import RegionSetArguments
+from training.sft.supervised import SftArguments, run
 
 
 @dataclass

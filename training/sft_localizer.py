@@ -1,6 +1,6 @@
 """Supervised training of the Point Localizer: photo + text -> point, and whether it is there.
 
-    accelerate launch training/sft_localizer.py --config training/configs/localizer.yaml \\
+    accelerate launch training/sft_localizer.py --config training/bundled/configs/localizer.yaml \\
         --base runs/base --datasets DIR [DIR ...] --output_dir runs/localizer
 
 Every field of ``SftArguments``, ``LocalizerArguments``, ``RegionSetArguments`` and transformers' ``TrainingArguments``
@@ -21,12 +21,12 @@ from transformers import EvalPrediction, Trainer, TrainingArguments, set_seed
 
 from talkingpoints import PointLocalizer
 from talkingpoints.points import unit_distance
-from training.arguments import parse_arguments
-from training.collators import LocalizerCollator
-from training.facts import FactEmbeddings
-from training.processes import GlobalBatchTrainer
-from training.region_data import RegionSetArguments
-from training.sft import SftArguments, run
+from training.bundled.fact_embeddings import FactEmbeddings
+from training.sft.arguments import parse_arguments
+from training.sft.collators import LocalizerCollator
+from training.sft.processes import GlobalBatchTrainer
+from training.sft.region_data import RegionSetArguments
+from training.sft.supervised import SftArguments, run
 
 
 @dataclass

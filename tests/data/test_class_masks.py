@@ -10,7 +10,7 @@ from PIL import Image
 from talkingpoints.data.readers.class_masks import CATEGORIES, read_class_mask, segments_of
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from tests.drawn_masks import drawn_masks, save_mask
-from training.build_panoptic_masks import main
+from training.dataset.build_panoptic_masks import main
 
 
 def test_things_are_the_connected_pieces_of_their_class() -> None:

@@ -18,9 +18,9 @@ from talkingpoints.data.readers.point_datasets import is_dataset_folder, open_da
 from talkingpoints.data.readers.point_folders import read_folder, stream_folder
 from tests.data.test_point_folders import good_rows, write_folder
 from training import sft_descriptor
-from training.arguments import parse_arguments
-from training.own_data import holds_own_points
-from training.sft import SftArguments
+from training.sft.arguments import parse_arguments
+from training.sft.custom_data import holds_own_points
+from training.sft.supervised import SftArguments
 
 FLAGS = ["--points_per_photo", "2", "--per_device_train_batch_size", "2", "--use_cpu", "true", "--report_to", "none"]
 FLAGS += ["--disable_tqdm", "true"]

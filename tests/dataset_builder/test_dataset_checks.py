@@ -11,8 +11,8 @@ from talkingpoints.dataset_builder.points.preparation import PreparationOptions,
 from talkingpoints.inference import Localization
 from tests.browser import CHROMIUM, chromium
 from tests.drawn_cars import drawn_cars
-from training.checking import CheckArguments, checked_texts, write_checks
-from training.review_sheet import write_sheet
+from training.dataset.check_arguments import CheckArguments, checked_texts, write_checks
+from training.dataset.review_sheet import write_sheet
 
 
 class Listener:

@@ -20,7 +20,7 @@ from talkingpoints.llm.server import ServerChat
 from tests.drawn_cars import drawn_cars
 from tests.stand_in import stand_in
 from tests.tiny import loud, photo
-from training.writing import WriterArguments, model_writer, photo_texts
+from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
 
 QUICK = Limits(concurrency=8, first_wait_s=0.01, longest_wait_s=0.05)
 

@@ -11,7 +11,7 @@ import pytest
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.region_round_trip import ROWS, landings
 from tests.drawn_panoptic import drawn_panoptic
-from training import evaluate_region_trips
+from training.reports import evaluate_region_trips
 
 
 class Reader:

@@ -23,8 +23,8 @@ from talkingpoints.evaluation.benchmarks.region_tasks import (
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.requests import Completion
 from tests.stand_in import stand_in
-from training.evaluate_regions import RegionArguments, described_scores, main, names_of, shown
-from training.evaluate_segments import main as evaluate_segments
+from training.reports.evaluate_regions import RegionArguments, described_scores, main, names_of, shown
+from training.reports.evaluate_segments import main as evaluate_segments
 
 META = {
     "v1_0": {

@@ -29,7 +29,7 @@ from talkingpoints.writer.free_words import parts, words
 from talkingpoints.writer.phrases import has_position
 from talkingpoints.writer.scene import swap_sides
 from talkingpoints.writer.styles import ALL_STYLES, FREE, write, write_told
-from training.facts import FACTS, FactVocabulary
+from training.bundled.fact_embeddings import FACTS, FactVocabulary
 
 # Seen from its right side, looking right in the photo: ears side by side, front paws one above the other.
 HORSE = SceneObject(
