@@ -16,11 +16,11 @@ import gradio as gr
 
 from space import handlers, kept, photos
 from space.drawing import UnitPoint
+from space.hosting.serving import NoSegmenter, Pair
+from space.hosting.uploads import upload_of
 from space.kept import Kept
 from space.photos import Photo
-from space.serving import NoSegmenter, Pair
 from space.table import kept_table
-from space.uploads import upload_of
 from talkingpoints.inference import Localization
 
 View = Any

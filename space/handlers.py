@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from space.drawing import UnitPoint, draw, shown_size
+from space.hosting.limits import MAX_TEXT
+from space.hosting.serving import Pair
 from space.kept import Kept, check_characters
-from space.limits import MAX_TEXT
 from space.photos import Photo, open_photo, pair
-from space.serving import Pair
 from talkingpoints.images import ImageLike
 from talkingpoints.inference import Localization
 from talkingpoints.points import check_points_px, to_unit, unit_distance

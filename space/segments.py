@@ -15,8 +15,8 @@ from scipy.ndimage import distance_transform_edt
 
 from space.drawing import UnitPoint
 from space.handlers import chosen
+from space.hosting.serving import Pair
 from space.photos import Photo, open_photo, pair
-from space.serving import Pair
 from talkingpoints.images import ImageLike
 from talkingpoints.points import pixel_at, to_pixels
 from talkingpoints.segment_names import plain_name

@@ -7,7 +7,7 @@ other with a short pause. Two of three visitors ask the named endpoints, as prog
 a session with a photo, in which points are clicked, described and kept, and all that was kept has to be in every
 export. Every request has an outcome that is intended (an answer, or a certain refusal); anything else is counted as an
 error, and a request without any end as lost. Bounded in visitors, time and requests. It says nothing about how the
-screen looks, which tests/test_app_browser.py drives.
+screen looks, which tests/space/test_app_browser.py drives.
 """
 
 import argparse

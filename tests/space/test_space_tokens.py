@@ -3,8 +3,8 @@
 import pytest
 
 from space import handlers
+from space.hosting.serving import ServedPair
 from space.photos import Photo
-from space.serving import ServedPair
 from talkingpoints import TalkingPoints
 from talkingpoints.processing_descriptor import POINT_TOKEN
 from talkingpoints.processing_localizer import LOCATE_TOKEN

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from space.drawing import PixelPoint, UnitPoint
-from space.hardware import on_lent_gpu
-from space.limits import SECONDS_PER_REQUEST
+from space.hosting.hardware import on_lent_gpu
+from space.hosting.limits import SECONDS_PER_REQUEST
 from talkingpoints.captioning import CaptionedSegments
 from talkingpoints.inference import Localization
 

@@ -20,11 +20,11 @@ from PIL import Image
 
 from space import photos
 from space.events import EXPIRED, Events, Session
+from space.hosting.serving import ServedPair
+from space.hosting.uploads import NOT_UPLOADED
 from space.kept import KeptPoint
 from space.segment_events import SegmentEvents
 from space.segments import Segments
-from space.serving import ServedPair
-from space.uploads import NOT_UPLOADED
 from tests.fake_pair import FOREVER, FakePair
 from tests.hostile import EPS, many_scans
 

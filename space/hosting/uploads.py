@@ -18,7 +18,7 @@ from fastapi import HTTPException, Request
 from gradio import processing_utils, routes
 from gradio.utils import get_upload_folder
 
-from space.limits import FILE_SECONDS
+from space.hosting.limits import FILE_SECONDS
 
 NOT_UPLOADED = "The file has to be uploaded to this app; addresses and paths are not opened."
 

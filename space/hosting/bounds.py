@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from space.limits import MAX_BODY, MAX_BODY_WITH_FILE, MOST_WAITING, QUEUE_SIZE
+from space.hosting.limits import MAX_BODY, MAX_BODY_WITH_FILE, MOST_WAITING, QUEUE_SIZE
 
 
 class BodyLimit:

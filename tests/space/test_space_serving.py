@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from space import hardware
 from space.events import Events
+from space.hosting import hardware
+from space.hosting.serving import ModelError, ServedPair, Turn, in_time
 from space.photos import Photo
-from space.serving import ModelError, ServedPair, Turn, in_time
 from tests.fake_pair import FOREVER, FakePair
 
 GREY = Image.new("RGB", (400, 300), "grey")

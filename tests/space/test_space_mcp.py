@@ -17,7 +17,7 @@ from PIL import Image
 
 import app
 from space import ui
-from space.mcp_package import check_mcp_package
+from space.hosting.mcp_package import check_mcp_package
 from tests.browser import served
 from tests.fake_pair import PAINTS, FakePair, segmented_photo
 
@@ -157,7 +157,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, version: str | None) -> None:
             raise metadata.PackageNotFoundError(name)
         return version
 
-    monkeypatch.setattr("space.mcp_package.metadata.version", find)
+    monkeypatch.setattr("space.hosting.mcp_package.metadata.version", find)
 
 
 @pytest.mark.parametrize("version", ["1.21.0", "1.30.0", "1.99.1rc1"])

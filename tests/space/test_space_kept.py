@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from space import kept, photos, table
+from space.hosting.limits import MAX_KEPT, MAX_POINTS_FILE
 from space.kept import KeptPoint
-from space.limits import MAX_KEPT, MAX_POINTS_FILE
 
 CAT = photos.Photo(Image.new("RGB", (400, 300)), (600, 800), "cat.jpg")  # uploaded 800 wide, 600 high
 TWO = (

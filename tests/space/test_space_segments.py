@@ -15,11 +15,11 @@ import app
 from space import segments
 from space.drawing import SHOWN_SIDE
 from space.events import NO_SEGMENTER, Events
+from space.hosting.serving import ModelError, NoSegmenter, ServedPair
 from space.photos import Photo, open_photo
 from space.segment_events import SEEKING, SegmentEvents
 from space.segment_view import count, listed, outline, said, summary, view
 from space.segments import Segment, Segments
-from space.serving import ModelError, NoSegmenter, ServedPair
 from talkingpoints.captioning import CaptionedSegments, SegmentCaption
 from talkingpoints.points import mask_box
 from tests.fake_pair import BOOM, FOREVER, PAINTS, FakePair, segmented_photo

@@ -16,9 +16,10 @@ from gradio import route_utils
 from PIL import Image
 
 import app
-from space import bounds, ui, uploads
+from space import ui
 from space.events import EXPIRED
-from space.limits import MAX_BODY, MAX_SESSIONS
+from space.hosting import bounds, uploads
+from space.hosting.limits import MAX_BODY, MAX_SESSIONS
 from space.photos import Photo
 from space.segments import Segments
 from tests.browser import REPOSITORY, served
