@@ -9,7 +9,7 @@ from PIL import Image
 
 from talkingpoints.data.readers.class_masks import CATEGORIES, read_class_mask, segments_of
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
-from tests.drawn_masks import drawn_masks, save_mask
+from tests.helpers.drawn_masks import drawn_masks, save_mask
 from training.dataset.build_panoptic_masks import main
 
 

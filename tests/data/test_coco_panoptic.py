@@ -14,7 +14,7 @@ from talkingpoints.data.readers.coco_panoptic import (
     write_id_map,
 )
 from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered, is_refusal
-from tests.drawn_panoptic import SIZE, drawn_panoptic
+from tests.helpers.drawn_panoptic import SIZE, drawn_panoptic
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from talkingpoints.llm.asker import Asker, Limits
 from talkingpoints.llm.requests import Completion, RejectedError
 from talkingpoints.segment_names import plain_name
 from tests.conftest import ROOT
-from tests.drawn_panoptic import drawn_panoptic
-from tests.stand_in import stand_in
+from tests.helpers.drawn_panoptic import drawn_panoptic
+from tests.helpers.stand_in import stand_in
 from training.build_pix2cap import main, writers
 
 QUICK = Limits(concurrency=4, first_wait_s=0.01, longest_wait_s=0.05)

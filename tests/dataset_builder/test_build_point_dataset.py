@@ -22,8 +22,8 @@ from talkingpoints.dataset_builder.output.dataset_output import DatasetOutput
 from talkingpoints.dataset_builder.output.layouts import FolderLayout
 from talkingpoints.dataset_builder.output.parquet import FEATURES, ParquetShards
 from talkingpoints.dataset_builder.points.preparation import PreparedPhoto
-from tests.drawn_cars import drawn_cars
-from tests.hub import running_hub
+from tests.helpers.drawn_cars import drawn_cars
+from tests.helpers.hub import running_hub
 from training import build_point_dataset
 from training.build_point_dataset import main
 

@@ -9,8 +9,8 @@ from talkingpoints.dataset_builder.checks.dataset_checks import BLIND, DUPLICATE
 from talkingpoints.dataset_builder.checks.round_trips import NEAR, blanked, listen, region_of
 from talkingpoints.dataset_builder.points.preparation import PreparationOptions, prepare_photo
 from talkingpoints.inference import Localization
-from tests.browser import CHROMIUM, chromium
-from tests.drawn_cars import drawn_cars
+from tests.helpers.browser import CHROMIUM, chromium
+from tests.helpers.drawn_cars import drawn_cars
 from training.dataset.check_arguments import CheckArguments, checked_texts, write_checks
 from training.dataset.review_sheet import write_sheet
 

@@ -5,8 +5,8 @@ import json
 
 from datasets import load_dataset
 
-from tests.drawn_cars import drawn_cars
-from tests.killed import CONCURRENCY, built
+from tests.helpers.drawn_cars import drawn_cars
+from tests.helpers.killed import CONCURRENCY, built
 
 
 def test_a_killed_run_ends_in_the_dataset_of_an_undisturbed_one(tmp_path):

@@ -17,9 +17,9 @@ from talkingpoints.llm.background import in_order
 from talkingpoints.llm.local import LocalChat, model_name
 from talkingpoints.llm.requests import Completion, ServerError, TransientError, WriteRequest
 from talkingpoints.llm.server import ServerChat
-from tests.drawn_cars import drawn_cars
-from tests.stand_in import stand_in
-from tests.tiny import loud, photo
+from tests.helpers.drawn_cars import drawn_cars
+from tests.helpers.stand_in import stand_in
+from tests.helpers.tiny import loud, photo
 from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
 
 QUICK = Limits(concurrency=8, first_wait_s=0.01, longest_wait_s=0.05)

@@ -16,7 +16,7 @@ from talkingpoints.dataset_builder.points.prepared import PreparedPhotos
 from talkingpoints.dataset_builder.points.tasks import KINDS, PartObject, PartPhoto, PointTask
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
 from talkingpoints.writer.styles import ALL_STYLES
-from tests.drawn_cars import drawn_cars
+from tests.helpers.drawn_cars import drawn_cars
 
 SIZE = (120, 200)
 

@@ -14,7 +14,7 @@ from talkingpoints.dataset_builder.sources.index_masks import released_names
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS, open_source
 from talkingpoints.dataset_builder.sources.names import object_name, part_name
 from talkingpoints.dataset_builder.sources.pascal_part import pascal_part_name
-from tests.drawn_cars import drawn_cars
+from tests.helpers.drawn_cars import drawn_cars
 
 SIZE = (40, 60)
 

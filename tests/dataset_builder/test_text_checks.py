@@ -8,7 +8,7 @@ from talkingpoints.dataset_builder.points.preparation import PreparationOptions,
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
 from talkingpoints.writer.facts import Neighbour
 from talkingpoints.writer.styles import ALL_STYLES, FREE
-from tests.drawn_cars import drawn_cars
+from tests.helpers.drawn_cars import drawn_cars
 
 
 @pytest.fixture(scope="module")

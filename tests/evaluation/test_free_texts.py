@@ -9,7 +9,7 @@ import pytest
 from talkingpoints.data import load_keypoints
 from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, match_points, read_free_texts
 from talkingpoints.evaluation.protocol import Systems, labelled_points
-from tests.table_pair import TablePair, write_dataset
+from tests.helpers.table_pair import TablePair, write_dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import mask_points
-from tests.table_pair import HEIGHT, WIDTH, TablePair, write_dataset
+from tests.helpers.table_pair import HEIGHT, WIDTH, TablePair, write_dataset
 
 
 def write_masks(folder: Path, dogs: np.ndarray) -> Path:

@@ -8,7 +8,7 @@ from PIL import Image
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
 from talkingpoints.evaluation.photo_store import PhotoStore
-from tests.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, write_dataset
+from tests.helpers.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, write_dataset
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.region_round_trip import ROWS, landings
-from tests.drawn_panoptic import drawn_panoptic
+from tests.helpers.drawn_panoptic import drawn_panoptic
 from training.reports import evaluate_region_trips
 
 

@@ -22,7 +22,7 @@ from talkingpoints.evaluation.benchmarks.region_tasks import (
 )
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.requests import Completion
-from tests.stand_in import stand_in
+from tests.helpers.stand_in import stand_in
 from training.reports.evaluate_regions import RegionArguments, described_scores, main, names_of, shown
 from training.reports.evaluate_segments import main as evaluate_segments
 
@@ -376,7 +376,7 @@ def test_wrong_arguments(tmp_path, arguments, message):
 
 def test_segments_are_evaluated_by_one_command(tmp_path):
     from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
-    from tests.drawn_panoptic import drawn_panoptic
+    from tests.helpers.drawn_panoptic import drawn_panoptic
 
     truth = drawn_panoptic(tmp_path / "truth")
     photos = PanopticPhotos(truth, tmp_path / "truth" / "val")

@@ -23,8 +23,8 @@ from talkingpoints.llm.requests import (
 )
 from talkingpoints.llm.server import API_KEY, ServerChat, retry_after_s
 from tests.conftest import ROOT
-from tests.stand_in import TROUBLES, stand_in
-from tests.tiny import photo
+from tests.helpers.stand_in import TROUBLES, stand_in
+from tests.helpers.tiny import photo
 
 QUICK = Limits(concurrency=8, first_wait_s=0.01, longest_wait_s=0.05)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from tests.browser import (
+from tests.helpers.browser import (
     CHROMIUM,
     REPOSITORY,
     chromium,
@@ -27,7 +27,7 @@ from tests.browser import (
     started_app,
     words,
 )
-from tests.fake_pair import segmented_photo
+from tests.helpers.fake_pair import segmented_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -49,7 +49,7 @@ def browser() -> Iterator["Browser"]:
 def stand_in() -> Iterator[str]:
     """Address of the app on a stand-in for the model pair."""
     from space import ui
-    from tests.fake_pair import FakePair
+    from tests.helpers.fake_pair import FakePair
 
     with served(ui.build(FakePair(seconds_per_word=0.1)), **ui.launch_options()) as url:
         yield url
@@ -458,7 +458,7 @@ def test_an_unreadable_upload_gets_a_message_and_the_app_lives_on(page, tmp_path
 
 def test_an_expired_session_is_said_and_the_screen_starts_again(browser, tmp_path):
     from space import ui
-    from tests.fake_pair import FakePair
+    from tests.helpers.fake_pair import FakePair
 
     blocks = ui.build(FakePair())
     with served(blocks, **ui.launch_options()) as url, opened(browser, url) as page:

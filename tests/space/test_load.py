@@ -1,11 +1,11 @@
-"""A few visitors for a few seconds on a stand-in for the model pair; tests/load.py is for more and for longer."""
+"""A few visitors for a few seconds on a stand-in for the model pair; tests/helpers/load.py is for more and for longer."""
 
 import pytest
 
 from space import ui
-from tests import load
-from tests.browser import served
-from tests.fake_pair import FakePair
+from tests.helpers import load
+from tests.helpers.browser import served
+from tests.helpers.fake_pair import FakePair
 
 
 def test_every_request_of_several_visitors_ends_as_it_should(monkeypatch):

@@ -25,8 +25,8 @@ from space.hosting.uploads import NOT_UPLOADED
 from space.kept import KeptPoint
 from space.segment_events import SegmentEvents
 from space.segments import Segments
-from tests.fake_pair import FOREVER, FakePair
-from tests.hostile import EPS, many_scans
+from tests.helpers.fake_pair import FOREVER, FakePair
+from tests.helpers.hostile import EPS, many_scans
 
 NO_IMAGE = "An image is needed"
 NUMBERS = "Give both x and y as numbers, in pixels of the photo."

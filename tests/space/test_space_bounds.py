@@ -22,9 +22,9 @@ from space.hosting import bounds, uploads
 from space.hosting.limits import MAX_BODY, MAX_SESSIONS
 from space.photos import Photo
 from space.segments import Segments
-from tests.browser import REPOSITORY, served
-from tests.fake_pair import FakePair
-from tests.page import Page
+from tests.helpers.browser import REPOSITORY, served
+from tests.helpers.fake_pair import FakePair
+from tests.helpers.page import Page
 
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "multipart/form-data; boundary=x"}

@@ -15,8 +15,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from space import ui
-from tests.browser import REPOSITORY, served
-from tests.fake_pair import BOOM, PAINTS, FakePair, segmented_photo
+from tests.helpers.browser import REPOSITORY, served
+from tests.helpers.fake_pair import BOOM, PAINTS, FakePair, segmented_photo
 
 
 @pytest.fixture(scope="module")

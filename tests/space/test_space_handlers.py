@@ -11,7 +11,7 @@ from PIL import Image
 from space import handlers, photos
 from space.drawing import SHOWN_SIDE, draw, shown_size
 from space.kept import KeptPoint
-from tests.fake_pair import FakePair
+from tests.helpers.fake_pair import FakePair
 
 
 def photo_of(height: int = 300, width: int = 400, size: tuple[int, int] | None = None) -> photos.Photo:

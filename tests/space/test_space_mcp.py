@@ -18,8 +18,8 @@ from PIL import Image
 import app
 from space import ui
 from space.hosting.mcp_package import check_mcp_package
-from tests.browser import served
-from tests.fake_pair import PAINTS, FakePair, segmented_photo
+from tests.helpers.browser import served
+from tests.helpers.fake_pair import PAINTS, FakePair, segmented_photo
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from space.segment_view import count, listed, outline, said, summary, view
 from space.segments import Segment, Segments
 from talkingpoints.captioning import CaptionedSegments, SegmentCaption
 from talkingpoints.points import mask_box
-from tests.fake_pair import BOOM, FOREVER, PAINTS, FakePair, segmented_photo
+from tests.helpers.fake_pair import BOOM, FOREVER, PAINTS, FakePair, segmented_photo
 
 GREY = Image.new("RGB", (400, 300), "grey")
 

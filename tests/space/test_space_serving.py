@@ -15,7 +15,7 @@ from space.events import Events
 from space.hosting import hardware
 from space.hosting.serving import ModelError, ServedPair, Turn, in_time
 from space.photos import Photo
-from tests.fake_pair import FOREVER, FakePair
+from tests.helpers.fake_pair import FOREVER, FakePair
 
 GREY = Image.new("RGB", (400, 300), "grey")
 

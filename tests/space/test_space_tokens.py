@@ -8,7 +8,7 @@ from space.photos import Photo
 from talkingpoints import TalkingPoints
 from talkingpoints.processing_descriptor import POINT_TOKEN
 from talkingpoints.processing_localizer import LOCATE_TOKEN
-from tests.tiny import photo
+from tests.helpers.tiny import photo
 
 PICTURE = Photo(photo(), (640, 960), "cat.png")
 

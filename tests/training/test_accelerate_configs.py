@@ -11,7 +11,7 @@ from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, pa
 from accelerate.utils.launch import prepare_multi_gpu_env
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
-from tests.tiny import tiny_descriptor
+from tests.helpers.tiny import tiny_descriptor
 from training.sft.processes import TWO_CPU_PROCESSES, join_on_cpu
 
 FOLDER = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"

@@ -10,8 +10,8 @@ from transformers import AutoModel
 from talkingpoints import PointLocalizer
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from tests.drawn import drawn_dataset
-from tests.tiny import tiny_localizer
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.tiny import tiny_localizer
 from training import calibrate
 
 

@@ -9,9 +9,9 @@ from accelerate import PartialState
 
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation import protocol
-from tests.drawn import drawn_dataset
-from tests.table_pair import TablePair, write_dataset
-from tests.tiny import tiny_pair
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.table_pair import TablePair, write_dataset
+from tests.helpers.tiny import tiny_pair
 from training import evaluate as script
 
 

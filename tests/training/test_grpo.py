@@ -12,9 +12,9 @@ from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from tests.drawn import drawn_dataset
-from tests.families import family_base
-from tests.tiny import photo, tiny_descriptor
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.families import family_base
+from tests.helpers.tiny import photo, tiny_descriptor
 from training import grpo_descriptor
 from training.bundled import build_base, cross_category
 from training.grpo import meters

@@ -17,8 +17,8 @@ from accelerate.utils import DistributedType
 from transformers import AutoModel, AutoProcessor, LlavaForConditionalGeneration, SiglipVisionConfig
 
 from tests.data.test_point_folders import good_rows, write_folder
-from tests.drawn import drawn_dataset
-from tests.tiny import tiny_pair
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.tiny import tiny_pair
 from training import evaluate, sft_descriptor, sft_localizer
 from training.sft.processes import TWO_CPU_PROCESSES
 from training.sft.supervised import SftArguments, check_sharding

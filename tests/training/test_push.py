@@ -17,11 +17,11 @@ from transformers import AutoModel, AutoProcessor
 
 from talkingpoints import TalkingPoints
 from talkingpoints.adapters import load_adapter
-from tests.drawn import drawn_dataset
-from tests.hub import running_hub
-from tests.test_cards import REPORTS, report
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.hub import running_hub
+from tests.helpers.tiny import photo
+from tests.models.test_cards import REPORTS, report
 from tests.test_readme import README
-from tests.tiny import photo
 from training import sft_descriptor
 from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights, push
 

@@ -14,9 +14,9 @@ from talkingpoints.data.readers.coco_masks import deepest_point
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.data.readers.region_captions import coco_regions, pix2cap, visual_genome_regions
 from talkingpoints.data.readers.segment_filters import SegmentFilters
-from tests.drawn import drawn_dataset
-from tests.drawn_panoptic import drawn_panoptic
-from tests.tiny import photo
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.drawn_panoptic import drawn_panoptic
+from tests.helpers.tiny import photo
 from training import sft_descriptor, sft_localizer
 from training.bundled import pretrain_facts
 from training.bundled.fact_embeddings import FACTS, UNKNOWN, FactEmbeddings, FactVocabulary

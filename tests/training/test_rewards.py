@@ -9,8 +9,8 @@ import torch
 from talkingpoints import TalkingPoints
 from talkingpoints.data import Keypoint, Scene, SceneObject, load_keypoints, point_facts, scene_of, write
 from talkingpoints.writer.styles import CANONICAL
-from tests.drawn import drawn_dataset
-from tests.tiny import photo, tiny_descriptor, tiny_localizer
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.tiny import photo, tiny_descriptor, tiny_localizer
 from training.grpo import rewards
 from training.grpo.listeners import FluencyJudge, Listener
 

@@ -16,8 +16,8 @@ from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.examples.keypoint_examples import PointExamples, point_off
 from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.styles import ALL_STYLES
-from tests.drawn import drawn_dataset
-from tests.tiny import tiny_localizer
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.tiny import tiny_localizer
 from training import sft_descriptor, sft_localizer
 from training.bundled import build_base, bundle, pretrain_facts, pretrain_vision
 from training.bundled.fact_embeddings import FACTS, UNSAID, FactEmbeddings, FactVocabulary

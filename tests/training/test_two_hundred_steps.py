@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from tests.drawn import drawn_dataset
-from tests.families import family_base
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.families import family_base
 from tests.training.test_push import DOG, LOAD, ROOT, hub, run  # noqa: F401
 
 STEPS = 200

@@ -12,7 +12,7 @@ from talkingpoints.images import load_image
 from talkingpoints.writer.colours import COLOURS
 from talkingpoints.writer.object_colours import _CLOTHES_SHADES, _COAT_SHADES, object_colours_of
 from talkingpoints.writer.scene import scene_of
-from tests.drawn import drawn_dataset
+from tests.helpers.drawn import drawn_dataset
 
 PERSON = SceneObject(
     "person",

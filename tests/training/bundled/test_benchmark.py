@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from talkingpoints import TalkingPoints
-from tests.tiny import photo
+from tests.helpers.tiny import photo
 from training.bundled import benchmark
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.drawn import drawn_dataset
+from tests.helpers.drawn import drawn_dataset
 from training.bundled import recipe
 from training.sft.arguments import parse_arguments
 

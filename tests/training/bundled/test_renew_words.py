@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from transformers import AutoModel, AutoProcessor
 
-from tests.drawn import drawn_dataset
+from tests.helpers.drawn import drawn_dataset
 from training import sft_localizer
 from training.bundled import build_base, renew_words
 

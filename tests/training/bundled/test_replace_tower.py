@@ -12,7 +12,7 @@ from talkingpoints.configuration_vision_tower import ConvVisionConfig
 from talkingpoints.data.readers.coco_panoptic import Category
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
-from tests.drawn import drawn_dataset
+from tests.helpers.drawn import drawn_dataset
 from training import train_segmenter
 from training.bundled import pretrain_facts, replace_tower, take_tower
 from training.bundled.convert_efficientnet_lite import MEAN, STD

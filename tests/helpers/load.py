@@ -1,6 +1,6 @@
 """Visitors by the dozen on one app, some of whom send nonsense: what they got, how long they waited, what it cost.
 
-    python -m tests.load --visitors 30 --seconds 120 --output load.json
+    python -m tests.helpers.load --visitors 30 --seconds 120 --output load.json
 
 Starts ``python app.py`` on this machine, on 127.0.0.1 only, and asks it over HTTP, each visitor one request after the
 other with a short pause. Two of three visitors ask the named endpoints, as programs do; the third has the screen open:
@@ -27,8 +27,8 @@ import httpx
 from PIL import Image
 from skimage import data
 
-from tests.browser import running_app
-from tests.page import Answer, Page
+from tests.helpers.browser import running_app
+from tests.helpers.page import Answer, Page
 
 MOST_VISITORS = 60
 MOST_SECONDS = 300.0

@@ -1,6 +1,6 @@
 """Takes the picture of the README: the app on a photo that may be shipped, both ways, with points kept.
 
-    python -m tests.screenshot space/screenshot.png
+    python -m tests.helpers.screenshot space/screenshot.png
 
 Chelsea the cat (scikit-image, CC0) on the bundled pair, in a real headless Chromium.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.browser import chromium, click_pixel, facts, finished_words, opened, started_app
+from tests.helpers.browser import chromium, click_pixel, facts, finished_words, opened, started_app
 
 CAT = (300, 451)
 KEPT = ((300.0, 40.0), (225.0, 122.0))

@@ -1,6 +1,6 @@
 """How fast the app is on this machine: cold start, click to first words, submitted text to point.
 
-    python -m tests.measure_app --times 10 --output app.json
+    python -m tests.helpers.measure_app --times 10 --output app.json
 
 Runs ``python app.py`` on the bundled pair and measures in a real headless Chromium on the same machine, which takes
 its own share of the processor. After two rounds to warm up; medians and longest, in seconds. Not a test: figures
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.browser import chromium, facts, finished_words, opened, place_of_pixel, started_app
+from tests.helpers.browser import chromium, facts, finished_words, opened, place_of_pixel, started_app
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -17,8 +17,8 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.base_processor import load_base_processor
-from tests.families import FAMILIES, family_base, tokenizer_of
-from tests.tiny import loud, photo
+from tests.helpers.families import FAMILIES, family_base, tokenizer_of
+from tests.helpers.tiny import loud, photo
 from training.grpo.listeners import FluencyJudge, Listener
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]

@@ -25,8 +25,8 @@ from talkingpoints.evaluation.segment_predictions import predicted, segments_of_
 from talkingpoints.inference import CHECKPOINTS
 from talkingpoints.modeling_efficientnet_lite import ConvNorm, EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
-from tests.drawn_masks import drawn_masks
-from tests.tiny import photo
+from tests.helpers.drawn_masks import drawn_masks
+from tests.helpers.tiny import photo
 from training import (
     build_panoptic_masks,
     convert_efficientnet_lite,

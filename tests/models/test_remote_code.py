@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from tests.tiny import photo
+from tests.helpers.tiny import photo
 
 SCRIPT = """
 import json, sys

@@ -10,7 +10,7 @@ from talkingpoints import PointDescriptor, PointDescriptorProcessor, RegionDescr
 from talkingpoints.keypoint_encoder import KeypointEncoder, box_window, cell_centers, mask_window
 from talkingpoints.points import box_tokens, check_box_px, check_mask, mask_box
 from talkingpoints.processing_descriptor import REGION_SIDE, region_shares
-from tests.tiny import photo, tiny_descriptor
+from tests.helpers.tiny import photo, tiny_descriptor
 
 BOX = (0.1, 0.2, 0.6, 0.9)
 

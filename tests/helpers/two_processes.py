@@ -1,6 +1,6 @@
 """What tests/training/test_processes.py lets two processes do together.
 
-    accelerate launch --config_file training/configs/accelerate/two_cpu_processes.yaml tests/two_processes.py JOBS.json
+    accelerate launch --config_file training/configs/accelerate/two_cpu_processes.yaml tests/helpers/two_processes.py JOBS.json
 
 JOBS.json is a list of [name of a training script, its command line], or ["shard", [base, dataset]]. All jobs run in
 the same processes, for starting those takes longer than so small jobs. Each process leaves beside it what came of its
@@ -24,7 +24,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from tests.tiny import tiny_descriptor, tiny_localizer
+from tests.helpers.tiny import tiny_descriptor, tiny_localizer
 from training.sft.collators import DescriptorCollator, LocalizerCollator
 from training.sft.processes import keep_existing_layers
 from training.sft.supervised import supervised as sft

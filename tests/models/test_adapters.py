@@ -11,10 +11,10 @@ from transformers import AutoModel, AutoProcessor, BitsAndBytesConfig
 from talkingpoints import PointDescriptor, PointLocalizer, TalkingPoints
 from talkingpoints.adapters import load_adapter, load_pair, lora_config, new_parts, save_point_config
 from talkingpoints.building import load_base, quantization
-from tests import families
-from tests.drawn import drawn_dataset
-from tests.families import FAMILIES, family_base
-from tests.tiny import loud, photo
+from tests.helpers import families
+from tests.helpers.drawn import drawn_dataset
+from tests.helpers.families import FAMILIES, family_base
+from tests.helpers.tiny import loud, photo
 from training import calibrate, sft_descriptor, sft_localizer
 from training.bundled import renew_words
 from training.sft.supervised import SftArguments, with_lora

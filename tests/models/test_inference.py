@@ -12,7 +12,7 @@ from transformers import pipeline
 
 from talkingpoints import TalkingPoints
 from talkingpoints.points import to_unit
-from tests.tiny import photo
+from tests.helpers.tiny import photo
 
 
 @pytest.fixture(scope="module")

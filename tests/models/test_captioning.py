@@ -31,7 +31,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from talkingpoints import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter, TalkingPoints, adapters
 from talkingpoints.adapters import load_model
 from talkingpoints.modeling_descriptor import PointDescriptor
-from tests.tiny import photo
+from tests.helpers.tiny import photo
 
 LABELS = {0: "cat", 1: "dog", 2: "grass"}
 

@@ -1,6 +1,6 @@
 """Builds a dataset through a hostile server while being killed again and again, and once undisturbed.
 
-    python -m tests.killed --points 600 --slowness 0.3 -- --source coco_parts --data DATA/carparts --label car
+    python -m tests.helpers.killed --points 600 --slowness 0.3 -- --source coco_parts --data DATA/carparts --label car
 
 prints what it took. The kills are SIGKILL, at times when a part of the questions has been answered. The command runs in
 processes forked from one that has imported it, so that a start does not take seconds.
@@ -19,7 +19,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import training.build_point_dataset
-from tests.stand_in import StandIn, stand_in
+from tests.helpers.stand_in import StandIn, stand_in
 
 CONCURRENCY = 8
 

@@ -9,7 +9,7 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, 
 from talkingpoints import PointDescriptorConfig, modeling_descriptor
 from talkingpoints.keypoint_encoder import KeypointEncoder, cell_centers, gaussian_window
 from talkingpoints.vision_language import equal_images, run_prefix
-from tests.tiny import photo, tiny_descriptor
+from tests.helpers.tiny import photo, tiny_descriptor
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 

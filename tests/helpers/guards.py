@@ -1,7 +1,7 @@
 """Answers of the bundled models and texts of the writer, saved before a change and compared after it.
 
-    python -m tests.guards save guards.npz
-    python -m tests.guards compare guards.npz
+    python -m tests.helpers.guards save guards.npz
+    python -m tests.helpers.guards compare guards.npz
 
 30 photos of AnimalPose's val split (texts of four points, three located texts with their heat maps, the segments),
 10,000 texts of the rule-based writer, and a report over 20 photos. Needs TALKINGPOINTS_DATA.

@@ -18,8 +18,8 @@ from PIL import Image
 from transformers import AutoModel, AutoProcessor
 
 from talkingpoints import TalkingPoints
-from tests.tiny import photo
-from tests.versions import PROJECT, all_versions, installed
+from tests.helpers.tiny import photo
+from tests.helpers.versions import PROJECT, all_versions, installed
 
 ROOT = PROJECT.parent
 POINTS_PX = [(10, 20), (50, 30), (90, 60)]
@@ -53,7 +53,7 @@ assert "talkingpoints" not in sys.modules, "so far the remote code has answered"
 
 sys.path.insert(0, root)
 from talkingpoints import TalkingPoints
-from tests.test_versions import ask
+from tests.models.test_versions import ask
 
 answers["bundled"] = ask(TalkingPoints.from_pretrained(), image)
 for name, folder in (("descriptor", descriptor), ("localizer", localizer)):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from talkingpoints import images
 from talkingpoints.images import load_image, load_shrunk
-from tests.hostile import EPS, many_scans
+from tests.helpers.hostile import EPS, many_scans
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The versions of transformers that are tested besides the installed one, a line each.
 
-    python -m tests.versions
+    python -m tests.helpers.versions
 
 The list lies in pyproject.toml; .ci/run puts each of these versions into a folder for test_versions.py.
 """

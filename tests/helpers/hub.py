@@ -1,6 +1,6 @@
 """A local stand-in for the Hugging Face Hub: create, commit (regular and LFS files), list, download.
 
-    python -m tests.hub PORT
+    python -m tests.helpers.hub PORT
 
 Keeps everything in memory, every commit of it, and knows just what huggingface_hub and datasets ask for when they push
 and load back. Any token is welcome; every user is "me".
@@ -240,7 +240,7 @@ def running_hub(home: Path) -> Iterator[dict[str, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.hub", str(port)], cwd=Path(__file__).resolve().parent.parent
+        [sys.executable, "-m", "tests.helpers.hub", str(port)], cwd=Path(__file__).resolve().parent.parent
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoProcessor
 from talkingpoints import PointLocalizerConfig, localizer_heads
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import best_points, gaussian_target, subcell_centers
-from tests.tiny import photo, tiny_localizer
+from tests.helpers.tiny import photo, tiny_localizer
 
 TEXTS = ["the left ear of the dog", "nose"]
 HEADS = ["heatmap", "mlp"]

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast, ProcessorMixin
 
 from talkingpoints.base_processor import processor_class
-from tests.tiny import CORPUS
+from tests.helpers.tiny import CORPUS
 
 _IM = "<|im_start|>{{ message['role'] }}\n"
 _IMAGES_FIRST = (
