@@ -17,9 +17,9 @@ from space.drawing import UnitPoint
 from space.handlers import chosen
 from space.hosting.serving import Pair
 from space.photos import Photo, open_photo, pair
+from talkingpoints.data.readers.coco_names import plain_name
 from talkingpoints.images import ImageLike
 from talkingpoints.points import pixel_at, to_pixels
-from talkingpoints.segment_names import plain_name
 
 BACKGROUND = "background"
 """What segmenters call everything that they have no name for."""

@@ -184,7 +184,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--free_texts",
         type=Path,
         metavar="FILE.json",
-        help="texts not by the writer, for example training/reports/free_texts.json; those of this dataset are measured",
+        help="texts not by the writer, for example training/reports/free_texts.json; those of this dataset count",
     )
     parser.add_argument(
         "--rows",

@@ -1,14 +1,13 @@
 """Train a small universal segmenter over a trained vision tower: which pixels are which thing, which background.
 
     python -m training.dataset.build_panoptic_masks --dataset DIR --output_dir runs/panoptic
-    python -m training.train_segmenter --config training/bundled/configs/segmenter.yaml \\
+    python -m training.train_segmenter --config training/configs/segmenter.yaml \\
         --base talkingpoints/checkpoints/localizer --annotations runs/panoptic/annotations --photos DIR/images \\
         --output_dir runs/segmenter
 
-``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is taken (the bundled
-localizer, a base of training/bundled/build_base.py), without the blocks that ``--stage_depths`` leaves out. The decoder is new,
-unless the base is a segmenter, which is trained on. Photos are
-decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
+``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is taken (the
+bundled localizer, a base of training/bundled/build_base.py), without the blocks that ``--stage_depths`` leaves out. The
+decoder is new, unless the base is a segmenter, which is trained on. Photos are decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
 goes on from the last checkpoint, exactly.
 """
 

@@ -15,7 +15,8 @@ from talkingpoints.writer import free_parts, free_phrases
 BY_PLACE = ("PHOTO_ROWS", "FIFTH_ROWS", "THIRD_ROWS")
 """Tables whose entries are tables themselves, one for each place."""
 
-MORE: dict[str, Any] = json.loads((resources.files(__package__) / "free_words.json").read_text(encoding="utf-8"))
+_FILE = resources.files(__package__) / "vocabulary" / "free_words.json"
+MORE: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
 
 
 def widened(tables: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from talkingpoints.data import load_keypoints
 from talkingpoints.data.readers.coco_keypoints import keypoint_name
 from tests.helpers.drawn import KEYPOINTS, LABELS, drawn_dataset
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 REAL_DATA = Path(os.environ.get("TALKINGPOINTS_DATA", REPOSITORY.parent / "shared" / "data"))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from talkingpoints.data.readers.coco_names import plain_name
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
 from talkingpoints.dataset_builder.texts.segment_marks import MOST_MARKS, SHEET_PX, marked, sheets_of
 from talkingpoints.dataset_builder.texts.segment_rules import segment_facts, segment_texts
@@ -18,7 +19,6 @@ from talkingpoints.images import load_image
 from talkingpoints.llm.answer_store import AnswerStore
 from talkingpoints.llm.asker import Asker, Limits
 from talkingpoints.llm.requests import Completion, RejectedError
-from talkingpoints.segment_names import plain_name
 from tests.conftest import ROOT
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.stand_in import stand_in

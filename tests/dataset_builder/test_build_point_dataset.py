@@ -27,7 +27,7 @@ from tests.helpers.hub import running_hub
 from training import build_point_dataset
 from training.build_point_dataset import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, m
 from talkingpoints.evaluation.protocol import Systems, labelled_points
 from tests.helpers.table_pair import TablePair, write_dataset
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def answers(photos: int = 30) -> dict[str, np.ndarray]:
         image = row["image"]
         points = [(x * (image.width - 1), y * (image.height - 1)) for x, y in POINTS]
         described = tp.describe(image, points)
-        located = tp.localize(image, TEXTS + [described[0].text])
+        located = tp.localize(image, [*TEXTS, described[0].text])
         segments = tp.caption_segments(image)
         found[f"{i}/texts"] = np.array([d.text for d in described] + [f"{s.label}: {s.text}" for s in segments])
         found[f"{i}/numbers"] = np.array([[p.x, p.y, p.confidence, p.presence] for p in located], dtype=np.float64)

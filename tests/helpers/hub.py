@@ -240,7 +240,7 @@ def running_hub(home: Path) -> Iterator[dict[str, str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.hub", str(port)], cwd=Path(__file__).resolve().parent.parent
+        [sys.executable, "-m", "tests.helpers.hub", str(port)], cwd=Path(__file__).resolve().parents[2]
     )
     address = f"http://127.0.0.1:{port}"
     try:

@@ -1,6 +1,7 @@
 """What tests/training/test_processes.py lets two processes do together.
 
-    accelerate launch --config_file training/configs/accelerate/two_cpu_processes.yaml tests/helpers/two_processes.py JOBS.json
+    accelerate launch --config_file training/configs/accelerate/two_cpu_processes.yaml \\
+        tests/helpers/two_processes.py JOBS.json
 
 JOBS.json is a list of [name of a training script, its command line], or ["shard", [base, dataset]]. All jobs run in
 the same processes, for starting those takes longer than so small jobs. Each process leaves beside it what came of its
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 import yaml
@@ -25,11 +26,11 @@ from torch.distributed.fsdp import FSDPModule
 from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from tests.helpers.tiny import tiny_descriptor, tiny_localizer
+from training.sft import supervised
 from training.sft.collators import DescriptorCollator, LocalizerCollator
 from training.sft.processes import keep_existing_layers
-from training.sft.supervised import supervised as sft
 
-CONFIGS = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"
+CONFIGS = Path(__file__).resolve().parents[2] / "training" / "configs" / "accelerate"
 KINDS = ((tiny_descriptor, DescriptorCollator), (tiny_localizer, LocalizerCollator))
 
 
@@ -79,7 +80,7 @@ def shard(base: str, dataset: str) -> list[dict[str, float]]:
 def main(jobs: Path) -> None:
     """Do the jobs; see the module docstring."""
     PartialState(cpu=True)
-    sft.PointExamples = SeenExamples
+    supervised.PointExamples = SeenExamples
     done: list[list] = []
     for name, argv in json.loads(jobs.read_text()):
         if name == "shard":

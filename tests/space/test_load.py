@@ -1,4 +1,4 @@
-"""A few visitors for a few seconds on a stand-in for the model pair; tests/helpers/load.py is for more and for longer."""
+"""A few visitors for a few seconds on a stand-in for the model pair; tests/helpers/load.py runs more for longer."""
 
 import pytest
 

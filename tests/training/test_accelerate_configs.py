@@ -14,7 +14,7 @@ from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from tests.helpers.tiny import tiny_descriptor
 from training.sft.processes import TWO_CPU_PROCESSES, join_on_cpu
 
-FOLDER = Path(__file__).resolve().parent.parent / "training" / "configs" / "accelerate"
+FOLDER = Path(__file__).resolve().parents[2] / "training" / "configs" / "accelerate"
 FILES = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
 KINDS = {
     "one_gpu": (DistributedType.NO, 1),

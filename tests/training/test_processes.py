@@ -23,7 +23,7 @@ from training import evaluate, sft_descriptor, sft_localizer
 from training.sft.processes import TWO_CPU_PROCESSES
 from training.sft.supervised import SftArguments, check_sharding
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {"sft_descriptor": sft_descriptor, "sft_localizer": sft_localizer}
 STEPS, HALF = 4, 2
 LOSS, WEIGHTS = 1e-5, 1e-5

@@ -25,7 +25,7 @@ from tests.test_readme import README
 from training import sft_descriptor
 from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights, push
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 DOG = photo(160, 120)
 

@@ -8,8 +8,8 @@ import re
 import time
 
 import pytest
-from test_data_reader import real
-from test_writer import BROWN, random_facts
+from tests.data.test_coco_keypoints import real
+from tests.writer.test_styles import BROWN, random_facts
 
 from talkingpoints.data import (
     Keypoint,

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from test_data_reader import real
-from test_scenes import random_scene
+from tests.data.test_coco_keypoints import real
+from tests.writer.test_scene import random_scene
 
 from talkingpoints.data import (
     CANONICAL,

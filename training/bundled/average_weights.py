@@ -1,6 +1,7 @@
 """Average the weights of models that were trained on from one another: less of what each lately forgot.
 
-    python -m training.bundled.average_weights --models runs/facts runs/localizer --shares 0.65 0.35 --output_dir runs/average
+    python -m training.bundled.average_weights --models runs/facts runs/localizer --shares 0.65 0.35 \\
+        --output_dir runs/average
 
 After Wortsman et al., "Robust fine-tuning of zero-shot models" (arXiv 2109.01903) and "Model soups" (arXiv 2203.05482).
 Configuration and processor are those of the last model; counters are its own too. Calibrate afterwards.

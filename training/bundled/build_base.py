@@ -1,6 +1,7 @@
 """Make the untrained base of the bundled pair: a tokenizer from the writer's texts and a tiny random LLaVA.
 
-    python -m training.bundled.build_base --config training/bundled/configs/base.yaml --datasets DIR [DIR ...] --output_dir runs/base
+    python -m training.bundled.build_base --config training/bundled/configs/base.yaml --datasets DIR [DIR ...] \\
+        --output_dir runs/base
 
 LLaVA with a convolutional vision tower and a Llama of a few layers; about a minute on a CPU. Leaves out training:
 sft_localizer.py and sft_descriptor.py start from the folder written here.

@@ -106,12 +106,12 @@ for another. Other objects are background to it. Not for surveillance, medical o
 FOLDERS = {"descriptor": BUNDLED_DESCRIPTOR, "localizer": BUNDLED_LOCALIZER}
 TRAINING = {
     "descriptor": """\
-`training/sft_descriptor.py` with `training/bundled/configs/descriptor.yaml`, starting from the localizer's vision tower and
-language model, then the recipe `regions.yaml` for segments, and `words.yaml`, where it takes the localizer's new tower;
-on two CPU cores, see training/README.md.""",
+`training/sft_descriptor.py` with `training/bundled/configs/descriptor.yaml`, starting from the localizer's vision tower
+and language model, then the recipe `regions.yaml` for segments, and `words.yaml`, where it takes the localizer's new
+tower; on two CPU cores, see training/README.md.""",
     "localizer": """\
-`training/sft_localizer.py` with `training/bundled/configs/localizer.yaml`, starting from random weights, through `build_base`,
-`pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipes `dialects.yaml`, `towers.yaml` and
+`training/sft_localizer.py` with `training/bundled/configs/localizer.yaml`, starting from random weights, through
+`build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipes `dialects.yaml`, `towers.yaml` and
 `words.yaml` for the words that people use and for convolutions that come trained on ImageNet; calibrated by
 `calibrate`; on two CPU cores, see training/README.md.""",
 }

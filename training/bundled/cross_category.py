@@ -6,8 +6,8 @@
 
 The first command runs one setting with one seed (and the supervised models that it needs); the second makes the table
 of all that is there. ``test_SETTING_0`` is zero-shot, ``test_SETTING_SEED`` after GRPO with that seed. Differences are
-paired over points, intervals over photos (talkingpoints/evaluation/metrics/bootstrap.py); "all" is the mean over seeds of each
-point. Rows through the rewarding listener, and through those that took no part.
+paired over points, intervals over photos (talkingpoints/evaluation/metrics/bootstrap.py); "all" is the mean over
+seeds of each point. Rows through the rewarding listener, and through those that took no part.
 """
 
 import argparse

@@ -44,7 +44,7 @@ class Stage:
 
     Attributes:
         script: module of ``training``.
-        configs: yaml files below training/configs, the later overriding the earlier.
+        configs: yaml files, relative to training/bundled/configs; the later overrides the earlier.
         flags: further flags; a value is a string, a number or a list of them.
     """
 
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
     parser = argparse.ArgumentParser(
         prog="python -m training.bundled.recipe", description="Run the stages of a recipe."
     )
-    parser.add_argument("recipe", type=Path, help="yaml file, see training/configs/recipes")
+    parser.add_argument("recipe", type=Path, help="yaml file, see training/bundled/recipes")
     parser.add_argument("--data", type=Path, required=True, help="folder of the datasets")
     parser.add_argument("--output", type=Path, required=True, help="folder of the stages' folders")
     parser.add_argument("--stages", nargs="+", help="only these, and what they need (default: all)")

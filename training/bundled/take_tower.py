@@ -1,6 +1,7 @@
 """Give a trained descriptor the vision tower of a trained localizer; its language model and point encoder stay.
 
-    python -m training.bundled.take_tower --descriptor talkingpoints/checkpoints/descriptor --localizer runs/tower_localizer \\
+    python -m training.bundled.take_tower --descriptor talkingpoints/checkpoints/descriptor \\
+        --localizer runs/tower_localizer \\
         --output_dir runs/descriptor
 
 For a localizer that has got another tower (replace_tower.py), whose maps resemble those that the descriptor knows. What

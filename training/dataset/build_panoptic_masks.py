@@ -7,8 +7,8 @@ of the same name for some of the photos; photos without a mask are left out. Wri
 ``annotations/SPLIT.json``, whose photos are named relative to ``DIR/images`` and stay there, and the segments' pixels,
 ``SPLIT/NAME.png``: what ``PanopticPhotos(output_dir / "annotations/train.json", DIR / "images")`` reads.
 
-The rule (talkingpoints/data/readers/class_masks.py): cat, cow, dog, horse, sheep and person are things, each 8-connected piece
-of such a class in the mask is a segment, and pieces below ``--smallest`` (a share of the photo) become void. All other
+The rule (talkingpoints/data/readers/class_masks.py): cat, cow, dog, horse, sheep and person are things, each
+8-connected piece of such a class in the mask is a segment, and pieces below ``--smallest`` (a share of the photo) become void. All other
 classes and VOC's background are one stuff segment, ``background``. VOC's void (255) stays void (0).
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 from tqdm.auto import tqdm
 

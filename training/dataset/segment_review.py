@@ -4,11 +4,11 @@ import html
 from pathlib import Path
 from types import TracebackType
 
+from talkingpoints.data.readers.coco_names import plain_name
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.dataset_builder.texts.segment_marks import sheets_of
 from talkingpoints.dataset_builder.texts.segment_writer import SegmentChoice, sheet_of
 from talkingpoints.llm.server import jpeg_url
-from talkingpoints.segment_names import plain_name
 
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Segments and captions</title>
 <style>body{font:15px/1.45 system-ui,sans-serif;margin:2em;background:#fff;color:#111}

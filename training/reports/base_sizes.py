@@ -17,7 +17,7 @@ from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer
 from talkingpoints.adapters import lora_config
 from talkingpoints.configuration_descriptor import nested_config
 
-BASES = Path(__file__).resolve().parent / "configs" / "bases.yaml"
+BASES = Path(__file__).parent / "bases.yaml"
 LORA_RANK = 16
 ENCODER_SIZE = 1024
 """Of the keypoint encoder where the language model is wider: as wide as that, it would outweigh LoRA by far."""

@@ -16,8 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from talkingpoints.data.readers.coco_masks import depths
-
-from .mark_colours import mark_colour
+from talkingpoints.palette import mark_colour
 
 MARKS_VERSION = "marks 1"
 """To be changed with anything that changes how sheets look, so that models are asked anew."""

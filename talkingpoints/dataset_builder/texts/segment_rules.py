@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from talkingpoints.data.readers.coco_names import plain_name
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 from talkingpoints.images import load_image
-from talkingpoints.segment_names import plain_name
 from talkingpoints.writer import phrases
 from talkingpoints.writer.colours import colours_of
 from talkingpoints.writer.facts import LARGER, MAX_COUNTED, direction, place_among

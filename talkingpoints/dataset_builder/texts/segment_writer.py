@@ -14,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from talkingpoints.data.readers.coco_names import plain_name
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 from talkingpoints.data.readers.segment_filters import RELEASED_SHORTEST
 from talkingpoints.dataset_builder.texts.model_writer import plain_text
@@ -23,7 +24,6 @@ from talkingpoints.llm.asker import Asker
 from talkingpoints.llm.background import answered_in_order
 from talkingpoints.llm.prompt_files import Prompt
 from talkingpoints.llm.requests import RejectedError, WriteRequest
-from talkingpoints.segment_names import plain_name
 
 PROMPT = Path(__file__).parent / "prompts" / "segments.txt"
 LONGEST_CAPTION = 600

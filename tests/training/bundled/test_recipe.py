@@ -10,7 +10,7 @@ from tests.helpers.drawn import drawn_dataset
 from training.bundled import recipe
 from training.sft.arguments import parse_arguments
 
-RECIPES = sorted((recipe.CONFIGS / "recipes").glob("*.yaml"))
+RECIPES = sorted((recipe.CONFIGS.parent / "recipes").glob("*.yaml"))
 
 TINY = {
     "common": {"datasets": ["{DATA}/drawn"]},

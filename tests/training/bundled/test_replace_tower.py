@@ -16,7 +16,7 @@ from tests.helpers.drawn import drawn_dataset
 from training import train_segmenter
 from training.bundled import pretrain_facts, replace_tower, take_tower
 from training.bundled.convert_efficientnet_lite import MEAN, STD
-from training.sft.supervised import supervised as sft
+from training.sft import supervised
 
 NARROW = {"stem_width": 8, "stage_widths": [4, 8, 8, 12, 12, 16], "stage_depths": [1, 1, 2, 1, 1, 2]}
 
@@ -133,10 +133,10 @@ def test_frozen_modules_and_their_statistics_stay() -> None:
     model = torch.nn.Sequential()
     for name in ("first", "second"):
         model.add_module(name, torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3)))
-    sft.freeze(model, ["first."])
+    supervised.freeze(model, ["first."])
     model.train()(torch.randn(8, 3)).sum().backward()
     assert all(p.grad is None for p in model.first.parameters())
     assert all(p.grad is not None for p in model.second.parameters())
     assert not model.first[1].running_mean.any() and model.second[1].running_mean.any()
     with pytest.raises(ValueError, match=r"no parameter has \['third'\]"):
-        sft.freeze(model, ["third"])
+        supervised.freeze(model, ["third"])
