@@ -7,8 +7,9 @@
 
 ``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is taken (the
 bundled localizer, a base of training/bundled/build_base.py), without the blocks that ``--stage_depths`` leaves out. The
-decoder is new, unless the base is a segmenter, which is trained on. Photos are decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
-goes on from the last checkpoint, exactly.
+decoder is new, unless the base is a segmenter, which is trained on. Photos are decoded once and held in memory.
+Validation measures the panoptic quality of the segments that come out. ``--resume`` goes on from the last checkpoint,
+exactly.
 """
 
 import sys

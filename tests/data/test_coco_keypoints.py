@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import Image
 
-from talkingpoints.data import load_keypoints
-from talkingpoints.data.readers.coco_keypoints import keypoint_name
+from talkingpoints.data.readers.coco_keypoints import keypoint_name, load_keypoints
 from tests.helpers.drawn import KEYPOINTS, LABELS, drawn_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from talkingpoints.data import load_keypoints
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, match_points, read_free_texts
 from talkingpoints.evaluation.protocol import Systems, labelled_points
 from tests.helpers.table_pair import TablePair, write_dataset

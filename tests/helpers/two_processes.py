@@ -23,8 +23,8 @@ from accelerate.utils import FullyShardedDataParallelPlugin
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
 from torch.distributed.fsdp import FSDPModule
 
-from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from tests.helpers.tiny import tiny_descriptor, tiny_localizer
 from training.sft import supervised
 from training.sft.collators import DescriptorCollator, LocalizerCollator

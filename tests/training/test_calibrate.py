@@ -8,8 +8,8 @@ import torch
 from transformers import AutoModel
 
 from talkingpoints import PointLocalizer
-from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.keypoint_examples import PointExamples
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_localizer
 from training import calibrate

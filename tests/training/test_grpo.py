@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModel, set_seed
 
 from talkingpoints import PointDescriptor, PointLocalizer
-from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.examples.keypoint_examples import PointExamples
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.families import family_base
 from tests.helpers.tiny import photo, tiny_descriptor

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from talkingpoints import TalkingPoints
-from talkingpoints.data import Keypoint, Scene, SceneObject, load_keypoints, point_facts, scene_of, write
-from talkingpoints.writer.styles import CANONICAL
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.writer.facts import point_facts
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of
+from talkingpoints.writer.styles import CANONICAL, write
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import photo, tiny_descriptor, tiny_localizer
 from training.grpo import rewards

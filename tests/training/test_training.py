@@ -11,10 +11,11 @@ import yaml
 from transformers import AutoModel, AutoModelForImageTextToText, TrainingArguments, set_seed
 
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
-from talkingpoints.data import Scene, SceneObject, load_keypoints
 from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.examples.keypoint_examples import PointExamples, point_off
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.writer.facts import split_side
+from talkingpoints.writer.scene import Scene, SceneObject
 from talkingpoints.writer.styles import ALL_STYLES
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_localizer

@@ -8,27 +8,18 @@ import re
 import time
 
 import pytest
-from tests.data.test_coco_keypoints import real
-from tests.writer.test_styles import BROWN, random_facts
 
-from talkingpoints.data import (
-    Keypoint,
-    Scene,
-    SceneObject,
-    free,
-    free_parts,
-    free_phrases,
-    free_words,
-    load_keypoints,
-    phrases,
-    point_facts,
-)
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.writer.facts import PointFacts
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.writer import free_parts, free_phrases, free_words, phrases
+from talkingpoints.writer import free_style as free
+from talkingpoints.writer.facts import PointFacts, point_facts
 from talkingpoints.writer.free_words import parts, words
 from talkingpoints.writer.phrases import has_position
-from talkingpoints.writer.scene import swap_sides
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, swap_sides
 from talkingpoints.writer.styles import ALL_STYLES, FREE, write, write_told
+from tests.data.test_coco_keypoints import real
+from tests.writer.test_styles import BROWN, random_facts
 from training.bundled.fact_embeddings import FACTS, FactVocabulary
 
 # Seen from its right side, looking right in the photo: ears side by side, front paws one above the other.

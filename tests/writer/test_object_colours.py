@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from talkingpoints.data import Keypoint, Scene, SceneObject, load_keypoints, point_facts
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.images import load_image
 from talkingpoints.writer.colours import COLOURS
+from talkingpoints.writer.facts import point_facts
 from talkingpoints.writer.object_colours import _CLOTHES_SHADES, _COAT_SHADES, object_colours_of
-from talkingpoints.writer.scene import scene_of
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of
 from tests.helpers.drawn import drawn_dataset
 
 PERSON = SceneObject(

@@ -4,8 +4,7 @@ import random
 
 import pytest
 
-from talkingpoints.data import Keypoint, Scene, SceneObject, scene_of
-from talkingpoints.writer.scene import swap_sides
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of, swap_sides
 
 ROW = {
     "width": 200,

@@ -7,27 +7,17 @@ import time
 
 import numpy as np
 import pytest
+
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.writer import phrases
+from talkingpoints.writer.colours import COLOURS, TEXTURES, look_at
+from talkingpoints.writer.facts import DIRECTIONS, Neighbour, PointFacts, point_facts
+from talkingpoints.writer.phrases import has_position
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, scene_of, swap_sides
+from talkingpoints.writer.styles import ALL_STYLES, CANONICAL, FREE, HELD_STYLES, STYLES, write, write_told
+from talkingpoints.writer.wording import Wording
 from tests.data.test_coco_keypoints import real
 from tests.writer.test_scene import random_scene
-
-from talkingpoints.data import (
-    CANONICAL,
-    STYLES,
-    Keypoint,
-    Scene,
-    SceneObject,
-    load_keypoints,
-    phrases,
-    point_facts,
-    scene_of,
-    write,
-)
-from talkingpoints.writer.colours import COLOURS, TEXTURES, look_at
-from talkingpoints.writer.facts import DIRECTIONS, Neighbour, PointFacts
-from talkingpoints.writer.phrases import has_position
-from talkingpoints.writer.scene import swap_sides
-from talkingpoints.writer.styles import ALL_STYLES, FREE, HELD_STYLES, write_told
-from talkingpoints.writer.wording import Wording
 
 BROWN = np.full((80, 100, 3), (75, 45, 20), dtype=np.uint8)
 

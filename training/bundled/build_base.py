@@ -26,9 +26,8 @@ from transformers import (
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data import STYLES
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.writer.styles import CANONICAL, FREE
+from talkingpoints.writer.styles import CANONICAL, FREE, STYLES
 from training.sft.arguments import load_each, parse_arguments
 
 SPECIAL_TOKENS = {"pad_token": "<pad>", "eos_token": "<eos>", "image_token": "<image>", "answer_token": "<answer>"}

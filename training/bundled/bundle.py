@@ -111,9 +111,9 @@ and language model, then the recipe `regions.yaml` for segments, and `words.yaml
 tower; on two CPU cores, see training/README.md.""",
     "localizer": """\
 `training/sft_localizer.py` with `training/bundled/configs/localizer.yaml`, starting from random weights, through
-`build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipes `dialects.yaml`, `towers.yaml` and
-`words.yaml` for the words that people use and for convolutions that come trained on ImageNet; calibrated by
-`calibrate`; on two CPU cores, see training/README.md.""",
+`build_base`, `pretrain_vision`, `pretrain_facts` and `configs/reading.yaml`, then the recipes `dialects.yaml`,
+`towers.yaml` and `words.yaml` for the words that people use and for convolutions that come trained on ImageNet;
+calibrated by `calibrate`; on two CPU cores, see training/README.md.""",
 }
 TYPED = """
 Beside these, texts about points of 320 of the photos (training/bundled/free_texts_train.json), written by

@@ -19,10 +19,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, Tr
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
-from talkingpoints.data import Scene
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
+from talkingpoints.writer.scene import Scene
 from training.sft.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
 
 

@@ -8,8 +8,9 @@ of the same name for some of the photos; photos without a mask are left out. Wri
 ``SPLIT/NAME.png``: what ``PanopticPhotos(output_dir / "annotations/train.json", DIR / "images")`` reads.
 
 The rule (talkingpoints/data/readers/class_masks.py): cat, cow, dog, horse, sheep and person are things, each
-8-connected piece of such a class in the mask is a segment, and pieces below ``--smallest`` (a share of the photo) become void. All other
-classes and VOC's background are one stuff segment, ``background``. VOC's void (255) stays void (0).
+8-connected piece of such a class in the mask is a segment, and pieces below ``--smallest`` (a share of the photo)
+become void. All other classes and VOC's background are one stuff segment, ``background``. VOC's void (255) stays void
+(0).
 """
 
 import json

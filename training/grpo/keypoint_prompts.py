@@ -11,8 +11,8 @@ import numpy as np
 from datasets import Dataset
 
 from talkingpoints import PointDescriptorProcessor
-from talkingpoints.data import Scene
 from talkingpoints.data.examples.keypoint_examples import PointExamples
+from talkingpoints.writer.scene import Scene
 
 
 class PointPrompts:

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from talkingpoints.data import Scene
 from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.phrases import COLOUR_WORDS, DIRECTION_PHRASES, PHOTO, PLACES, TEXTURE_WORDS
+from talkingpoints.writer.scene import Scene
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ import yaml
 from datasets import Dataset, concatenate_datasets
 from transformers import HfArgumentParser, TrainingArguments
 
-from talkingpoints.data import load_keypoints
 from talkingpoints.data.examples.augmentation import Augmentation
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from training.sft.processes import join_on_cpu
 
 HALVES = ("even", "odd")

@@ -1,6 +1,7 @@
 """What the two supervised trainings share: their arguments, their data, and the run itself.
 
-Resuming is exact: example ``i`` of the data is always the same (keypoint_examples.py), it is read in order, and the ``Trainer`` restores weights, optimiser, schedule and random states.
+Resuming is exact: example ``i`` of the data is always the same (keypoint_examples.py), it is read in order, and the
+``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
 from collections.abc import Callable, Sequence

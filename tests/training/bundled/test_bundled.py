@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from talkingpoints import TalkingPoints
-from talkingpoints.data import load_keypoints, scene_of
+from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.inference import CHECKPOINTS
 from talkingpoints.points import to_pixels
+from talkingpoints.writer.scene import scene_of
 
 pytestmark = pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="no bundled checkpoints in this tree")
 
