@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 import yaml
 from datasets import Dataset, concatenate_datasets
 from transformers import HfArgumentParser, TrainingArguments
@@ -13,6 +14,8 @@ from transformers import HfArgumentParser, TrainingArguments
 from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from training.sft.processes import join_on_cpu
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 HALVES = ("even", "odd")
 
