@@ -21,7 +21,8 @@ from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_pair
 from training import evaluate, sft_descriptor, sft_localizer
 from training.sft.processes import TWO_CPU_PROCESSES
-from training.sft.supervised import SftArguments, check_sharding
+from training.sft.sft_arguments import SftArguments
+from training.sft.supervised import check_sharding
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {"sft_descriptor": sft_descriptor, "sft_localizer": sft_localizer}
