@@ -160,7 +160,7 @@ class _Parser:
             reading.left = f"{reading.left[: match.start()]}its{reading.left[match.end() :].removeprefix(chr(39))}"
 
     def _objects(self, word: str, which: str, words: str) -> list[Claim]:
-        claims = [Claim("object", "kind", (self.words.kind_words[word],), words)]
+        claims = [Claim("object", "kind", (self.words.kind_words[word],), word)]
         if which and which != "one":
             value = self.words.content["which"].get(which, which.replace(" from the ", " "))
             slot = "size" if value in ("larger", "smaller", "largest", "smallest") else "order"
