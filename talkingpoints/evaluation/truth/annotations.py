@@ -192,14 +192,34 @@ def with_class_masks(photos: Sequence[AnnotatedPhoto], folder: Path) -> list[Ann
 
 
 def with_parts(photos: Sequence[AnnotatedPhoto], parts: Sequence[AnnotatedPhoto]) -> list[AnnotatedPhoto]:
-    """The same photos with the parts that another annotation has of them, found by file name."""
+    """The same photos with the parts that another annotation has of them, found by file name; each part belongs to the
+    smallest thing of its kind whose box holds most of it."""
     further = {photo.file.stem: photo for photo in parts}
     joined = []
     for photo in photos:
         other = further.get(photo.file.stem)
         added = () if other is None else tuple(item for item in other.items if item.part)
-        joined.append(replace(photo, items=(*photo.items, *(replace(item, owner=None) for item in added))))
+        joined.append(
+            replace(photo, items=(*photo.items, *(replace(i, owner=_holder(photo.items, i)) for i in added)))
+        )
     return joined
+
+
+def _holder(things: Sequence[Item], part: Item) -> int | None:
+    found = [i for i, thing in enumerate(things) if thing.kind in part.kinds and overlap(part.box, thing.box) >= 0.5]
+    return min(found, key=lambda i: area(things[i].box), default=None)
+
+
+def area(box: Box) -> float:
+    """Of a box, as a share of the photo."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def overlap(inner: Box, outer: Box) -> float:
+    """Share of one box that lies in another."""
+    across = max(0.0, min(inner[2], outer[2]) - max(inner[0], outer[0]))
+    down = max(0.0, min(inner[3], outer[3]) - max(inner[1], outer[1]))
+    return across * down / max(area(inner), 1e-12)
 
 
 def _image_folder(folder: Path, images: Sequence[Mapping[str, Any]]) -> Path:

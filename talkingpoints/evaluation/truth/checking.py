@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from talkingpoints.data.facts import DIRECTIONS
-from talkingpoints.data.look import COLOURS, _texture, _window, colour_shares
+from talkingpoints.data.look import COLOURS, colour_shares, texture_of, window_at
 from talkingpoints.data.scenes import Box
 from talkingpoints.evaluation.truth.annotations import Named
 from talkingpoints.evaluation.truth.claims import BACKGROUND, UNKNOWN, Claim, Range
@@ -25,6 +25,8 @@ AT = 0.1
 """At a named point: at most so far from it, in longer sides of the object."""
 COLOUR_SHARE = 0.25
 """Colours: the least share of the pixels around the point that have the named shade or a neighbouring one."""
+COLOUR_WINDOWS = (0.05, 0.1)
+"""Colours: sides of the windows around the point that are looked at, in longer sides of the photo; one is enough."""
 OFTEN_UNMARKED = frozenset({"person", "animal", "vehicle"})
 """Kinds that photos show without an annotation; that one is absent is not said of an incomplete annotation."""
 
@@ -190,9 +192,9 @@ def _between(point: tuple[float, float], a: tuple[float, float], b: tuple[float,
 
 
 def _towards(dx: float, dy: float, direction: str) -> bool:
-    """Whether a shift in pixels goes about in a direction; too short a shift goes everywhere."""
+    """Whether a shift in pixels goes about in a direction; a point on the spot itself lies in none from it."""
     if math.hypot(dx, dy) < 1.0:
-        return True
+        return False
     off = abs(math.degrees(math.atan2(dy, dx)) - 45.0 * DIRECTIONS.index(direction)) % 360
     return min(off, 360 - off) <= ANGLE
 
@@ -219,12 +221,16 @@ def _near_kind(claim: Claim, truth: PointTruth, kinds: frozenset[str]) -> Verdic
 
 def _colour(claim: Claim, truth: PointTruth) -> Verdict:
     """Each named colour, or a neighbouring shade of it, is around the point."""
-    shares = dict(zip(COLOURS, colour_shares(_window(truth.pixels, truth.point)).tolist(), strict=True))
     table = vocabulary().content["colours"]
-    return all(sum(shares[shade] for shade in (said, *table[said]["near"])) >= COLOUR_SHARE for said in claim.values)
+    for side in COLOUR_WINDOWS:
+        shares = dict(zip(COLOURS, colour_shares(window_at(truth.pixels, truth.point, side)).tolist(), strict=True))
+        near = [sum(shares[shade] for shade in (said, *table[said]["near"])) for said in claim.values]
+        if min(near) >= COLOUR_SHARE:
+            return True
+    return False
 
 
 def _texture_word(claim: Claim, truth: PointTruth) -> Verdict:
-    measured = _texture(_window(truth.pixels, truth.point))
+    measured = texture_of(window_at(truth.pixels, truth.point))
     table = vocabulary().content["textures"]
     return any(measured in (said, *table[said]["near"]) for said in claim.values)

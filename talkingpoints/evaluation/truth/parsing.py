@@ -88,7 +88,7 @@ class _Parser:
         self.between = re.compile(rf"\bbetween (?P<a>{part}) and (?P<b>{part})(?!\w)")
         self.near_kind = re.compile(
             rf"\b(?:just )?(?P<d>{direction}) the (?P<k>{kind})"
-            rf"(?:, (?:level|in line) with its (?P<p>{atom}))?(?!\w)"
+            rf"(?:, (?P<axis>level|in line) with its (?P<p>{atom}))?(?!\w)"
         )
         self.around = re.compile(rf"\bright beside the (?P<k>{kind})(?:, by its (?P<p>{atom}(?:, {atom})?))?(?!\w)")
         self.part = re.compile(rf"(?<!\w){part}(?!\w)")
@@ -194,8 +194,10 @@ class _Parser:
         return Claim("place", "near", (direction,), words, targets=targets)
 
     def _from_kind(self, match: re.Match[str]) -> list[Claim]:
+        """ "level with" is about the row alone, "in line with" about the column."""
         target = ("kind", frozenset([self.words.kind_words[match["k"]]]), "")
         across, down = self._ranges(match["p"] or "", photo=False)
+        across, down = (None, down) if match["axis"] == "level" else (across, None)
         return [Claim("place", "near", (self.directions[match["d"]],), match[0], across, down, (target,))]
 
     def _beside(self, match: re.Match[str]) -> list[Claim]:

@@ -102,7 +102,7 @@ def truth_at(photo: AnnotatedPhoto, place: Place) -> PointTruth:
     truth = PointTruth(
         place.point, photo.size, photo.pixels, kinds,
         box=None if item is None else _whole_box(photo, item),
-        peers=() if item is None else tuple(o.box for o in photo.items if o.kind == item.kind and _apart(o, item)),
+        peers=() if item is None else _peers(photo, item),
         named=() if item is None else _owner(photo, item).named,
         things=things, complete=complete,
     )  # fmt: skip
@@ -144,8 +144,9 @@ def inner_point(photo: AnnotatedPhoto, item: Item) -> tuple[float, float] | None
     return (float(column) + 0.5) / mask.shape[1], (float(row) + 0.5) / mask.shape[0]
 
 
-def _apart(other: Item, item: Item) -> bool:
-    return other is not item and not other.part and not item.part
+def _peers(photo: AnnotatedPhoto, item: Item) -> tuple[Box, ...]:
+    own = _owner(photo, item)
+    return tuple(o.box for o in photo.items if o is not own and o.kind == own.kind and not o.part)
 
 
 def _owner(photo: AnnotatedPhoto, item: Item) -> Item:
@@ -204,21 +205,20 @@ def _thing_at(photo: AnnotatedPhoto, point: tuple[float, float], kinds: frozense
 def _parts(
     photo: AnnotatedPhoto, item: Item | None, place: Place, truth: PointTruth
 ) -> frozenset[tuple[str, str]] | None:
+    """Of an arbitrary point the parts whose boxes hold it and the two nearest named points."""
     if item is None:
         return None
-    if item.part:
+    owner = _owner(photo, item)
+    if item.part and not owner.named:
         worn = vocabulary().widened([vocabulary().kind_of(item.part)]) & set(WORN)
         return None if worn or item.part == "skin" else frozenset([(item.part, item.side)])
-    near = sorted(item.named, key=truth.distance)
+    near = sorted(owner.named, key=truth.distance)
     if place.named is not None:
         own = item.named[place.named]
         near = [named for named in near if named is own or truth.distance(named) <= NEAR_PART]
-    else:
-        near = near[:2]
-    found = {(named.part, named.side) for named in near}
-    if place.named is None:
-        found |= {(p.part, p.side) for p in photo.items if p.part and p.kind in item.kinds and _within(p.box, place.point)}
-    return frozenset(found) or None
+        return frozenset((named.part, named.side) for named in near)
+    held = [p for p in photo.items if p.part and p.kind in item.kinds and _within(p.box, place.point)]
+    return frozenset([*((n.part, n.side) for n in near[:2]), *((p.part, p.side) for p in held)]) or None
 
 
 def boxes_of(truth: PointTruth, kinds: Sequence[str] | frozenset[str]) -> list[Box]:
