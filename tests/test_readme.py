@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -14,10 +15,12 @@ from tests.helpers import snippets
 from tests.helpers.snippets import NOT_RUN, PAGES, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON_PAGES = [page for page in PAGES if snippets.blocks(page, "python")]
+ELSEWHERE = {"docs/own_points.md": "test_own_points.py", "docs/api.md": "docstrings; test_the_api_reference_is_current"}
+PYTHON_PAGES = [page for page in PAGES if page not in ELSEWHERE and snippets.blocks(page, "python")]
 COMMANDS = [(page, words) for page in PAGES for words in snippets.page_commands(page)]
 OUTSIDE = {  # commands of other programs, which are not run here, and why
     "git": "needs the network",
+    "cd": "goes with git",
     "pip": "needs the network; files and extras are checked below",
     "hf": "needs the Hub",
     "export": "sets a variable",
@@ -29,7 +32,7 @@ needs_models = pytest.mark.skipif(not CHECKPOINTS.is_dir(), reason="no bundled c
 
 
 @needs_models
-@pytest.mark.parametrize("page", [page for page in PYTHON_PAGES if page != "docs/own_points.md"])  # test_own_points.py
+@pytest.mark.parametrize("page", PYTHON_PAGES)
 def test_python_blocks_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
     for block, output in snippets.outputs_of(page, tmp_path):
         if block.output is not None:
@@ -60,7 +63,9 @@ def check(words: list[str]) -> None:
             for file in filter(None, [launch.config_file]):
                 assert (ROOT / file).is_file(), f"there is no file {file}"
             module = launch.training_script.removesuffix(".py").replace("/", ".")
-            snippets.check_arguments(module, launch.training_script_args)
+            assert importlib.util.find_spec(module), f"there is no module {module}"
+            if launch.training_script_args:
+                snippets.check_arguments(module, launch.training_script_args)
         case ["pip", "install", *rest]:
             check_install(rest)
         case _:
@@ -81,6 +86,11 @@ def test_what_is_not_run_still_occurs_and_every_language_is_known() -> None:
     texts = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
     assert all(word in texts for word in NOT_RUN)
     assert set(re.findall(r"^```(\w+)$", texts, re.MULTILINE)) == {"bash", "bibtex", "csv", "python", "text"}
+
+
+def test_the_api_reference_is_current() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_api.py"))["page"]
+    assert page() == (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), "run `python docs/make_api.py`"
 
 
 def test_ci_runs_the_command_that_readme_gives() -> None:

@@ -31,6 +31,7 @@ class Block:
 
     Attributes:
         page: path of the page in the repository.
+        language: as the fence names it.
         line: of its first line of code in the page, from 1 upwards.
         code: without the fences.
         output: the ``text`` block right behind it, None if there is none.
@@ -38,6 +39,7 @@ class Block:
     """
 
     page: str
+    language: str
     line: int
     code: str
     output: str | None
@@ -48,7 +50,14 @@ def blocks(page: str, language: str) -> list[Block]:
     """The blocks of a page in one language, in their order."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, found.start()) + 2, found["code"], found["output"], found.start("output"))
+        Block(
+            page,
+            language,
+            text.count("\n", 0, found.start()) + 2,
+            found["code"],
+            found["output"],
+            found.start("output"),
+        )
         for found in BLOCK.finditer(text)
         if found["language"] == language
     ]
