@@ -4,7 +4,9 @@ import importlib.util
 import re
 import runpy
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accelerate.commands.launch import launch_command_parser
@@ -37,6 +39,16 @@ def test_python_blocks_print_what_the_page_shows(page: str, tmp_path: Path) -> N
     for block, output in snippets.outputs_of(page, tmp_path):
         if block.output is not None:
             assert output == block.output, f"{page}, line {block.line}: run `python docs/make_outputs.py {page}`"
+
+
+def test_the_block_about_bases_runs_with_a_tiny_one(base: Path) -> None:
+    (block,) = [block for block in snippets.blocks("docs/other_bases.md", "python") if "org/base" in block.code]
+    names: dict[str, Any] = {}
+    snippets.printed(replace(block, code=block.code.replace("org/base", str(base))), names)
+    assert [names[name].config.model_type for name in ("descriptor", "localizer")] == [
+        "point_descriptor",
+        "point_localizer",
+    ]
 
 
 @pytest.mark.parametrize("page, words", COMMANDS, ids=[f"{page}: {' '.join(words)[:60]}" for page, words in COMMANDS])

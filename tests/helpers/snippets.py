@@ -66,7 +66,7 @@ def blocks(page: str, language: str) -> list[Block]:
 NOT_RUN = {  # Python blocks: what they hold, and where they are run instead
     "gradio_client": "needs a running app; tests/space/test_space_endpoints.py runs it",
     "me/my-points": "needs the Hub; tests/training/test_push.py runs it against a stand-in",
-    "org/base": "needs a base model of the Hub; tests/models/test_families.py does it with tiny ones",
+    "org/base": "needs a base model of the Hub; tests/test_readme.py runs it with a tiny one",
 }
 
 
