@@ -17,7 +17,8 @@ from tests.helpers.families import FAMILIES, family_base
 from tests.helpers.tiny import loud, photo
 from training import calibrate, sft_descriptor, sft_localizer
 from training.bundled import renew_words
-from training.sft.supervised import SftArguments, with_lora
+from training.sft.sft_arguments import SftArguments
+from training.sft.supervised import with_lora
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
 TEXTS = ["the left ear", "nose"]

@@ -359,7 +359,7 @@ def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], b
 def test_grpo_pushes_the_merged_model(hub: dict[str, str], pair: tuple[Path, Path], tmp_path: Path) -> None:
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": pair[0], "localizer": pair[1], "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1,
-               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "meter_photos": 0,
+               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "metric_photos": 0,
                "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "report_to": "none", "lora_r": 2,
                "push_to_hub": True, "hub_model_id": "me/grpo", "save_steps": 1, "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
