@@ -1,12 +1,12 @@
 """Models that read many texts about few photos, fast: the listener that finds a text's point, and the judge that says
 how likely a text is.
 
-Unlike ``TalkingPoints.localize`` they take several photos at once, and keep the features of photos that come again:
-GRPO asks for several texts about each of several points of a photo.
+Unlike ``TalkingPoints.localize`` they take several photos at once, and keep photos that come again encoded: GRPO asks
+for several texts about each of several points of a photo.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,39 +14,36 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
-from talkingpoints.describing import moved
+from talkingpoints.encoded_photo import EncodedPhoto, encode, moved
 from talkingpoints.points import flip_horizontal
-from talkingpoints.vision_language import VisualFeatures
 from training.grpo.rewards import mirrored_words, paraphrased
 
 HEARINGS = ("plain", "mirrored", "paraphrased")
 """How a listener may be asked: as it is, photo and words mirrored (and the point mirrored back), in other words."""
 
 
-class FeatureCache:
+class PhotoCache:
     """Encoded photos by key, the longest unused forgotten first.
 
     Args:
-        encode: photos -> their features.
         capacity: photos to keep.
     """
 
-    def __init__(self, encode: Callable[[list[Image.Image]], VisualFeatures], capacity: int = 256):
-        self.encode, self.capacity = encode, capacity
-        self._kept: OrderedDict[Hashable, VisualFeatures] = OrderedDict()
+    def __init__(self, capacity: int = 256):
+        self.capacity = capacity
+        self._kept: OrderedDict[Hashable, EncodedPhoto] = OrderedDict()
 
-    def __call__(self, photos: Mapping[Hashable, Image.Image]) -> VisualFeatures:
-        """Features of all photos in one batch; only those with new keys are encoded."""
-        missing = [key for key in photos if key not in self._kept]
-        if missing:
-            encoded = self.encode([photos[key] for key in missing])
-            self._kept |= {key: encoded.select(i) for i, key in enumerate(missing)}
-        for key in photos:
+    def __call__(self, photos: Mapping[Hashable, Image.Image]) -> list[EncodedPhoto]:
+        """The photos, those with known keys as they were encoded before."""
+        found = []
+        for key, photo in photos.items():
+            if key not in self._kept:
+                self._kept[key] = EncodedPhoto(photo)
             self._kept.move_to_end(key)
-        batch = VisualFeatures.together([self._kept[key] for key in photos])
+            found.append(self._kept[key])
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
-        return batch
+        return found
 
 
 class Listener:
@@ -54,12 +51,12 @@ class Listener:
 
     Args:
         model, processor: of the localizer; the model is put into eval mode and stays frozen.
-        capacity: how many photos' features are kept.
+        capacity: how many photos are kept encoded.
     """
 
     def __init__(self, model: PointLocalizer, processor: PointLocalizerProcessor, capacity: int = 256):
         self.model, self.processor = model.eval().requires_grad_(False), processor
-        self.features = FeatureCache(self._encode, capacity)
+        self.photos = PhotoCache(capacity)
 
     @torch.inference_mode()
     def find(
@@ -88,18 +85,14 @@ class Listener:
         most = max(map(len, groups.values()))
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
-        inputs = moved(self.processor(images=list(shown.values()), texts=padded), self.model)
-        del inputs["pixel_values"]
-        points = self.model(**inputs, visual=self.features(shown)).points.double().cpu().numpy().clip(0, 1)
+        prepared, visual = encode(self.model, self.processor, self.photos(shown))
+        inputs = moved(self.processor(images=prepared, texts=padded), self.model)
+        points = self.model(**inputs, visual=visual).points.double().cpu().numpy().clip(0, 1)
         found = np.full((len(texts), 2), np.nan)
         for number, rows in enumerate(groups.values()):
             found[rows] = points[number * most : number * most + len(rows)]
         found[[not text.strip() for text in texts]] = np.nan
         return flip_horizontal(found) if mirror else found
-
-    def _encode(self, photos: list[Image.Image]) -> VisualFeatures:
-        inputs = self.processor(images=photos, texts=[["."]] * len(photos))
-        return self.model.encode_images(**moved(inputs, self.model))
 
 
 class FluencyJudge:
@@ -107,12 +100,12 @@ class FluencyJudge:
 
     Args:
         model, processor: of the descriptor; the model is put into eval mode and stays frozen.
-        capacity: how many photos' features are kept.
+        capacity: how many photos are kept encoded.
     """
 
     def __init__(self, model: PointDescriptor, processor: PointDescriptorProcessor, capacity: int = 256):
         self.model, self.processor = model.eval().requires_grad_(False), processor
-        self.features = FeatureCache(self._encode, capacity)
+        self.photos = PhotoCache(capacity)
 
     @torch.inference_mode()
     def score(
@@ -132,22 +125,17 @@ class FluencyJudge:
         most = max(map(len, groups.values()))
         padded = [rows + rows[:1] * (most - len(rows)) for rows in groups.values()]
         shown = {key: photos[rows[0]] for key, rows in groups.items()}
+        prepared, visual = encode(self.model, self.processor, self.photos(shown))
         inputs = self.processor(
-            images=list(shown.values()),
+            images=prepared,
             points=[[points[i] for i in rows] for rows in padded],
             answers=[[texts[i] for i in rows] for rows in padded],
         )
-        inputs = moved(inputs, self.model)
-        del inputs["pixel_values"]
-        values = self.model.log_likelihoods(**inputs, visual=self.features(shown)).double().cpu().numpy()
+        values = self.model.log_likelihoods(**moved(inputs, self.model), visual=visual).double().cpu().numpy()
         scores = np.zeros(len(texts))
         for number, rows in enumerate(groups.values()):
             scores[rows] = values[number * most : number * most + len(rows)]
         return scores
-
-    def _encode(self, photos: list[Image.Image]) -> VisualFeatures:
-        inputs = self.processor(images=photos, points=[[(0.5, 0.5)]] * len(photos))
-        return self.model.encode_images(**moved(inputs, self.model))
 
 
 def rows_of(keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
