@@ -141,11 +141,11 @@ def test_a_listener_finds_what_localize_finds(base: Path, monkeypatch: pytest.Mo
         np.testing.assert_allclose(found, expected, atol=1e-4)
     assert encoded == [2]
     assert np.isnan(listener.find(photos, keys, ["", "the nose", " "])[[0, 2]]).all()
-    with pytest.raises(ValueError, match="hearing must be one of"):
+    with pytest.raises(ValueError, match="view must be one of"):
         listener.find(photos, keys, TEXTS, "backwards")
 
 
-def test_the_mirrored_hearing_is_of_the_mirrored_photo(base: Path) -> None:
+def test_the_mirrored_view_is_of_the_mirrored_photo(base: Path) -> None:
     model, processor = tiny_localizer(base, share_image_prefix=True)
     listener = Listener(model, processor)
     found = listener.find(PHOTOS[:1], ["first"], TEXTS[:1], "mirrored")[0]

@@ -1,8 +1,7 @@
-"""Models that read many texts about few photos, fast: the listener that finds a text's point, and the judge that says
-how likely a text is.
+"""The models that score texts in GRPO: the listener finds the point of a text, the judge says how likely a text is.
 
-Unlike ``TalkingPoints.localize`` they take several photos at once, and keep photos that come again encoded: GRPO asks
-for several texts about each of several points of a photo.
+Unlike ``TalkingPoints.localize`` they take several photos at once and keep each photo encoded, since GRPO scores
+several texts about each of several points of a photo.
 """
 
 from collections import OrderedDict
@@ -18,15 +17,16 @@ from talkingpoints.encoded_photo import EncodedPhoto, encode, moved
 from talkingpoints.points import flip_horizontal
 from training.grpo.rewards import mirrored_words, paraphrased
 
-HEARINGS = ("plain", "mirrored", "paraphrased")
-"""How a listener may be asked: as it is, photo and words mirrored (and the point mirrored back), in other words."""
+LISTENER_VIEWS = ("plain", "mirrored", "paraphrased")
+"""Inputs of the listener: photo and text as they are; both mirrored (and the point mirrored back); the text in other
+words."""
 
 
 class PhotoCache:
-    """Encoded photos by key, the longest unused forgotten first.
+    """A least-recently-used cache of encoded photos by key.
 
     Args:
-        capacity: photos to keep.
+        capacity: Number of photos to keep.
     """
 
     def __init__(self, capacity: int = 256):
@@ -50,8 +50,8 @@ class Listener:
     """A localizer that reads texts about several photos in one pass.
 
     Args:
-        model, processor: of the localizer; the model is put into eval mode and stays frozen.
-        capacity: how many photos are kept encoded.
+        model, processor: The localizer; the model is set to eval mode and frozen.
+        capacity: Number of photos that are kept encoded.
     """
 
     def __init__(self, model: PointLocalizer, processor: PointLocalizerProcessor, capacity: int = 256):
@@ -60,26 +60,26 @@ class Listener:
 
     @torch.inference_mode()
     def find(
-        self, photos: Sequence[Image.Image], keys: Sequence[Hashable], texts: Sequence[str], hearing: str = "plain"
+        self, photos: Sequence[Image.Image], keys: Sequence[Hashable], texts: Sequence[str], view: str = "plain"
     ) -> NDArray[np.float64]:
-        """Where it finds each text.
+        """Find the point of each text.
 
         Args:
-            photos: n, one for each text.
-            keys: n; the same key stands for the same photo, also in later calls.
-            texts: n; an empty one is no answer.
-            hearing: one of ``HEARINGS``.
+            photos: n photos, one for each text.
+            keys: n keys; the same key means the same photo, also in later calls.
+            texts: n texts; an empty one has no point.
+            view: One of ``LISTENER_VIEWS``.
 
         Returns:
-            Unit points (n, 2) in the photos as they came, NaN for an empty text.
+            Unit points (n, 2) in the photos as given, NaN for an empty text.
 
         Raises:
-            ValueError: an unknown hearing.
+            ValueError: If the view is unknown.
         """
-        if hearing not in HEARINGS:
-            raise ValueError(f"hearing must be one of {HEARINGS}, got {hearing!r}")
-        mirror = hearing == "mirrored"
-        words = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}[hearing]
+        if view not in LISTENER_VIEWS:
+            raise ValueError(f"view must be one of {LISTENER_VIEWS}, got {view!r}")
+        mirror = view == "mirrored"
+        words: Callable[[str], str] = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}[view]
         groups = rows_of(keys)
         shown = {(key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()}
         most = max(map(len, groups.values()))
@@ -96,11 +96,11 @@ class Listener:
 
 
 class FluencyJudge:
-    """How likely a descriptor finds texts: the untouched one, while another is trained.
+    """Scores texts by their likelihood under the supervised descriptor, while another one is trained.
 
     Args:
-        model, processor: of the descriptor; the model is put into eval mode and stays frozen.
-        capacity: how many photos are kept encoded.
+        model, processor: The descriptor; the model is set to eval mode and frozen.
+        capacity: Number of photos that are kept encoded.
     """
 
     def __init__(self, model: PointDescriptor, processor: PointDescriptorProcessor, capacity: int = 256):
@@ -115,11 +115,12 @@ class FluencyJudge:
         points: Sequence[Sequence[float]],
         texts: Sequence[str],
     ) -> NDArray[np.float64]:
-        """Mean log-likelihood per token (n,), the end of the text included, given photo and point.
+        """Mean log-likelihood per token (n,) of each text and its end token, given photo and point.
 
         Args:
-            photos, keys, texts: n, as for :meth:`Listener.find`.
+            photos, keys: n photos and their keys, as for :meth:`Listener.find`.
             points: n unit points (x, y).
+            texts: n texts.
         """
         groups = rows_of(keys)
         most = max(map(len, groups.values()))

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
