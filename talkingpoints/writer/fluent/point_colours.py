@@ -58,9 +58,7 @@ def spot_look(
     return named, _texture(window)
 
 
-def thing_colours(
-    pixels: np.ndarray, thing: Thing, mask: np.ndarray | None, piece: np.ndarray | None
-) -> tuple[str, ...]:
+def thing_colours(pixels: np.ndarray, thing: Thing, mask: np.ndarray | None, piece: np.ndarray | None) -> tuple[str, ...]:
     """Name the colours of a whole thing, as `object_colours_of` does.
 
     Args:
