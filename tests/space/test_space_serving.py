@@ -1,10 +1,12 @@
 """Calls of the models within a time limit, and on a GPU where a Space lends one."""
 
 import contextlib
+import gc
 import sys
 import threading
 import time
 import types
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,8 +15,10 @@ from PIL import Image
 
 from space.events import Events
 from space.hosting import hardware
+from space.hosting.encodings import Encodings
 from space.hosting.serving import ModelError, ServedPair, Turn, in_time
 from space.photos import Photo
+from talkingpoints.encoded_photo import EncodedPhoto
 from tests.helpers.fake_pair import FOREVER, FakePair
 
 GREY = Image.new("RGB", (400, 300), "grey")
@@ -72,6 +76,32 @@ def test_who_comes_while_a_description_stops_waits_for_that():
     next(first)
     first.close()
     assert "".join(served.stream(GREY, point=(0.01, 0.01))) == "column a row a"
+
+
+def test_a_photo_is_encoded_once_while_its_session_holds_it():
+    pair, encoded = FakePair(), []
+    encode = pair.encode
+    pair.encode = lambda image: encoded.append(image.size) or encode(image)
+    served, photo = ServedPair(pair), Image.new("RGB", (40, 30))
+    for _ in range(2):
+        list(served.stream(photo, point=POINT))
+        served.localize(photo, "ear")
+        served.caption_segments(photo)
+    served.localize(GREY, "ear")
+    assert encoded == [(40, 30), (400, 300)]
+
+
+def test_encodings_go_with_their_photos_and_where_memory_is_short():
+    encodings = Encodings(EncodedPhoto, most_bytes=3 * 100 * 100 + 1)
+    first, second, third = (Image.new("RGB", (100, 100)) for _ in range(3))
+    kept = weakref.ref(encodings(first))
+    assert encodings(first) is kept() and encodings(second) is encodings(second)
+    encodings(first)
+    encodings(third)  # for which the second has to go: it was not used for longest
+    assert encodings(first) is kept() and len(encodings._kept) == 2
+    del first
+    gc.collect()
+    assert kept() is None and len(encodings._kept) == 1
 
 
 def test_calls_take_turns():
