@@ -62,7 +62,10 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         (load_keypoints(folder, arguments.split), [text for text in texts if text.dataset == name])
         for name, folder in folders.items()
     ]
-    listeners = {name: TalkingPoints.from_pretrained(localizer=folder) for name, folder in named_folders(arguments.listeners).items()}
+    listeners = {
+        name: TalkingPoints.from_pretrained(localizer=folder)
+        for name, folder in named_folders(arguments.listeners).items()
+    }
     systems = Systems(TalkingPoints.from_pretrained(localizer=arguments.localizer), listeners=listeners)
     report = evaluate_free_texts(systems, sets, seed=arguments.seed)
     for text in sorted(report["texts"], key=lambda text: -text["error_img"]):

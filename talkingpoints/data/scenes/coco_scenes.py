@@ -111,9 +111,7 @@ def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> A
             owners[_mask(annotation, size)] = len(things) + 1
         solid = bool(options.get("solid"))
         things.append(Thing(lexicon().kind_of(category["name"]), box, solid=solid))
-    return AnnotatedScene(
-        tuple(things), size, owners if masked else None, np.zeros(size, np.int16) if masked else None
-    )
+    return AnnotatedScene(tuple(things), size, owners if masked else None, np.zeros(size, np.int16) if masked else None)
 
 
 def _owned_parts(

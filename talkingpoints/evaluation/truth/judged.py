@@ -59,7 +59,9 @@ def read_judged(file: Path) -> dict[str, Any]:
     for judging in content["judgings"]:
         for name in ("judge", "how", "verdicts"):
             if name not in judging:
-                raise ValueError(f"{file.name}: a judging lacks {name!r}; it must say who looked, how, and the verdicts")
+                raise ValueError(
+                    f"{file.name}: a judging lacks {name!r}; it must say who looked, how, and the verdicts"
+                )
         for key, verdicts in judging["verdicts"].items():
             if key not in claims:
                 raise ValueError(f"{file.name}: {judging['judge']!r} judged {key!r}, which is no text of the file")

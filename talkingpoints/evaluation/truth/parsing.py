@@ -112,10 +112,7 @@ class _Parser:
     def _part_pattern(self) -> str:
         """One group for all templates of all parts."""
         templates = {
-            template
-            for entry in self.words.parts.values()
-            for group in entry["words"].values()
-            for template in group
+            template for entry in self.words.parts.values() for group in entry["words"].values() for template in group
         }
         patterns = [
             re.escape(template).replace(r"\{its\}\ \{side\}", rf"(?:its|the|one of its) {_SIDE}")

@@ -342,9 +342,7 @@ def _within(box: Box, point: tuple[float, float], size: tuple[int, int]) -> tupl
     return _cell(across, 3), _cell(down, 3)
 
 
-def _near(
-    thing: Thing, part: ScenePart | None, point: tuple[float, float], size: tuple[int, int]
-) -> tuple[Near, ...]:
+def _near(thing: Thing, part: ScenePart | None, point: tuple[float, float], size: tuple[int, int]) -> tuple[Near, ...]:
     """The nearest part with another name and side; or two that the point is between."""
     longer, x, y = _longer(thing, size), point[0] * size[1], point[1] * size[0]
     own = None if part is None else (part.name, part.side)
