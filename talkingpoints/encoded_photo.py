@@ -71,10 +71,6 @@ class EncodedPhoto:
         features = sum(_nbytes(vars(kept.visual)) for kept in self._kept.values())
         return 3 * self.image.width * self.image.height + features
 
-    def _encoding(self, model: PointModel) -> _Encoding | None:
-        kept = self._kept.get(model)
-        return kept if kept is not None and kept.state == _state(model) else None
-
 
 def encode(
     model: PointModel, processor: PointProcessor, photos: Sequence[EncodedPhoto]
@@ -88,17 +84,17 @@ def encode(
     Returns:
         What the processor takes in place of ``images``, and what the model takes as ``visual``.
     """
-    encodings = {photo: photo._encoding(model) for photo in photos}
-    missing = [photo for photo, encoding in encodings.items() if encoding is None]
+    state = _state(model)
+    encodings = {photo: kept for photo in photos if (kept := photo._kept.get(model)) and kept.state == state}
+    missing = [photo for photo in dict.fromkeys(photos) if photo not in encodings]
     if missing:
         prepared = processor.prepare([photo.image for photo in missing])
         with torch.inference_mode():
             visual = model.encode_images(**moved(prepared.vision, model))
-        state = _state(model)
         for i, photo in enumerate(missing):
             own = PreparedPhotos([prepared.before[i]])
             encodings[photo] = photo._kept[model] = _Encoding(own, visual.select(i), state)
-    found = [encoding for encoding in (encodings[photo] for photo in photos) if encoding is not None]
+    found = [encodings[photo] for photo in photos]
     if len(found) == 1:
         return found[0].prepared, found[0].visual
     before = [ids for encoding in found for ids in encoding.prepared.before]
@@ -114,7 +110,8 @@ def descriptor_inputs(
 ) -> dict[str, Any]:
     """What ``generate`` takes; arguments as for :func:`describe_places`."""
     prepared, visual = encode(model, processor, [photo])
-    return {**moved(processor(images=prepared, **{kind: [places]}), model), "visual": visual}
+    asked: dict[str, Any] = {kind: [places]}
+    return {**moved(processor(images=prepared, **asked), model), "visual": visual}
 
 
 @torch.inference_mode()

@@ -139,7 +139,8 @@ class TalkingPoints:
         load: dict[str, Any] | None,
         segmenter: str | Path | None,
     ) -> "TalkingPoints":
-        pair = cls(*parts, segmenter=segmenter)
+        descriptor, descriptor_processor, localizer, localizer_processor = parts
+        pair = cls(descriptor, descriptor_processor, localizer, localizer_processor, segmenter)
         if not set(load or {}) & {"quantization_config", "device_map"}:  # else it lies where transformers put it
             cast(torch.nn.Module, pair.descriptor).to(device)
             cast(torch.nn.Module, pair.localizer).to(device)
@@ -240,7 +241,7 @@ class TalkingPoints:
         yield from stream_point(*parts, place.unit, lambda: self._turn("descriptor"))
 
     @overload
-    def localize(self, image: Photo, text: str) -> Localization: ...
+    def localize(self, image: Photo, text: str) -> Localization: ...  # type: ignore[overload-overlap]  # str is one
     @overload
     def localize(self, image: Photo, text: Sequence[str]) -> list[Localization]: ...
     def localize(self, image: Photo, text: str | Sequence[str]) -> Localization | list[Localization]:

@@ -98,7 +98,11 @@ class PointDescriptorProcessor(PromptProcessor):
             ValueError: ready prompts and places both, none or several kinds of places for a photo, points or boxes
                 outside the unit square, or an empty mask.
         """
+        if images is None:
+            raise ValueError("give images")
         if text is not None:
+            if isinstance(images, PreparedPhotos):
+                raise ValueError("ready prompts need the photos themselves as images")
             if any(places is not None for places in (points, boxes, masks)):
                 raise ValueError("give either text (ready prompts) or points, boxes or masks")
             return self._prepared(images, text, **kwargs)

@@ -1,12 +1,12 @@
 """Processor of the Point Localizer: photos and texts -> prompts, and the model's output -> points in pixels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import BatchFeature
-from transformers.modeling_outputs import ModelOutput
 
 from .processing_prompts import PreparedPhotos, PromptProcessor
 from .results import Localization, Point
@@ -62,8 +62,10 @@ class PointLocalizerProcessor(PromptProcessor):
             ``input_ids``, ``attention_mask`` (B * n, S) and vision tensors of B images.
 
         Raises:
-            ValueError: an empty text.
+            ValueError: If images or texts are missing, or a text is empty.
         """
+        if images is None or texts is None:
+            raise ValueError("give images, and texts about each of them")
         words = [[self.instruction.format(text=self._checked(text)) for text in rows] for rows in texts]
         return self._rows(images, words, None, padding_side="right")
 
@@ -74,11 +76,11 @@ class PointLocalizerProcessor(PromptProcessor):
         ids = self._tokenize([text])[0]
         return text if len(ids) <= MAX_TEXT_TOKENS else self.tokenizer.decode(ids[:MAX_TEXT_TOKENS])
 
-    def post_process(self, output: ModelOutput, sizes: Sequence[tuple[int, int]]) -> list[Localization]:
+    def post_process(self, output: Any, sizes: Sequence[tuple[int, int]]) -> list[Localization]:
         """The model's output for R rows in the frame of the photos.
 
         Args:
-            output: of :class:`PointLocalizer` in eval mode.
+            output: :class:`PointLocalizerOutput` of a model in eval mode.
             sizes: (height, width) in pixels of each row's photo, R of them.
 
         Raises:

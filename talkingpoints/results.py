@@ -32,8 +32,9 @@ class Point:
     @staticmethod
     def at(unit: npt.ArrayLike, size: tuple[int, int]) -> "Point":
         """The point at a unit (x, y) of a photo of ``size`` (height, width) in pixels."""
-        x, y = np.asarray(unit, dtype=np.float64).tolist()
-        return Point(*to_pixels((x, y), size).tolist(), (x, y))
+        u, v = np.asarray(unit, dtype=np.float64).tolist()
+        x, y = to_pixels((u, v), size).tolist()
+        return Point(x, y, (u, v))
 
     def to_dict(self) -> dict[str, Any]:
         """``x``, ``y`` and ``unit``, a list."""

@@ -116,7 +116,7 @@ def evaluate_free_texts(
     rows = {name: joined(parts) for name, parts in predictions.items()}
     images = np.array([point.row for point in points])
     scores = [image_scores(points, rows[name]) for name in ("free_text", REFERENCE_ROW)]
-    interval = bootstrap_difference(*scores, images, seed=seed, resamples=resamples)
+    interval = bootstrap_difference(scores[0], scores[1], images, seed=seed, resamples=resamples)
     free = rows["free_text"]
     errors = unit_errors(free.predictions, np.array([point.point for point in points]))
     said = [text for _, texts in sets for text in texts]

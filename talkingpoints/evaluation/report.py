@@ -55,16 +55,20 @@ class RowPredictions:
 
     def of(self, chosen: Sequence[int]) -> "RowPredictions":
         """The same for some of the points, by their indices."""
-        arrays = (self.predictions, self.confidence, self.presence, self.found)
-        texts = None if self.texts is None else tuple(self.texts[i] for i in chosen)
-        return RowPredictions(*(array[list(chosen)] for array in arrays), texts)
+        at = list(chosen)
+        texts = None if self.texts is None else tuple(self.texts[i] for i in at)
+        return RowPredictions(self.predictions[at], self.confidence[at], self.presence[at], self.found[at], texts)
 
 
 def joined(parts: Sequence[RowPredictions]) -> RowPredictions:
     """One row out of the rows of several photos, one after the other; all of them with texts."""
-    arrays = ("predictions", "confidence", "presence", "found")
-    texts = tuple(text for part in parts for text in part.texts or ())
-    return RowPredictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in arrays), texts)
+    return RowPredictions(
+        predictions=np.concatenate([part.predictions for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+        presence=np.concatenate([part.presence for part in parts]),
+        found=np.concatenate([part.found for part in parts]),
+        texts=tuple(text for part in parts for text in part.texts or ()),
+    )
 
 
 def summarise(
@@ -161,8 +165,8 @@ def _by_listener(
         if "descriptor" not in heard or "reference" not in heard:
             continue
         heard["ratio"] = heard["descriptor"] / heard["reference"] if heard["reference"] else None
-        both = (scores[f"{source}@{listener}"] for source in ("descriptor", "reference"))
-        interval = bootstrap.bootstrap_difference(*both, images, **options)
+        descriptor, reference = scores[f"descriptor@{listener}"], scores[f"reference@{listener}"]
+        interval = bootstrap.bootstrap_difference(descriptor, reference, images, **options)
         heard["difference"], heard["ci95"] = interval.mean, [interval.low, interval.high]
     return figures
 

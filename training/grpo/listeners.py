@@ -5,7 +5,8 @@ several texts about each of several points of a photo.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class PhotoCache:
         self.capacity = capacity
         self._kept: OrderedDict[Hashable, EncodedPhoto] = OrderedDict()
 
-    def __call__(self, photos: Mapping[Hashable, Image.Image]) -> list[EncodedPhoto]:
+    def __call__(self, photos: Mapping[Any, Image.Image]) -> list[EncodedPhoto]:
         """The photos, those with known keys as they were encoded before."""
         found = []
         for key, photo in photos.items():
@@ -79,7 +80,8 @@ class Listener:
         if view not in LISTENER_VIEWS:
             raise ValueError(f"view must be one of {LISTENER_VIEWS}, got {view!r}")
         mirror = view == "mirrored"
-        words: Callable[[str], str] = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}[view]
+        changes: dict[str, Callable[[str], str]] = {"mirrored": mirrored_words, "paraphrased": paraphrased}
+        words = changes.get(view, str)
         groups = rows_of(keys)
         shown = {(key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()}
         most = max(map(len, groups.values()))
