@@ -19,7 +19,7 @@ from talkingpoints.writer.scene import Scene, SceneObject
 from talkingpoints.writer.styles import ALL_STYLES
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_localizer
-from training import sft_descriptor, sft_localizer
+from training import evaluate, grpo_descriptor, sft_descriptor, sft_localizer
 from training.bundled import build_base, bundle, pretrain_facts, pretrain_vision, sft_facts
 from training.bundled.fact_embeddings import FACTS, UNSAID, FactEmbeddings, FactVocabulary
 from training.bundled.sft_facts import FactCollator
@@ -351,6 +351,28 @@ def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
     both = ["--config", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "--flip", "0.75"]
     (sft,) = parse_arguments((SftArguments,), both)
     assert (sft.base, sft.datasets, sft.flip) == ("x", ["c"], 0.75)
+
+
+def test_flags_have_one_name_everywhere_and_keep_their_older_ones(tmp_path: Path) -> None:
+    flags = [
+        "--base",
+        "x",
+        "--dataset",
+        "a",
+        "b",
+        "--output",
+        str(tmp_path),
+        "--hearings",
+        "plain",
+        "--meter_steps",
+        "7",
+    ]
+    grpo, training = parse_arguments(grpo_descriptor.ARGUMENTS, [*flags, "--localizer", "y", "--bf16", "false"])
+    assert (grpo.datasets, training.output_dir) == (["a", "b"], str(tmp_path))
+    assert (grpo.listener_views, grpo.metric_steps) == (["plain"], 7)
+    flags = ["--datasets", "a", "--split", "test", "--output", "r.json"]  # a file, not a folder
+    (arguments,) = parse_arguments(evaluate.ARGUMENTS, flags)
+    assert (arguments.dataset, str(arguments.output)) == ("a", "r.json")
 
 
 def test_wrong_command_lines_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

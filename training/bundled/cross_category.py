@@ -10,12 +10,11 @@ paired over points, intervals over photos (talkingpoints/evaluation/metrics/boot
 seeds of each point. Rows through the rewarding listener, and through those that took no part.
 """
 
-import argparse
 import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,20 @@ from training.grpo.grpo_arguments import REWARDING
 from training.grpo.reward_hacking import FILE
 from training.grpo.rewards import distinct_2, has_coordinates
 from training.reports.compare import Measured, read
+from training.sft.arguments import parse_arguments
 
 _TEST = re.compile(r"test_([a-z]+)_(\d+)")
 _PREDICTIONS = "predictions.npz"
 _ROW = "descriptor"
 _DRAWS = 20
+
+
+@dataclass(kw_only=True)
+class TableArguments:
+    """Where the runs are."""
+
+    runs: Path = field(metadata={"help": "output folder of the recipe"})
+    seed: int = field(default=0, metadata={"help": "seed of the bootstrap"})
 
 
 @dataclass(frozen=True)
@@ -170,10 +178,7 @@ def _trained(metrics: Path, test: Path) -> list[str]:
 
 def main(argv: Sequence[str]) -> str:
     """Print and return the tables; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, required=True, help="output folder of the recipe")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments((TableArguments,), argv, __doc__)
     settings = find_settings(arguments.runs)
     text = f"{gains_table(settings, arguments.seed)}\n\n{texts_table(settings)}"
     print(text)
