@@ -61,17 +61,31 @@ class Size:
         """Weights that LoRA trains of the larger of the two models."""
         return self.lora + max(self.new)
 
+    def weights(self, bits: int) -> float:
+        """GiB of the base's weights in 32, 16, 8 or 4 bits; 8 and 4 bits concern linear layers, others have 16."""
+        linear = {32: 4, 16: 2, 8: 1, 4: _NF4}[bits]
+        return (linear * self.linear + max(2, linear) * (self.parameters - self.linear)) / _GIB
+
+    def training_memory(self, bits: int, lora: bool) -> float:
+        """GiB that training takes without activations: weights, gradients and Adam's moments.
+
+        Args:
+            bits: Of the base's weights; 32 or 16 where all weights are trained.
+            lora: Train LoRA and the new parts only, in float32.
+        """
+        if lora:
+            return self.weights(bits) + _ADAM * self.trained / _GIB
+        return _ADAM * bits / 32 * (self.parameters + max(self.new)) / _GIB
+
     @property
     def memory(self) -> dict[str, float]:
         """GiB without activations: weights alone, and with gradients and Adam's moments."""
-        bfloat16 = 2 * self.parameters
-        nf4 = 2 * (self.parameters - self.linear) + _NF4 * self.linear
         return {
-            "bfloat16": bfloat16 / _GIB,
-            "4 bits": nf4 / _GIB,
-            "LoRA": (bfloat16 + _ADAM * self.trained) / _GIB,
-            "LoRA on 4 bits": (nf4 + _ADAM * self.trained) / _GIB,
-            "all weights": _ADAM * (self.parameters + max(self.new)) / _GIB,
+            "bfloat16": self.weights(16),
+            "4 bits": self.weights(4),
+            "LoRA": self.training_memory(16, lora=True),
+            "LoRA on 4 bits": self.training_memory(4, lora=True),
+            "all weights": self.training_memory(32, lora=False),
         }
 
     @property
@@ -86,8 +100,8 @@ def read_bases(path: Path = BASES) -> dict[str, PreTrainedConfig]:
     return {name: nested_config(values) for name, values in content.items() if not name.startswith("_")}
 
 
-def measure(name: str, config: PreTrainedConfig) -> Size:
-    """Count one base, without its weights."""
+def measure(name: str, config: PreTrainedConfig, rank: int = LORA_RANK) -> Size:
+    """Count one base, without its weights; LoRA of this rank."""
     from peft import get_peft_model
 
     with torch.device("meta"):
@@ -103,7 +117,7 @@ def measure(name: str, config: PreTrainedConfig) -> Size:
         models.append(PointDescriptor(PointDescriptorConfig(vlm_config=config, **narrow), vlm))
         models.append(PointLocalizer(PointLocalizerConfig(vlm_config=config), vlm))
     new = tuple(model.num_parameters() - parameters for model in models)
-    adapted = get_peft_model(models[0], lora_config(models[0], LORA_RANK), low_cpu_mem_usage=True)
+    adapted = get_peft_model(models[0], lora_config(models[0], rank), low_cpu_mem_usage=True)
     lora = sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n)
     return Size(name, parameters, language, parameters - language, linear, grid_of(config), lora, new)
 
