@@ -63,7 +63,7 @@ def main(argv: list[str]) -> Trainer | None:
     training.prediction_loss_only = True
     training.label_names = ["labels"]
     collator = DescriptorCollator(processor)
-    draw = partial(draw_descriptions, processor=processor)
+    draw = partial(draw_descriptions, processor)
     return run(model, sft, training, draw=draw, data_collator=collator, processing_class=processor, **data)
 
 

@@ -113,7 +113,7 @@ def train(
         sft,
         training,
         trainer_class,
-        draw=None if localizer.blind else partial(draw_localizations, processor=processor),
+        draw=None if localizer.blind else partial(draw_localizations, processor),
         data_collator=collator_class(processor, localizer.blind),
         processing_class=processor,
         compute_metrics=localizer_metrics,

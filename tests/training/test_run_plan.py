@@ -26,7 +26,7 @@ SCRIPTS = {"descriptor": sft_descriptor, "localizer": sft_localizer}
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("own"), good_rows(5), photos=5)
+    return write_folder(tmp_path_factory.mktemp("own") / "points", good_rows(5), photos=5)
 
 
 def command(base: Path, data: Path, output: Path, **options) -> list[str]:
@@ -81,7 +81,6 @@ def test_a_dry_run_shows_what_would_be_trained_on_and_trains_nothing(
     page = (tmp_path / "run" / "dry_run.html").read_text()
     assert page.count("data:image/png;base64,") == 5 and "none is wrong" in page
     assert [file.name for file in (tmp_path / "run").iterdir()] == ["dry_run.html"]
-    (own / "bad").mkdir(exist_ok=True)
     bad = write_folder(tmp_path / "bad", [*good_rows(3), {"file_name": "0.png", "x": 999, "y": 0, "text": "out"}], 3)
     with pytest.raises(ValueError, match="999"):
         SCRIPTS[name].main([*command(base, bad, tmp_path / "run"), "--dry_run"])
@@ -97,7 +96,9 @@ def test_samples_are_drawn_and_a_run_without_gain_stops(
                "sample_photos": 2, "report_to": "tensorboard", "save_total_limit": 1}  # fmt: skip
     trainer = SCRIPTS[name].main(command(base, drawn, tmp_path / "run", **options))
     assert trainer.state.global_step == 6  # the first evaluation is the best one; two more are waited for
-    assert re.search(r"step 4 of 12: [\d.]+ s a step, about \d+ s left .*; [\d.]+ GiB of memory", capsys.readouterr().out)
+    assert re.search(
+        r"step 4 of 12: [\d.]+ s a step, about \d+ s left .*; [\d.]+ GiB of memory", capsys.readouterr().out
+    )
     pictures = sorted((tmp_path / "run" / "samples").glob("*.png"))
     assert {file.name for file in pictures} >= {f"step_{step}_{i}.png" for step in (2, 4, 6) for i in (0, 1)}
     assert min(Image.open(pictures[0]).size) > 300

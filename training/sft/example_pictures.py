@@ -45,7 +45,7 @@ def draw_example(example: PointExample | RegionExample) -> Image.Image:
 
 
 def draw_descriptions(
-    model: PointDescriptor, processor: PointDescriptorProcessor, example: PointExample | RegionExample
+    processor: PointDescriptorProcessor, model: PointDescriptor, example: PointExample | RegionExample
 ) -> Image.Image:
     """The photo, some of its points numbered, and for each the data's text and what the descriptor writes."""
     chosen = range(min(TEXTS, len(example["texts"])))
@@ -62,7 +62,7 @@ def draw_descriptions(
 
 
 def draw_localizations(
-    model: PointLocalizer, processor: PointLocalizerProcessor, example: PointExample | RegionExample
+    processor: PointLocalizerProcessor, model: PointLocalizer, example: PointExample | RegionExample
 ) -> Image.Image:
     """For each of some texts the photo with the heat map, the true point (a ring) and the one found (a cross)."""
     count = min(TEXTS, len(example["texts"]))
