@@ -14,6 +14,8 @@ BELOW = {
     "evaluation": {"flat", "writer", "data", "llm"},
     "dataset_builder": {"flat", "writer", "data", "llm", "evaluation"},
     "package": {"flat"},
+    "commands": {"package", "flat", "data", "evaluation"},
+    "talkingpoints_cli": {"commands", "data"},
     "training": {"package", "flat", "writer", "data", "llm", "evaluation", "dataset_builder"},
     "space": {"package", "flat", "data"},
 }
@@ -26,7 +28,7 @@ READERS = "talkingpoints.data.readers."
 
 def modules() -> dict[str, Path]:
     """Every module of the package, the scripts and the app by its full name."""
-    files = [file for top in ("talkingpoints", "training", "space") for file in (ROOT / top).rglob("*.py")]
+    files = [file for top in ("talkingpoints", "talkingpoints_cli", "training", "space") for file in (ROOT / top).rglob("*.py")]
     names = {file: ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
     return {name.removesuffix(".__init__"): file for file, name in names.items()}
 

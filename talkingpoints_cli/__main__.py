@@ -1,0 +1,5 @@
+"""``python -m talkingpoints_cli``."""
+
+from talkingpoints_cli import main
+
+main()
