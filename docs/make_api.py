@@ -53,8 +53,9 @@ def entry(item: griffe.Object, level: int) -> str:
 
 
 def members(item: griffe.Class) -> list[griffe.Object]:
-    """Documented public methods and properties, in the order of the source."""
-    own = (resolved(member) for name, member in item.members.items() if not name.startswith("_"))
+    """Documented public methods and properties, in the order of the source, those of the package's bases last."""
+    named = {**item.members, **{name: one for name, one in item.inherited_members.items() if one.is_alias}}
+    own = (resolved(member) for name, member in named.items() if not name.startswith("_"))
     return [one for one in own if one.docstring and (one.is_function or "property" in one.labels)]
 
 

@@ -23,6 +23,7 @@ from .inference import TalkingPoints
 from .modeling_descriptor import PointDescriptor, PointDescriptorOutput
 from .modeling_localizer import PointLocalizer, PointLocalizerOutput
 from .modeling_segmenter import PanopticSegmenter, PanopticSegmenterOutput
+from .photo_batches import PhotoQuestions
 from .pipelines import PanopticCaptioningPipeline, PointDescriptionPipeline, PointLocalizationPipeline
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import PointLocalizerProcessor
@@ -61,6 +62,7 @@ __all__ = [
     "PanopticSegmenterConfig",
     "PanopticSegmenterImageProcessor",
     "PanopticSegmenterOutput",
+    "PhotoQuestions",
     "Point",
     "PanopticCaptioner",
     "PanopticCaptioningPipeline",

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from accelerate.commands.launch import launch_command_parser
 
 import app
+import talkingpoints_cli
 from talkingpoints.inference import CHECKPOINTS
 from tests.helpers import snippets
 from tests.helpers.snippets import NOT_RUN, PAGES, ROOT
@@ -78,6 +80,10 @@ def check(words: list[str]) -> None:
             assert importlib.util.find_spec(module), f"there is no module {module}"
             if launch.training_script_args:
                 snippets.check_arguments(module, launch.training_script_args)
+        case ["talkingpoints", *rest]:
+            commands = typer.main.get_command(talkingpoints_cli.app).commands
+            if rest[0] not in ("COMMAND", "--install-completion"):
+                commands[rest[0]].make_context(rest[0], rest[1:])  # raises for what it does not know
         case ["pip", "install", *rest]:
             check_install(rest)
         case _:

@@ -1,5 +1,6 @@
 """Each format, written and read again: what has a place comes back, and losses are counted."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -120,7 +121,12 @@ def round_trip(name: str, given_photos: list[PhotoRecord], folder: Path) -> None
 
 @pytest.mark.parametrize("name", writable())
 def test_what_is_written_is_read_again(name: str) -> None:
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(
+        max_examples=int(os.environ.get("TALKINGPOINTS_EXAMPLES", "12")),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+    )
     @given(photos())
     def check(given_photos: list[PhotoRecord]) -> None:
         with tempfile.TemporaryDirectory() as folder:

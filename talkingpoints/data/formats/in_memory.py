@@ -5,14 +5,17 @@ in its ``data``.
 """
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from talkingpoints.data.formats.records import Annotations, PhotoRecord, PointRecord, skeletons, without_lone_groups
+from talkingpoints.data.validation.photos import seen_size
 from talkingpoints.points import to_pixels, to_unit
 
-_WORDS = ("text", "group", "occluded", "names")
+_OURS = ("text", "keypoint", "group", "occluded")
+_THEIRS = ("id", "tags", "label", "points", "confidence", "index", "attributes")
 
 
 def to_fiftyone(photos: Iterable[PhotoRecord], field: str = "points") -> list[Any]:
@@ -51,6 +54,8 @@ def _keypoint(point: PointRecord, size: tuple[int, int]) -> Any:
 def from_fiftyone(samples: Iterable[Any], field: str = "points") -> Annotations:
     """FiftyOne's samples -> photos with points; ``text``, ``keypoint``, ``group`` and ``occluded`` are read if there.
 
+    Other texts of a keypoint become attributes.
+
     Args:
         samples: a dataset, a view or a list; with metadata (``compute_metadata``), or photos that can be read.
         field: of ``Keypoints``.
@@ -58,10 +63,6 @@ def from_fiftyone(samples: Iterable[Any], field: str = "points") -> Annotations:
     Raises:
         ValueError: If a sample's field holds no ``Keypoints``.
     """
-    from pathlib import Path
-
-    from talkingpoints.data.validation.photos import seen_size
-
     found = Annotations([], "FiftyOne samples")
     for row, sample in enumerate(samples):
         keypoints = sample[field]
@@ -79,7 +80,9 @@ def from_fiftyone(samples: Iterable[Any], field: str = "points") -> Annotations:
 
 
 def _points(one: Any, size: tuple[int, int], alone: int) -> list[PointRecord]:
-    known = {name: one[name] for name in one.field_names if name in ("text", "keypoint", "group", "occluded")}
+    known = {name: one[name] for name in one.field_names if name in _OURS}
+    further = {name: one[name] for name in one.field_names if name not in (*_OURS, *_THEIRS)}
+    attributes = {name: value for name, value in further.items() if isinstance(value, str) and value}
     scores = one.confidence or [None] * len(one.points)
     scores = scores if isinstance(scores, Sequence) else [scores] * len(one.points)
     points = []
@@ -89,7 +92,7 @@ def _points(one: Any, size: tuple[int, int], alone: int) -> list[PointRecord]:
         x, y = to_pixels(place, size).tolist()
         group = known.get("group") or alone
         words = known.get("text") or "", one.label or "", known.get("keypoint") or ""
-        points.append(PointRecord(x, y, *words, group, bool(known.get("occluded")), score))
+        points.append(PointRecord(x, y, *words, group, bool(known.get("occluded")), score, attributes))
     return points
 
 
@@ -100,7 +103,7 @@ def to_supervision(photo: PhotoRecord) -> Any:
     alphabetical order.
 
     Raises:
-        ImportError: If supervision is not installed.
+        ImportError: If supervision 0.29 or newer is not installed.
     """
     import supervision
 
@@ -120,4 +123,4 @@ def to_supervision(photo: PhotoRecord) -> Any:
     labels = sorted({one.label for one in objects})
     class_id = np.array([labels.index(one.label) for one in objects])
     data = {"text": words[0], "name": words[1], "label": np.array([one.label for one in objects], dtype=object)}
-    return supervision.KeyPoints(xy=xy, class_id=class_id, confidence=scores, data=data)
+    return supervision.KeyPoints(xy=xy, class_id=class_id, keypoint_confidence=scores, data=data)
