@@ -3,9 +3,9 @@
     python -m training.reports.evaluate_free_texts --texts training/bundled/free_texts_val.json --split val \\
         --datasets DIR/animalpose DIR/people --localizer runs/localizer --output free.json
 
-The texts were written while looking at the photos, by nobody who ran a model on them: training/reports/free_texts.json for the
-test splits, training/bundled/free_texts_val.json for the val splits. ``evaluate.py --free_texts`` gives the same rows for one
-dataset beside everything else.
+The texts were written while looking at the photos, before any model was run on them: training/reports/free_texts.json
+for the test splits, training/bundled/free_texts_val.json for the val splits. ``training.evaluate --free_texts`` gives
+the same rows for one dataset.
 """
 
 import json

@@ -33,7 +33,7 @@ class EvaluationArguments:
     )
     masks: Path | None = field(
         default=None,
-        metadata={"help": "folder of class masks of the photos (PNG): also measure points drawn from them"},
+        metadata={"help": "folder of class masks of the photos (PNG): also measure points in them"},
     )
     report: Path | None = field(
         default=None, metadata={"help": "also write a page with tables, curves and examples into this folder"}
@@ -43,8 +43,8 @@ class EvaluationArguments:
     )
     free_texts: Path | None = field(
         default=None,
-        metadata={"help": "JSON of texts not made by the writer, for example training/reports/free_texts.json; the texts "
-                  "of this dataset are used"},
+        metadata={"help": "JSON of texts not made by the writer, for example training/reports/free_texts.json; the "
+                  "texts of this dataset are used"},
     )  # fmt: skip
     rows: list[str] = field(
         default_factory=lambda: list(ROW_ORDER),

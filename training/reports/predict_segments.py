@@ -6,8 +6,8 @@
 
 ``--segmenter`` is any folder or Hub id that ``AutoModelForUniversalSegmentation`` loads and whose labels are among the
 annotations' categories. Writes the JSON, a folder of the same name with the segments' pixels, which is what
-training/reports/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. With ``--descriptor``
-each segment has a caption.
+training/reports/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. With
+``--descriptor`` each segment has a caption.
 """
 
 import json
