@@ -130,9 +130,7 @@ def load_model(
     return model, processor
 
 
-def load_whole(
-    name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32
-) -> tuple[Model, Any]:
+def load_whole(name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32) -> tuple[Model, Any]:
     """As :func:`load_model`, for what changes a model and saves it whole.
 
     Raises:
