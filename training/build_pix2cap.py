@@ -109,8 +109,10 @@ def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWri
         raise ValueError(f"annotations: two files have one name, and would both be written as one of {names}")
     found: dict[int, PanopticWriter] = {}
     for name, source in zip(names, opened, strict=True):
-        categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
-        found |= dict.fromkeys(source.image_ids, PanopticWriter(output / name, categories, **folders))
+        writer = PanopticWriter(
+            output / name, source.categories.values(), photos=source.photos, photo_maps=source.id_maps
+        )
+        found |= dict.fromkeys(source.image_ids, writer)
     return found
 
 

@@ -14,7 +14,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,7 @@ def kept_keys(prepared: PreparedPhotos, max_points: int, seed: int) -> set[str] 
 
 def written(
     arguments: BuildArguments, writing: WriterArguments, prepared: PreparedPhotos, made: dict[str, Any]
-) -> Iterator[TextsOfPhoto]:
+) -> Generator[TextsOfPhoto]:
     """The photos with the texts for their kept points; what is to be said of the writer goes into ``made``."""
     kept = kept_keys(prepared, arguments.max_points, arguments.seed)
 
@@ -214,8 +214,8 @@ def written(
     total = sum(len(tasks_of(photo)) for photo in prepared)
     with model_writer(writing, Path(arguments.output_dir) / "work") as writer:
         made["writer"] = writer.version
-        for photo, texts in photo_texts(prepared, tasks_of, writer, total):
-            yield photo, [(task, [] if text.text is None else [("model", text.text)]) for task, text in texts]
+        for photo, answers in photo_texts(prepared, tasks_of, writer, total):
+            yield photo, [(task, [] if answer.text is None else [("model", answer.text)]) for task, answer in answers]
 
 
 def main(argv: list[str]) -> None:
@@ -246,7 +246,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     skipped = {photo.key: photo.problem for photo in prepared if photo.problem}
     if skipped:
         (work / "skipped.json").write_text(json.dumps(skipped, indent=2, ensure_ascii=False), encoding="utf-8")
-    made = {
+    made: dict[str, Any] = {
         "source": arguments.source,
         "splits": arguments.splits,
         "points": {"per_kind": arguments.per_kind, "max_points": arguments.max_points, "seed": arguments.seed},

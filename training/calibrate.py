@@ -78,7 +78,8 @@ def calibrate(
     model = model.eval()
     confidences: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
     correct: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
-    logits, present = [], []
+    logits: list[torch.Tensor] = []
+    present: list[torch.Tensor] = []
     for start in range(0, len(examples), batch_size):
         batch = collator([examples[i] for i in range(start, min(start + batch_size, len(examples)))])
         truth, presence = batch.pop("points").flatten(0, 1), batch.pop("presence").flatten() > 0.5
@@ -88,10 +89,12 @@ def calibrate(
         for i, temperature in enumerate(TEMPERATURES):
             model.config.heatmap_temperature = own * temperature
             output = model.answer(visual, query, len(query) // len(visual))
+            assert output.confidence is not None and output.points is not None  # a heat map has both
             confidences[i].append(output.confidence[presence])
             errors = (output.points - truth).norm(dim=-1)
             correct[i].append(errors[presence] <= CONFIDENCE_RADIUS)
         model.config.heatmap_temperature = own
+        assert output.presence_logits is not None
         logits.append(output.presence_logits)
         present.append(presence)
     here = torch.cat(present).numpy()
@@ -124,7 +127,7 @@ def apply(model: PointLocalizer, calibration: Calibration) -> None:
     """Write what was fitted into a model."""
     model.config.heatmap_temperature *= calibration.temperature
     with torch.no_grad():
-        model.head.presence.bias += calibration.presence_shift
+        model.head.presence.bias.add_(calibration.presence_shift)
 
 
 def main(argv: Sequence[str]) -> Calibration:

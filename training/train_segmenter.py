@@ -123,7 +123,7 @@ def build_model(
     names = {i: category.name for i, category in enumerate(categories)}
     if whole is not None and whole.config.id2label != names:
         raise ValueError(f"{base} has the labels {whole.config.id2label}; the data have {names}")
-    labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    labels: dict[str, Any] = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     model = PanopticSegmenter(PanopticSegmenterConfig(vision_config=vision_config, **labels, **config))
     model.vision_tower.load_state_dict(weights)
     if whole is not None:
@@ -197,7 +197,8 @@ class QualityMetrics:
         self, photos: PanopticPhotos, limit: int, processor: PanopticSegmenterImageProcessor, model: PanopticSegmenter
     ):
         self.photos, self.categories = photos[: limit or None], photos.categories
-        self.processor, self.id2label = processor, model.config.id2label
+        self.processor = processor
+        self.id2label: Any = model.config.id2label
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         evaluation = PanopticEvaluation(self.categories)
@@ -226,7 +227,7 @@ def main(argv: list[str]) -> Trainer:
     )  # fmt: skip
     side = model.config.vision_config.image_size
     seen = AutoImageProcessor.from_pretrained(segmenter.base)
-    processor = PanopticSegmenterImageProcessor(
+    processor = PanopticSegmenterImageProcessor(  # type: ignore[call-arg]  # its own arguments, by the decorator
         size={"height": side, "width": side},
         image_mean=seen.image_mean,
         image_std=seen.image_std,
@@ -235,6 +236,7 @@ def main(argv: list[str]) -> Trainer:
         smallest_share=segmenter.smallest_share,
         score_threshold=segmenter.score_threshold,
     )
+    labels: Any
     labels, border, limit = model.config.label2id, model.config.border_id, segmenter.limit or None
     length = examples_of(training) if training.max_steps > 0 else int(training.num_train_epochs * len(train[:limit]))
     one_pass(training)
@@ -253,7 +255,7 @@ def main(argv: list[str]) -> Trainer:
         compute_metrics=QualityMetrics(val, segmenter.limit, processor, model),
         optimizers=(build_optimizer(model, training, ["vision_tower"], segmenter.slow_lr_scale), None),
     )
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
     last = last_checkpoint(training, segmenter.resume)
     # on CPU the fused attention's backward takes longer than all else of so small a layer
     with sdpa_kernel(SDPBackend.MATH) if training.use_cpu else nullcontext():

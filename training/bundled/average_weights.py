@@ -10,6 +10,7 @@ Configuration and processor are those of the last model; counters are its own to
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import AutoConfig
@@ -53,7 +54,7 @@ def averaged(states: Sequence[Mapping[str, torch.Tensor]], shares: Sequence[floa
     if different:
         raise ValueError(f"the models differ in shape, for example in {different[0]}")
     return {
-        name: sum(share * state[name].float() for share, state in zip(shares, states, strict=True))
+        name: sum((share * state[name].float() for share, state in zip(shares, states, strict=True)), torch.zeros(()))
         if last.is_floating_point()
         else last
         for name, last in states[-1].items()
@@ -68,7 +69,8 @@ def main(argv: list[str]) -> None:
     """
     (arguments,) = parse_arguments(ARGUMENTS, argv)
     described = isinstance(AutoConfig.from_pretrained(arguments.models[-1]), PointDescriptorConfig)
-    loaded = [load_whole(folder, PointDescriptor if described else PointLocalizer) for folder in arguments.models]
+    kind: Any = PointDescriptor if described else PointLocalizer
+    loaded: list[tuple[Any, Any]] = [load_whole(folder, kind) for folder in arguments.models]
     model, processor = loaded[-1]
     for folder, (_, other) in zip(arguments.models, loaded, strict=True):
         if other.tokenizer.get_vocab() != processor.tokenizer.get_vocab():

@@ -91,7 +91,7 @@ def converted(
         ValueError: more blocks than the published tower has.
     """
     full = full or EfficientNetLiteConfig().stage_depths
-    names = {}  # of a published block -> ours
+    names: dict[str, str] = {}  # of a published block -> ours
     published = 0
     for stage, (depth, wanted) in enumerate(zip(full, config.stage_depths, strict=True)):
         if wanted > depth:

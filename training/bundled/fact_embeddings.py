@@ -62,7 +62,9 @@ class FactVocabulary:
         A value that the vocabulary does not know counts as unsaid.
         """
         rows = [_values(facts, told) for facts, told in _pairs(example)]
-        return torch.tensor([[index.get(v, UNSAID) for index, v in zip(self._index, row, strict=True)] for row in rows])
+        return torch.tensor(
+            [[index.get(v or "", UNSAID) for index, v in zip(self._index, row, strict=True)] for row in rows]
+        )
 
 
 class FactEmbeddings(nn.Module):
@@ -77,11 +79,14 @@ class FactEmbeddings(nn.Module):
         super().__init__()
         self.vocabulary = vocabulary
         self.tables = nn.ModuleList(nn.Embedding(size, width) for size in vocabulary.sizes)
+        self.reader_weight: torch.Tensor
+        self.reader_bias: torch.Tensor
         self.register_buffer("reader_weight", torch.zeros(sum(vocabulary.sizes), width))
         self.register_buffer("reader_bias", torch.zeros(sum(vocabulary.sizes)))
 
     def forward(self, facts: torch.Tensor) -> torch.Tensor:
-        return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
+        vectors = [table(facts[..., i]) for i, table in enumerate(self.tables)]
+        return sum(vectors[1:], vectors[0])
 
     def reading_loss(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """How far hidden states of the query token (R, width) are from the facts (R, len(FACTS)) that were told, over
@@ -117,7 +122,8 @@ class FactEmbeddings(nn.Module):
             optimizer = torch.optim.Adam([weight, bias], lr=_READER_RATE)
             for _ in range(steps):
                 logits = (sums @ weight.T + bias).split(self.vocabulary.sizes, dim=-1)
-                loss = sum(functional.cross_entropy(one, facts[:, i]) for i, one in enumerate(logits))
+                losses = [functional.cross_entropy(one, facts[:, i]) for i, one in enumerate(logits)]
+                loss = sum(losses[1:], losses[0])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -143,6 +149,7 @@ class FactEmbeddings(nn.Module):
         moves = [(rows - rows[UNSAID])[there][1:].norm(dim=-1) for rows, there in zip(parts, occur, strict=True)]
         length = torch.cat(moves).median() if sum(map(len, moves)) else torch.tensor(1.0)
         for table, rows, there in zip(self.tables, parts, occur, strict=True):
+            assert isinstance(table, nn.Embedding)
             random = functional.normalize(torch.randn(rows.shape), dim=-1) * length
             untold = ~there
             untold[UNSAID] = False

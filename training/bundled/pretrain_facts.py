@@ -12,6 +12,7 @@ a sum; the embeddings are saved beside the model, for ``sft_facts.py --facts``.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import Trainer, TrainingArguments
@@ -57,7 +58,7 @@ class FactLocalizer(PointLocalizer):
     _auto_class = None  # its checkpoints are for resuming, not for the Hub
 
     def __init__(self, localizer: PointLocalizer, embeddings: FactEmbeddings):
-        super().__init__(localizer.config, localizer.vlm)
+        super().__init__(localizer.config, localizer.vlm)  # type: ignore[arg-type]
         self.query_token, self.head = localizer.query_token, localizer.head
         self.embeddings = embeddings
 
@@ -93,6 +94,7 @@ def main(argv: list[str]) -> Trainer:
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
     start_run(training, sft.threads)
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
+    train: Any
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
     shown = [train[i] for i in range(first)]

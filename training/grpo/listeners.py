@@ -82,9 +82,12 @@ class Listener:
         if view not in LISTENER_VIEWS:
             raise ValueError(f"view must be one of {LISTENER_VIEWS}, got {view!r}")
         mirror = view == "mirrored"
-        words: Callable[[str], str] = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}[view]
+        ways: dict[str, Callable[[str], str]] = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}
+        words = ways[view]
         groups = rows_of(keys)
-        shown = {(key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()}
+        shown: dict[Hashable, Image.Image] = {
+            (key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()
+        }
         most = max(map(len, groups.values()))
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
@@ -138,9 +141,9 @@ class FluencyJudge:
             points=[[points[i] for i in rows] for rows in padded],
             answers=[[texts[i] for i in rows] for rows in padded],
         )
-        inputs = moved(inputs, self.model)
-        del inputs["pixel_values"]
-        values = self.model.log_likelihoods(**inputs, visual=self.features(shown)).double().cpu().numpy()
+        batch = moved(inputs, self.model)
+        del batch["pixel_values"]
+        values = self.model.log_likelihoods(**batch, visual=self.features(shown)).double().cpu().numpy()
         scores = np.zeros(len(texts))
         for number, rows in enumerate(groups.values()):
             scores[rows] = values[number * most : number * most + len(rows)]

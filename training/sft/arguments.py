@@ -146,7 +146,7 @@ def with_keypoints(rows: Dataset, crowded: int = 1) -> int:
     return sum(crowded if count > 1 else 1 for count in counts if count)
 
 
-def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
+def parse_arguments(types: Sequence[Any], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
     """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
 
     ``--datasets`` and ``--dataset`` mean the same, and so do ``--output_dir`` and ``--output``, unless the dataclasses
@@ -169,7 +169,7 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str
     words = _as_named(_with_config(argv), {item.name for kind in types for item in fields(kind)})
     if any(issubclass(kind, TrainingArguments) for kind in types):
         words = _with_hub_id(words)
-    parser = HfArgumentParser(types, allow_abbrev=False, description=description, formatter_class=_Help)
+    parser = HfArgumentParser(list(types), allow_abbrev=False, description=description, formatter_class=_Help)
     return parser.parse_args_into_dataclasses(args=words)
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 
 def build_optimizer(
-    model: torch.nn.Module, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
+    model: PreTrainedModel, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
 ) -> torch.optim.Optimizer | None:
     """The optimiser that ``training`` asks for, with a lower learning rate for pretrained modules.
 
@@ -31,7 +31,7 @@ def build_optimizer(
     if unknown:
         raise ValueError(f"slow_modules: no parameter has {unknown} in its name")
     optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(training, model)
-    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    decayed = set(Trainer.get_decay_parameter_names(None, model))  # type: ignore[arg-type]  # it uses no self
     parameters = dict(model.named_parameters())
     if slow_lr_scale == 0:
         for name, module in model.named_modules():

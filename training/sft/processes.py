@@ -85,7 +85,7 @@ def one_pass(training: TrainingArguments) -> None:
     training.num_train_epochs = 1
 
 
-def keep_existing_layers(model: PreTrainedModel) -> None:
+def keep_existing_layers(model: Any) -> None:
     """Forget names of layers that a model could have but has not (Siglip's head, often): FSDP would look for them."""
     existing = {type(module).__name__ for module in model.modules()}
     model._no_split_modules = set(model._no_split_modules or ()) & existing

@@ -4,6 +4,7 @@ import math
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
@@ -122,7 +123,7 @@ def _read(kind: str, annotations: str, photos: str, id_maps: str | None) -> list
 
 def mixed_examples(
     regions: RegionSetArguments,
-    points: tuple[Dataset, Dataset] | None,
+    points: tuple[Any, Dataset] | None,
     training: TrainingArguments,
     rows_per_photo: int,
     colour: float,
@@ -144,7 +145,8 @@ def mixed_examples(
     parts: list[tuple[Dataset, float]] = [
         (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for s in sets
     ]
-    val = {"regions": ConcatDataset([RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets])}
+    regions_to_validate = [RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets]
+    val: dict[str, Dataset] = {"regions": ConcatDataset(regions_to_validate)}
     total = sum(len(s.train) for s in sets)
     if points is not None:
         parts.append((points[0], regions.points_weight))
