@@ -1,10 +1,10 @@
-"""Make a trained localizer's confidence and presence mean what they say, on validation data.
+"""Calibrate the confidence and the presence of a trained localizer on validation data.
 
     python -m training.calibrate --localizer runs/localizer --datasets DIR [DIR ...]
 
-Two numbers are fitted and written into the model's folder: the temperature of the heat map, so that of points with
-confidence c a share c is right, that is within 0.1 of the image (Guo et al., 2017, with the calibration error itself as
-the aim); and a shift of the presence, so that texts of this photo and of others are told apart best at 0.5.
+Two numbers are fitted and written into the model's folder. The temperature of the heat map: of all points with
+confidence c a share c should be within 0.1 of the image (Guo et al., 2017; the calibration error itself is minimised).
+The shift of the presence: at 0.5 it should separate texts about this photo from texts about others best.
 """
 
 import sys
@@ -70,7 +70,7 @@ def calibrate(
         batch_size: photos at a time.
 
     Raises:
-        ValueError: the head makes no heat map, or the examples lack texts of this photo or of others.
+        ValueError: If the head makes no heat map, or the examples lack texts about their own or about other photos.
     """
     if model.config.head != "heatmap":
         raise ValueError(f"a {model.config.head} head has no confidence to calibrate")

@@ -47,7 +47,7 @@ def averaged(states: Sequence[Mapping[str, torch.Tensor]], shares: Sequence[floa
     """The weighted mean of state dicts, in float32; of integers the last one's.
 
     Raises:
-        ValueError: they hold different weights, or weights of different shapes.
+        ValueError: If they hold different weights, or weights of different shapes.
     """
     shapes = [{name: weight.shape for name, weight in state.items()} for state in states]
     different = sorted(name for shape in shapes for name, _ in shape.items() ^ shapes[0].items())
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
     """Average and save; see the module docstring.
 
     Raises:
-        ValueError: models of different kinds, shapes or vocabularies.
+        ValueError: If the models differ in kind, shape or vocabulary.
     """
     (arguments,) = parse_arguments(ARGUMENTS, argv)
     described = isinstance(AutoConfig.from_pretrained(arguments.models[-1]), PointDescriptorConfig)

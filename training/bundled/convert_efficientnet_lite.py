@@ -87,8 +87,8 @@ def converted(
         full: the published tower's blocks of each stage; EfficientNet-Lite0's if not given.
 
     Raises:
-        RuntimeError: weights are missing, or of other shapes.
-        ValueError: more blocks than the published tower has.
+        RuntimeError: If weights are missing or have other shapes.
+        ValueError: If the config has more blocks than the published tower.
     """
     full = full or EfficientNetLiteConfig().stage_depths
     names: dict[str, str] = {}  # of a published block -> ours

@@ -1,4 +1,4 @@
-"""Facts about points as numbers: what a text tells -> one vector, the sum of an embedding for each fact.
+"""Facts about points as numbers: what a text mentions -> one vector, the sum of an embedding for each fact.
 
 ``pretrain_facts.py`` learns the embeddings, together with a localizer's head; ``sft_facts.py`` then teaches the
 language model to turn words into such vectors.
@@ -18,9 +18,9 @@ from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.styles import PointFacts
 
 UNSAID = 0
-"""Value of a fact that a text does not tell; known values start at 1."""
+"""Value of a fact that a text does not mention; known values start at 1."""
 UNKNOWN = -1
-"""Value of all facts of a text of which nobody knows what it tells: nothing is learned from them."""
+"""Value of all facts of a text whose facts are unknown: nothing is learned from it."""
 
 _FIELDS = ("label", "image_column", "image_row", "which", "size", "part", "region", "view_side")
 _PLACES = ("column", "row", "third_column", "third_row", "point_column", "point_row", "colours")
@@ -57,7 +57,7 @@ class FactVocabulary:
         return [len(known) + 1 for known in self.values]
 
     def encode(self, example: PointExample) -> torch.Tensor:
-        """(n, len(FACTS)) for the n texts of an example: what each tells, ``UNSAID`` elsewhere.
+        """(n, len(FACTS)) for the n texts of an example: what each mentions, ``UNSAID`` elsewhere.
 
         A value that the vocabulary does not know counts as unsaid.
         """
@@ -68,7 +68,7 @@ class FactVocabulary:
 
 
 class FactEmbeddings(nn.Module):
-    """Integers (..., len(FACTS)) -> (..., width), the sum of what is told.
+    """Integers (..., len(FACTS)) -> (..., width), the sum of what is mentioned.
 
     Args:
         vocabulary: of the integers.
@@ -165,7 +165,7 @@ class FactEmbeddings(nn.Module):
         """What :meth:`save` wrote.
 
         Raises:
-            ValueError: the folder holds none.
+            ValueError: If the folder holds none.
         """
         folder = Path(folder)
         if not (folder / _WEIGHTS).is_file():

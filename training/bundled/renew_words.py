@@ -48,7 +48,7 @@ def renew_words(model: PointLocalizer, old: PreTrainedTokenizerFast, new: PreTra
         new: has the same special tokens in the same places, and ``<locate>`` behind all others.
 
     Raises:
-        ValueError: a special token of ``new`` has another number in ``old``.
+        ValueError: If a special token of ``new`` has another number in ``old``.
     """
     embeddings: Any = model.get_input_embeddings()
     before = embeddings.weight.data.clone()

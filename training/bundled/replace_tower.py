@@ -107,7 +107,7 @@ def replaced(
         mean, std: (C,) how the localizer's photos are normalised.
 
     Raises:
-        ValueError: the localizer has another kind of tower.
+        ValueError: If the localizer has another kind of tower.
     """
     old = localizer.vlm.model.vision_tower
     if not isinstance(old.config, ConvVisionConfig):

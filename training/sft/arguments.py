@@ -1,5 +1,5 @@
-"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first; and what they all
-say, which photos a model is trained on and how these are changed."""
+"""Command lines of the scripts: dataclasses filled from yaml files and flags, and the arguments that most scripts
+share: which photos a model is trained on, and their augmentation."""
 
 import argparse
 import math
@@ -87,7 +87,7 @@ def load_each(
         One dataset for each folder, empty where the folder shows none of the labels.
 
     Raises:
-        ValueError: what :func:`load_rows` refuses, or a label that no photo shows.
+        ValueError: If :func:`load_rows` refuses the data, or no photo shows a label.
     """
     parts = [load_rows(folder, split, half, (leave_out or {}).get(folder, ())) for folder in folders]
     return parts if labels is None else [only_labels(rows, labels) for rows in _with_all(parts, labels)]
@@ -118,7 +118,7 @@ def load_rows(folder: str, split: str, half: str | None = None, leave_out: Colle
         leave_out: file names of photos to leave out.
 
     Raises:
-        ValueError: what the reader refuses, or another half.
+        ValueError: If the reader refuses the data, or ``half`` is not allowed.
     """
     if half not in (None, *HALVES):
         raise ValueError(f"half must be one of {HALVES}, got {half!r}")

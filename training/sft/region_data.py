@@ -61,7 +61,7 @@ def read_set(description: str) -> RegionSet:
     """Read one of ``region_sets``. Without ``val`` every tenth photo is kept for validation.
 
     Raises:
-        ValueError: a description that says something else, or what the readers refuse.
+        ValueError: If the description has another form, or the readers refuse the data.
     """
     pairs = [word.partition("=") for word in shlex.split(description)]
     values = {key: value for key, _, value in pairs}
@@ -95,7 +95,7 @@ def typed_points(texts: Path, photos: Path) -> list[RegionPhoto]:
         photos: the folder that holds the datasets which the texts name, with their ``images``.
 
     Raises:
-        ValueError: another layout, or a text that names no dataset.
+        ValueError: If the file has another layout, or a text names no dataset.
     """
     by_photo: dict[Path, list[CaptionedRegion]] = {}
     for number, text in enumerate(read_free_texts(texts)):
@@ -138,7 +138,7 @@ def mixed_examples(
         colour: probability of changed colours.
 
     Raises:
-        ValueError: what :func:`read_set` refuses, or weights that are all 0.
+        ValueError: If :func:`read_set` refuses a set, or all weights are 0.
     """
     sets = read_once(lambda: [read_set(description) for description in regions.region_sets])
     seed = training.seed

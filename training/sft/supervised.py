@@ -28,17 +28,18 @@ from training.sft.sft_arguments import SftArguments
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
-    """Whether weights are cut up among processes (FSDP, DeepSpeed)."""
+    """Whether the weights are sharded among processes (FSDP, DeepSpeed)."""
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def check_sharding(accelerator: Accelerator, sft: SftArguments) -> None:
-    """Refuse what cannot be done where :func:`is_sharded`.
+    """Refuse options that do not work with sharded weights.
+
+    ``share_image_prefix`` runs each layer twice in a step and passes keys and values on in a cache. The hooks that
+    gather the weights for the backward pass do not see that.
 
     Raises:
-        ValueError: ``share_image_prefix``, which runs each layer twice in a step and hands keys and values on in a
-            cache, past the hooks that put the weights together for the backward pass; or another ``save_dtype`` than
-            float32.
+        ValueError: If weights are sharded, and ``share_image_prefix`` is on or ``save_dtype`` is not float32.
     """
     if not is_sharded(accelerator):
         return
