@@ -123,7 +123,7 @@ def load_systems(arguments: EvaluationArguments, device: str) -> Systems:
         ValueError: If a folder cannot be read.
     """
 
-    def listener(folder: str) -> TalkingPoints:
+    def listener(folder: str | None) -> TalkingPoints:
         return TalkingPoints.from_pretrained(
             descriptor=arguments.descriptor, localizer=folder, device=arguments.device or device
         )

@@ -138,7 +138,7 @@ def copy_model(source: Path, target: Path) -> None:
     """Copy a saved model without its remote code, and without mention of that code or of folders.
 
     Raises:
-        ValueError: the folder holds no saved model.
+        ValueError: If the folder holds no saved model.
     """
     if not (source / "model.safetensors").is_file():
         raise ValueError(f"{source} holds no model.safetensors")

@@ -2,8 +2,8 @@
 
     python -m training.reports.compare --row descriptor --systems default=a.npz no_region=b.npz sigma_05=c.npz
 
-The first is what the others are compared with. mpck_img with its 95% interval, and the difference with the interval of
-a paired bootstrap over photos (talkingpoints/evaluation/metrics/bootstrap.py), as a Markdown table.
+The others are compared with the first. Shown are mpck_img with its 95% interval, and the difference with the interval
+of a paired bootstrap over photos (talkingpoints/evaluation/metrics/bootstrap.py), as a Markdown table.
 """
 
 import sys
@@ -50,7 +50,7 @@ def read(path: Path, row: str) -> Measured:
     """Read a row of a file that ``evaluate.py --predictions`` wrote.
 
     Raises:
-        ValueError: the file holds no such row.
+        ValueError: If the file holds no such row.
     """
     with np.load(path) as arrays:
         if f"prediction_{row}" not in arrays:
@@ -66,7 +66,7 @@ def table(systems: Sequence[tuple[str, Measured]], *, seed: int = 0, resamples: 
     """A Markdown table of systems, the first being what the others are compared with.
 
     Raises:
-        ValueError: two systems were not measured on the same points.
+        ValueError: If two systems were not measured on the same points.
     """
     first_name, first = systems[0]
     options = {"seed": seed, "resamples": resamples}

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +17,12 @@ from talkingpoints.data.examples.region_examples import RegionExample
 from talkingpoints.encoded_photo import EncodedPhoto, describe_places, locate_texts
 from talkingpoints.mask_pieces import deepest_point
 from talkingpoints.palette import mark_colour
+from training.sft.collators import points_of
 
 TEXTS = 4
 """Texts of a photo that a picture of samples shows."""
 
 _COLUMNS = 60  # characters of a line of text
-
-
-def points_of(example: PointExample | RegionExample) -> np.ndarray:
-    """Points of an example, float32 (n, 2) in the unit square; of a region the one deepest inside."""
-    if "points" in example:
-        return example["points"]
-    return np.array([deepest_point(mask) for mask in example["masks"]], np.float32)
 
 
 def draw_example(example: PointExample | RegionExample) -> Image.Image:
@@ -86,7 +81,8 @@ def draw_localizations(
 
 
 def _presence(example: PointExample | RegionExample) -> Sequence[float]:
-    return example["presence"].tolist() if "presence" in example else [1.0] * len(example["texts"])
+    presence = example.get("presence")
+    return [1.0] * len(example["texts"]) if presence is None else cast(np.ndarray, presence).tolist()
 
 
 def _figure(count: int, texts: Sequence[str]) -> tuple[Figure, list[Axes]]:
@@ -96,20 +92,20 @@ def _figure(count: int, texts: Sequence[str]) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(4.8 * count if count > 1 else 6.4, 4.8 + below))
     grid = figure.add_gridspec(1, count, left=0.02, right=0.98, top=0.98, bottom=below / (4.8 + below), wspace=0.04)
     figure.text(0.02, (below - 0.1) / (4.8 + below), "\n".join(lines), va="top", family="monospace", fontsize=8)
-    return figure, [figure.add_subplot(cell) for cell in grid]
+    return figure, [figure.add_subplot(grid[0, i]) for i in range(count)]
 
 
 def _show(axes: Axes, example: PointExample | RegionExample) -> None:
     axes.imshow(np.asarray(example["image"].convert("RGB")))
     axes.set_axis_off()
-    for number, mask in enumerate(example.get("masks") or ()):
+    for number, mask in enumerate(cast(list[np.ndarray], example.get("masks") or [])):
         colour = tuple(channel / 255 for channel in mark_colour(number))
         axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.5)
 
 
 def _mark(axes: Axes, point: npt.ArrayLike, image: Image.Image, marker: str, number: int | None) -> None:
     x, y = np.multiply(point, image.size).tolist()
-    style = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
+    style: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
     axes.plot(x, y, marker, markeredgecolor="white", markeredgewidth=4, **style)
     axes.plot(x, y, marker, markeredgecolor="#d62828" if marker == "x" else "#00965a", markeredgewidth=2, **style)
     if number is not None:
