@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare_environment(models)
 
     # Only now: these read the environment while they are imported.
-    from space import hardware
-    from space.mcp_package import check_mcp_package
+    from space.hosting import hardware
+    from space.hosting.mcp_package import check_mcp_package
 
     if args.mcp:
         try:
@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except RuntimeError as error:
             raise SystemExit(f"--mcp: {error}") from error
     hardware.prepare()
-    from space import theme, ui, uploads
+    from space import theme, ui
+    from space.hosting import uploads
     from talkingpoints import TalkingPoints
 
     uploads.delete_old()

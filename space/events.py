@@ -16,12 +16,12 @@ import gradio as gr
 
 from space import handlers, kept, photos
 from space.drawing import UnitPoint
+from space.hosting.serving import NoSegmenter, Pair
+from space.hosting.uploads import upload_of
 from space.kept import Kept
 from space.photos import Photo
-from space.serving import NoSegmenter, Pair
 from space.table import kept_table
-from space.uploads import upload_of
-from talkingpoints.inference import Localization
+from talkingpoints.results import Localization
 
 View = Any
 """The value for the output component of an event, or a tuple for several, in their order; ``ui`` names them."""

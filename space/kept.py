@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from space.drawing import UnitPoint
-from space.limits import MAX_KEPT, MAX_LABEL, MAX_POINTS_FILE, MAX_TEXT
+from space.hosting.limits import MAX_KEPT, MAX_LABEL, MAX_POINTS_FILE, MAX_TEXT
 from space.photos import Photo, file_name, pair
 from talkingpoints.points import check_points_px, to_unit
 

@@ -8,11 +8,11 @@ import gradio as gr
 from space import handlers, segments
 from space.drawing import UnitPoint
 from space.events import Events, View, as_error, as_toast, check_session, image_of, plain_message
+from space.hosting.serving import Pair
 from space.kept import Kept
 from space.photos import Photo
 from space.segment_view import listed, note, said, summary, view
 from space.segments import Segments
-from space.serving import Pair
 
 SEEKING = "Looking for segments ..."
 

@@ -6,8 +6,8 @@ and screen reader, and becomes a small card on a phone.
 
 import html
 
+from space.hosting.limits import MAX_LABEL, MAX_TEXT
 from space.kept import Kept, KeptPoint
-from space.limits import MAX_LABEL, MAX_TEXT
 from space.photos import Photo
 
 TEMPLATE = "${value}"

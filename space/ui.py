@@ -12,14 +12,14 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from space import handlers, photos, segment_tab, table, theme
-from space.bounds import BodyLimit, bound
 from space.events import Events, Session
+from space.hosting.bounds import BodyLimit, bound
+from space.hosting.limits import FILE_SECONDS, MAX_SESSIONS, MAX_UPLOAD
+from space.hosting.serving import EncodingPair, ServedPair
+from space.hosting.uploads import guard
 from space.kept import SUFFIXES
-from space.limits import FILE_SECONDS, MAX_SESSIONS, MAX_UPLOAD
 from space.screen import DIRECT, KEPT, MODEL, PHOTO, PROGRAMS, Screen
 from space.segment_events import POINTS, SegmentEvents
-from space.serving import Pair, ServedPair
-from space.uploads import guard
 
 _NAME_EXAMPLES = f"""() => {{
   const names = {json.dumps(list(photos.EXAMPLES))};
@@ -49,7 +49,7 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
+def build(tp: EncodingPair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
     """The app on a model pair, not yet launched.
 
     Args:

@@ -2,7 +2,7 @@
 
 The segmenter (modeling_segmenter.py) and the bundled pair's tower (modeling_vision_tower.py) use it: they have to tell
 animals and parts apart, which a few thousand photos do not teach. Registered for ``AutoModel``. The weights come from
-training/convert_efficientnet_lite.py.
+training/bundled/convert_efficientnet_lite.py.
 """
 
 import torch

@@ -28,7 +28,7 @@ def data_root() -> Path:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny untrained base model."""
-    from tests.tiny import tiny_base
+    from tests.helpers.tiny import tiny_base
 
     return tiny_base(tmp_path_factory.mktemp("base"))
 
@@ -36,6 +36,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of a tiny random descriptor and localizer."""
-    from tests.tiny import tiny_pair
+    from tests.helpers.tiny import tiny_pair
 
     return tiny_pair(tmp_path_factory.mktemp("pair"))

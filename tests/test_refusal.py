@@ -14,7 +14,7 @@ from talkingpoints.evaluation.truth.refusal import Heard
 from talkingpoints.evaluation.truth.texts import KNOWN, absent_texts, present_texts
 from talkingpoints.evaluation.truth.variants import variants
 from talkingpoints.evaluation.truth.vocabulary import HELD_OUT
-from tests.drawn import drawn_dataset
+from tests.helpers.drawn import drawn_dataset
 from training.evaluate_truth import format_tables
 
 

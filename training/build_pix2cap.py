@@ -18,18 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 from tqdm.auto import tqdm
 
-from talkingpoints.asking.store import AnswerStore
-from talkingpoints.data.panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
-from talkingpoints.data.segment_filters import FilterCounts, SegmentFilters, filtered
-from talkingpoints.engine.segment_rules import segment_texts
-from talkingpoints.engine.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
-from training.arguments import parse_arguments
-from training.segment_review import SegmentReview
-from training.writing import WriterArguments, asker_of
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
+from talkingpoints.data.readers.segment_filters import FilterCounts, SegmentFilters, filtered
+from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
+from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
+from talkingpoints.llm.answer_store import AnswerStore
+from training.dataset.segment_review import SegmentReview
+from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.sft.arguments import parse_arguments
 
 
 @dataclass(kw_only=True)

@@ -19,27 +19,34 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 from filelock import FileLock, Timeout
 from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from talkingpoints import __version__
-from talkingpoints.engine.balance import allotments, balanced_keys, group_of
-from talkingpoints.engine.layouts import file_stem
-from talkingpoints.engine.output import FORMATS, DatasetOutput
-from talkingpoints.engine.preparation import SPLITS, PreparationOptions, PreparedPhoto, prepare_from, role_of
-from talkingpoints.engine.prepared import PreparedPhotos
-from talkingpoints.engine.ray_preparation import SourceAddress, prepare_on_ray
-from talkingpoints.engine.rule_texts import rule_texts
-from talkingpoints.engine.sources.kinds import LAYOUTS
-from talkingpoints.engine.sources.source import PartSource
-from talkingpoints.engine.tasks import PointTask
-from training.arguments import parse_arguments
-from training.checking import CheckArguments, TextsOfPhoto, checked_texts, write_checks
-from training.sft import parse_weights
-from training.writing import WriterArguments, model_writer, photo_texts
+from talkingpoints.dataset_builder.output.dataset_output import FORMATS, DatasetOutput
+from talkingpoints.dataset_builder.output.layouts import file_stem
+from talkingpoints.dataset_builder.points.balance import allotments, balanced_keys, group_of
+from talkingpoints.dataset_builder.points.preparation import (
+    SPLITS,
+    PreparationOptions,
+    PreparedPhoto,
+    prepare_from,
+    role_of,
+)
+from talkingpoints.dataset_builder.points.prepared import PreparedPhotos
+from talkingpoints.dataset_builder.points.ray_preparation import SourceAddress, prepare_on_ray
+from talkingpoints.dataset_builder.points.tasks import PointTask
+from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
+from talkingpoints.dataset_builder.sources.source import PartSource
+from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
+from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
+from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
+from training.sft.arguments import parse_arguments
+from training.sft.sft_arguments import parse_weights
 
 
 @dataclass(kw_only=True)

@@ -32,8 +32,8 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 
 import talkingpoints  # noqa: F401  (registers the models)
 from talkingpoints.cards import ROLES, Told, Weights, dataset_card, is_hub_id, model_card
-from talkingpoints.data.own_points import VAL_NAMES, settle
-from talkingpoints.data.point_folders import METADATA, is_point_folder, metadata_file, read_split, split_folder
+from talkingpoints.data.readers.custom_points import VAL_NAMES, settle
+from talkingpoints.data.readers.point_folders import METADATA, is_point_folder, metadata_file, read_split, split_folder
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

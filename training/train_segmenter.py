@@ -1,15 +1,15 @@
 """Train a small universal segmenter over a trained vision tower: which pixels are which thing, which background.
 
-    python -m training.build_panoptic_masks --dataset DIR --output_dir runs/panoptic
+    python -m training.dataset.build_panoptic_masks --dataset DIR --output_dir runs/panoptic
     python -m training.train_segmenter --config training/configs/segmenter.yaml \\
         --base talkingpoints/checkpoints/localizer --annotations runs/panoptic/annotations --photos DIR/images \\
         --output_dir runs/segmenter
 
-``--base`` is a vision tower of training/convert_efficientnet_lite.py, or a model whose tower is taken (the bundled
-localizer, a base of training/build_base.py), without the blocks that ``--stage_depths`` leaves out. The decoder is new,
-unless the base is a segmenter, which is trained on. Photos are
-decoded once and held in memory. Validation measures the panoptic quality of the segments that come out. ``--resume``
-goes on from the last checkpoint, exactly.
+``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is taken (the
+bundled localizer, a base of training/bundled/build_base.py), without the blocks that ``--stage_depths`` leaves out. The
+decoder is new, unless the base is a segmenter, which is trained on. Photos are decoded once and held in memory.
+Validation measures the panoptic quality of the segments that come out. ``--resume`` goes on from the last checkpoint,
+exactly.
 """
 
 import sys
@@ -20,26 +20,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoConfig, AutoImageProcessor, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import AutoConfig, AutoImageProcessor, EvalPrediction, Trainer, TrainingArguments
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
 from talkingpoints.building import load_base
 from talkingpoints.configuration_efficientnet_lite import EfficientNetLiteConfig
 from talkingpoints.configuration_segmenter import TOWERS
 from talkingpoints.configuration_vision_tower import ConvVisionConfig
-from talkingpoints.data.panoptic import Category, PanopticPhotos
-from talkingpoints.data.segment_examples import SegmentExample, SegmentExamples
-from talkingpoints.evaluation.panoptic_quality import PanopticEvaluation, compared
+from talkingpoints.data.examples.segment_examples import SegmentExample, SegmentExamples
+from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhotos
+from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
-from training.arguments import AugmentationArguments, examples_of, parse_arguments
-from training.sft import DTYPES, build_optimizer, last_checkpoint, measure_and_save
+from training.sft.arguments import DTYPES, AugmentationArguments, examples_of, parse_arguments
+from training.sft.optimizer import build_optimizer
+from training.sft.processes import one_pass, start_run
+from training.sft.supervised import last_checkpoint, measure_and_save
 
 
 @dataclass(kw_only=True)
@@ -208,9 +211,7 @@ class QualityMetrics:
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     segmenter, training = parse_arguments(ARGUMENTS, argv)
-    if segmenter.threads:
-        torch.set_num_threads(segmenter.threads)
-    set_seed(training.seed)
+    start_run(training, segmenter.threads)
     train, val = (
         PanopticPhotos(Path(segmenter.annotations) / f"{split}.json", Path(segmenter.photos))
         for split in ("train", "val")
@@ -236,7 +237,7 @@ def main(argv: list[str]) -> Trainer:
     )
     labels, border, limit = model.config.label2id, model.config.border_id, segmenter.limit or None
     length = examples_of(training) if training.max_steps > 0 else int(training.num_train_epochs * len(train[:limit]))
-    training.num_train_epochs = 1
+    one_pass(training)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are drawn already
     training.label_names = ["labels"]

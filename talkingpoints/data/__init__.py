@@ -1,18 +1,1 @@
-"""Datasets in, texts out: the COCO-keypoints reader, scenes, and the writer of descriptions."""
-
-from talkingpoints.data.coco_keypoints import load_keypoints
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, scene_of
-from talkingpoints.data.writer import CANONICAL, STYLES, PointFacts, point_facts, write
-
-__all__ = [
-    "CANONICAL",
-    "STYLES",
-    "Keypoint",
-    "PointFacts",
-    "Scene",
-    "SceneObject",
-    "load_keypoints",
-    "point_facts",
-    "scene_of",
-    "write",
-]
+"""Datasets in: readers of annotations, and the training examples made of them."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from talkingpoints.data.panoptic import PanopticPhoto
-from talkingpoints.evaluation.bootstrap import Interval, bootstrap_mean
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
+from talkingpoints.evaluation.metrics.bootstrap import Interval, bootstrap_mean
 from talkingpoints.images import load_image
 from talkingpoints.inference import TalkingPoints
 from talkingpoints.points import pixel_at

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from talkingpoints.data.class_masks import read_class_mask
-from talkingpoints.data.coco_keypoints import IMAGE_FOLDERS, keypoint_name
-from talkingpoints.data.panoptic import PanopticPhotos
-from talkingpoints.data.scenes import Box
+from talkingpoints.data.readers.class_masks import read_class_mask
+from talkingpoints.data.readers.coco_keypoints import IMAGE_FOLDERS, keypoint_name
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.truth.vocabulary import Vocabulary, vocabulary
 from talkingpoints.images import load_image
+from talkingpoints.writer.scene import Box
 
 VOC_NAMES = (
     "", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",

@@ -13,14 +13,14 @@ from typing import Any
 
 from PIL import Image
 
-from talkingpoints.asking.asker import Asker
-from talkingpoints.asking.prompts import Prompt
-from talkingpoints.asking.requests import GaveUpError, RejectedError, WriteRequest
+from talkingpoints.llm.asker import Asker
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import GaveUpError, RejectedError, WriteRequest
 from talkingpoints.evaluation.truth.claims import TYPES
 from talkingpoints.evaluation.truth.judged import question
 from talkingpoints.evaluation.truth.ring import whole_and_crop
 
-PROMPTS = Path(__file__).parent.parent / "prompts"
+PROMPTS = Path(__file__).parent / "prompts"
 ANSWERS: Mapping[str, bool | None] = {"yes": True, "no": False, "unclear": None}
 SIDES_PX = (768, 512)
 SLOTS = {"object": "kind", "which": "order", "part": "part", "side": "own", "place": "photo", "look": "colour"}

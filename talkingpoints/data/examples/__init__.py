@@ -1,0 +1,1 @@
+"""Annotated photos as training examples."""

@@ -1,0 +1,1 @@
+"""Readers of annotated photos: points, keypoints, segments and captioned regions."""

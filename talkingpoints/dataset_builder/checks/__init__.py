@@ -1,0 +1,1 @@
+"""Checks of texts: wording, near duplicates, round trips through a localizer."""

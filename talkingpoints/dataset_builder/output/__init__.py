@@ -1,0 +1,1 @@
+"""The finished dataset: layouts, Parquet files, card."""

@@ -1,0 +1,1 @@
+"""Points worth a text: part masks, skeletons, balance, and their preparation photo by photo."""

@@ -1,0 +1,1 @@
+"""Texts for points and segments, by rules or by language models."""

@@ -1,0 +1,1 @@
+"""Public benchmarks: Visual Genome region captioning and ViP-Bench."""

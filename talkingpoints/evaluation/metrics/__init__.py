@@ -1,0 +1,1 @@
+"""Metrics: PCK, panoptic quality, caption scores, dense captioning."""

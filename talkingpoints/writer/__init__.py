@@ -1,0 +1,1 @@
+"""From facts about a point to words: scenes, facts, colours, wording and styles."""

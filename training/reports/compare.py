@@ -1,0 +1,110 @@
+"""Compare systems that `evaluate.py --predictions` measured on the same points: a table with paired intervals.
+
+    python -m training.reports.compare --row descriptor --systems default=a.npz no_region=b.npz sigma_05=c.npz
+
+The first is what the others are compared with. mpck_img with its 95% interval, and the difference with the interval of
+a paired bootstrap over photos (talkingpoints/evaluation/metrics/bootstrap.py), as a Markdown table.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from talkingpoints.evaluation.metrics import pck
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference, bootstrap_mean
+from training.sft.arguments import parse_arguments
+
+
+@dataclass(kw_only=True)
+class CompareArguments:
+    """What is compared.
+
+    Raises:
+        ValueError: If a system is not NAME=FILE.npz.
+    """
+
+    systems: list[str] = field(metadata={"help": "NAME=FILE.npz; the others are compared with the first"})
+    row: str = field(metadata={"help": "row of the reports, for example descriptor"})
+    seed: int = field(default=0, metadata={"help": "seed of the bootstrap"})
+
+    def __post_init__(self) -> None:
+        if not all(name and path for name, _, path in (system.partition("=") for system in self.systems)):
+            raise ValueError(f"systems must be NAME=FILE.npz, got {self.systems}")
+
+
+class Measured(NamedTuple):
+    """One row of one file: ``scores`` (n,) to mpck_img and ``close`` (n,) to PCK_img@0.05, 0..100, in ``photos`` (n,),
+    and what names the ``points``."""
+
+    points: np.ndarray
+    photos: np.ndarray
+    scores: np.ndarray
+    close: np.ndarray
+
+
+def read(path: Path, row: str) -> Measured:
+    """Read a row of a file that ``evaluate.py --predictions`` wrote.
+
+    Raises:
+        ValueError: the file holds no such row.
+    """
+    with np.load(path) as arrays:
+        if f"prediction_{row}" not in arrays:
+            rows = sorted(name.removeprefix("prediction_") for name in arrays if name.startswith("prediction_"))
+            raise ValueError(f"{path} holds no row {row!r}; it has {', '.join(rows)}")
+        errors = pck.unit_errors(arrays[f"prediction_{row}"], arrays["truth"])
+        points = np.stack([arrays["image_id"], arrays["object_index"]], axis=1)
+        scores = pck.point_scores(errors, pck.MPCK_IMG_THRESHOLDS)
+        return Measured(np.column_stack([points, arrays["truth"]]), arrays["photo"], scores, 100.0 * (errors <= 0.05))
+
+
+def table(systems: Sequence[tuple[str, Measured]], *, seed: int = 0, resamples: int = 1000) -> str:
+    """A Markdown table of systems, the first being what the others are compared with.
+
+    Raises:
+        ValueError: two systems were not measured on the same points.
+    """
+    first_name, first = systems[0]
+    options = {"seed": seed, "resamples": resamples}
+    lines = [
+        f"| | mpck_img | 95% interval | PCK_img@0.05 | minus {first_name} | 95% interval |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, system in systems:
+        if not np.array_equal(first.points, system.points):
+            raise ValueError(f"{name} and {first_name} were not measured on the same points")
+        mean = bootstrap_mean(system.scores, system.photos, **options)
+        difference = "| |"
+        if system is not first:
+            change = bootstrap_difference(system.scores, first.scores, first.photos, **options)
+            difference = f"{change.mean:+.1f} | {change.low:+.1f} to {change.high:+.1f} |"
+        lines.append(
+            f"| {name} | {mean.mean:.1f} | {mean.low:.1f} to {mean.high:.1f} | {system.close.mean():.1f} | {difference}"
+        )
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str]) -> str:
+    """Print and return the table; see the module docstring."""
+    # the systems may also come without their flag, before all flags or behind them
+    (arguments,) = parse_arguments((CompareArguments,), _with_flag(argv), __doc__)
+    pairs = [system.partition("=") for system in arguments.systems]
+    text = table([(name, read(Path(path), arguments.row)) for name, _, path in pairs], seed=arguments.seed)
+    print(text)
+    return text
+
+
+def _with_flag(argv: Sequence[str]) -> list[str]:
+    """The older way to name systems, as words without a flag, in the newer one."""
+    systems = [word for word in argv if word.partition("=")[2].endswith(".npz")]
+    if "--systems" in argv or not systems:
+        return list(argv)
+    return [*(word for word in argv if word not in systems), "--systems", *systems]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Parts of the supervised training scripts: arguments, data, collators, processes."""
