@@ -52,12 +52,19 @@ SAID = ("named", "background", "unknown", "other")
 
 @dataclass(frozen=True)
 class Asking:
-    """What is measured: `points` of each photo, known kinds of the describer, and whether held-out kinds may be asked
-    for (not where something is chosen by the answers)."""
+    """What is measured.
+
+    Attributes:
+        points: Of each photo.
+        known: Kinds that the describer knows.
+        choosing: Whether something is chosen by the answers: then held-out kinds are not asked for, and only present
+            and absent texts are read.
+        seed: Of the drawing.
+    """
 
     points: int = POINTS
     known: frozenset[str] = frozenset(KNOWN)
-    held_out: bool = True
+    choosing: bool = False
     seed: int = 0
 
 
@@ -79,7 +86,7 @@ def measure(
     Raises:
         ValueError: If the file holds records of another question.
     """
-    question = json.dumps({"asking": [asking.points, sorted(asking.known), asking.held_out, asking.seed]})
+    question = json.dumps({"asking": [asking.points, sorted(asking.known), asking.choosing, asking.seed]})
     kept = {} if file is None else _read(file, question)
     other: Image.Image | None = None
     records = []
@@ -87,7 +94,7 @@ def measure(
         name = photo.file.name
         if name not in kept:
             image = Image.fromarray(photo.pixels)
-            kept[name] = _record(pair, photo, image, other, asking, index < VARIANT_PHOTOS)
+            kept[name] = _record(pair, photo, image, other, asking, index < VARIANT_PHOTOS and not asking.choosing)
             if file is not None:
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(kept[name]) + "\n")
@@ -119,7 +126,7 @@ def _record(
 ) -> dict[str, Any]:
     rng = random.Random(f"{asking.seed} {photo.file.name}")
     places = places_of(photo, rng, asking.points)
-    rows = _texts(pair, photo, image, other, places)
+    rows = {} if asking.choosing else _texts(pair, photo, image, other, places)
     points = []
     for i, place in enumerate(places):
         truth = truth_at(photo, place)
@@ -193,7 +200,7 @@ def _heard(
 ) -> list[dict[str, Any]]:
     """What the localizer makes of present and absent texts."""
     present = present_texts(photo, places)
-    absent = absent_texts(photo, rng, asking.held_out)
+    absent = absent_texts(photo, rng, not asking.choosing)
     texts = [text for text, _ in present] + [text.text for text in absent]
     answers = pair.localize(image, texts) if texts else []
     rows: list[dict[str, Any]] = []
