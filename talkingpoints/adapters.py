@@ -23,7 +23,6 @@ from .modeling_localizer import PointLocalizer
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
-PointModel = TypeVar("PointModel", PointDescriptor, PointLocalizer)
 
 ATTENTION = r".*\.(language_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj)"
 """Attention projections of the language model, and of it alone, in all families."""
