@@ -10,6 +10,7 @@ hardware and time see training/README.md.
 
 import sys
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 if not __package__:
     import run_by_path  # noqa: F401
@@ -17,11 +18,13 @@ if not __package__:
 from transformers import Trainer, TrainingArguments
 
 from talkingpoints import PointDescriptor
-from training.sft.arguments import parse_arguments
+from training.sft.arguments import given_names, parse_arguments
 from training.sft.collators import DescriptorCollator
-from training.sft.examples import build_examples
+from training.sft.dry_run import prepare_data
+from training.sft.example_pictures import draw_descriptions
 from training.sft.processes import start_run
 from training.sft.region_data import RegionSetArguments
+from training.sft.run_plan import derive_settings
 from training.sft.sft_arguments import SftArguments
 from training.sft.supervised import run
 
@@ -44,22 +47,24 @@ class DescriptorArguments:
 ARGUMENTS = (SftArguments, DescriptorArguments, RegionSetArguments, TrainingArguments)
 
 
-def main(argv: list[str]) -> Trainer:
-    """Train; see the module docstring."""
-    sft, descriptor, regions, training = parse_arguments(ARGUMENTS, argv)
+def main(argv: list[str]) -> Trainer | None:
+    """Train; see the module docstring. A dry run returns None."""
+    sft, descriptor, regions, training = parse_arguments(ARGUMENTS, argv, __doc__)
     if any("format=free_texts" in words.split() for words in regions.region_sets):
         raise ValueError("region_sets: free_texts are about points; regions of one pixel teach a descriptor nothing")
     start_run(training, sft.threads)
-    train, val = build_examples(sft, training, regions=regions)
+    derive_settings(sft, training, given_names(argv))
+    data = prepare_data(sft, training, regions=regions)
+    if sft.dry_run:
+        return None
     model, processor = PointDescriptor.from_base(
         sft.base, **asdict(descriptor), share_image_prefix=sft.share_image_prefix, **sft.base_options
     )
     training.prediction_loss_only = True
     training.label_names = ["labels"]
     collator = DescriptorCollator(processor)
-    return run(
-        model, sft, training, train_dataset=train, eval_dataset=val, data_collator=collator, processing_class=processor
-    )
+    draw = partial(draw_descriptions, processor)
+    return run(model, sft, training, draw=draw, data_collator=collator, processing_class=processor, **data)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ captions of regions; the point of a region is the one deepest inside. For hardwa
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 if not __package__:
@@ -22,11 +23,13 @@ from transformers import EvalPrediction, Trainer, TrainingArguments
 
 from talkingpoints import PointLocalizer
 from talkingpoints.points import unit_distance
-from training.sft.arguments import parse_arguments
+from training.sft.arguments import given_names, parse_arguments
 from training.sft.collators import LocalizerCollator
-from training.sft.examples import build_examples
+from training.sft.dry_run import prepare_data
+from training.sft.example_pictures import draw_localizations
 from training.sft.processes import GlobalBatchTrainer, start_run
 from training.sft.region_data import RegionSetArguments
+from training.sft.run_plan import derive_settings
 from training.sft.sft_arguments import SftArguments
 from training.sft.supervised import run
 
@@ -87,7 +90,7 @@ def train(
     training: TrainingArguments,
     collator_class: Callable[..., LocalizerCollator] = LocalizerCollator,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
-) -> Trainer:
+) -> Trainer | None:
     """Train a localizer.
 
     Args:
@@ -96,10 +99,11 @@ def train(
         trainer_class: Makes the trainer.
 
     Returns:
-        The trainer after training.
+        The trainer after training, None after a dry run.
     """
-    start_run(training, sft.threads)
-    examples, val = build_examples(sft, training, localizer.negatives, regions)
+    data = prepare_data(sft, training, localizer.negatives, regions)
+    if sft.dry_run:
+        return None
     model, processor = PointLocalizer.from_base(
         sft.base, **localizer.config, share_image_prefix=sft.share_image_prefix, **sft.base_options
     )
@@ -109,18 +113,21 @@ def train(
         sft,
         training,
         trainer_class,
-        train_dataset=examples,
-        eval_dataset=val,
+        draw=None if localizer.blind else partial(draw_localizations, processor),
         data_collator=collator_class(processor, localizer.blind),
         processing_class=processor,
         compute_metrics=localizer_metrics,
         preprocess_logits_for_metrics=by_photo,
+        **data,
     )
 
 
-def main(argv: list[str]) -> Trainer:
-    """Train; see the module docstring."""
-    return train(*parse_arguments(ARGUMENTS, argv))
+def main(argv: list[str]) -> Trainer | None:
+    """Train; see the module docstring. A dry run returns None."""
+    sft, localizer, regions, training = parse_arguments(ARGUMENTS, argv, __doc__)
+    start_run(training, sft.threads)
+    derive_settings(sft, training, given_names(argv))
+    return train(sft, localizer, regions, training)
 
 
 if __name__ == "__main__":

@@ -191,8 +191,8 @@ def compare(data: Path, files: Sequence[Path]) -> str:
             found = agreement(some, first, second)
             shares = [f"{found.share(t):.1%} ({found.decided[t]})" if found.decided[t] else "-" for t in found.decided]
             rows.append(f"| {one} / {two} | {domain} | " + " | ".join(shares) + " |")
-    head = "| judgings | domain | object | which | part | side | place | look | all |\n|---|---|---|---|---|---|---|---|---|"
-    return "\n".join([head, *rows])
+    head = "| judgings | domain | object | which | part | side | place | look | all |"
+    return "\n".join([head, f"|{'---|' * 9}", *rows])
 
 
 if __name__ == "__main__":

@@ -63,7 +63,9 @@ class Vocabulary(NamedTuple):
     @classmethod
     def of(cls, photos: Sequence[ConceptPhoto]) -> "Vocabulary":
         """All names of some photos; "background" is no kind."""
-        kinds = {p.kind for photo in photos for p in photo.points} | {k for photo in photos for k in photo.kinds.values()}
+        kinds = {p.kind for photo in photos for p in photo.points} | {
+            k for photo in photos for k in photo.kinds.values()
+        }
         parts = {p.part for photo in photos for p in photo.points if p.part is not None}
         return cls(sorted(kinds - {"background"}), ["none", *sorted(parts)])
 
@@ -93,7 +95,9 @@ class ConceptExamples(torch.utils.data.Dataset):
         self.weights = np.cumsum([WEIGHTS[name] for name, _ in self.photos])
         self.vocabulary, self.length, self.seed = vocabulary, length, seed
         self.augment, self.smallest_crop = augment, smallest_crop
-        self.kinds_of = {name: sorted({p.kind for photo in photos for p in photo.points}) for name, photos in sets.items()}
+        self.kinds_of = {
+            name: sorted({p.kind for photo in photos for p in photo.points}) for name, photos in sets.items()
+        }
         self.triples = {name: sorted({_triple(p) for photo in photos for p in photo.points if p.side is not None and p.part})
                         for name, photos in sets.items()}  # fmt: skip
 
@@ -234,14 +238,21 @@ class ConceptModel(PreTrainedModel):
 
 
 def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="sum") / (labels >= 0).sum().clamp_min(1)
+    return functional.cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="sum") / (
+        labels >= 0
+    ).sum().clamp_min(1)
 
 
 class Collator:
     """Examples -> a batch."""
 
     def __init__(self, processor: PointLocalizerProcessor, config: Any, side: int):
-        self.processor, self.sigma, self.subcells, self.side = processor.image_processor, config.target_sigma, config.subcells, side
+        self.processor, self.sigma, self.subcells, self.side = (
+            processor.image_processor,
+            config.target_sigma,
+            config.subcells,
+            side,
+        )
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         grid = cell_centers(self.side, self.side)[None]

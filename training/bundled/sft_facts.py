@@ -22,7 +22,7 @@ from talkingpoints.data.examples.region_examples import RegionExample
 from training.bundled.fact_embeddings import FACTS, UNKNOWN, FactEmbeddings, FactVocabulary
 from training.sft.arguments import parse_arguments
 from training.sft.collators import LocalizerCollator
-from training.sft.processes import GlobalBatchTrainer
+from training.sft.processes import GlobalBatchTrainer, start_run
 from training.sft.region_data import RegionSetArguments
 from training.sft.sft_arguments import SftArguments
 from training.sft_localizer import LocalizerArguments, train
@@ -87,13 +87,14 @@ class FactReadingTrainer(GlobalBatchTrainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def main(argv: list[str]) -> Trainer:
+def main(argv: list[str]) -> Trainer | None:
     """Train; see the module docstring.
 
     Raises:
         ValueError: If ``--facts`` is not an output folder of ``pretrain_facts.py``.
     """
-    sft, localizer, regions, training = parse_arguments(ARGUMENTS, argv)
+    sft, localizer, regions, training = parse_arguments(ARGUMENTS, argv, __doc__)
+    start_run(training, sft.threads)
     embeddings = FactEmbeddings.load(localizer.facts)
     collator_class = partial(FactCollator, vocabulary=embeddings.vocabulary)
     trainer_class = partial(FactReadingTrainer, embeddings, localizer.point_weight, localizer.fact_weight)

@@ -3,9 +3,9 @@
     python -m training.reports.evaluate_free_texts --texts training/bundled/free_texts_val.json --split val \\
         --datasets DIR/animalpose DIR/people --localizer runs/localizer --output free.json
 
-The texts were written while looking at the photos, by nobody who ran a model on them: training/reports/free_texts.json for the
-test splits, training/bundled/free_texts_val.json for the val splits. ``evaluate.py --free_texts`` gives the same rows for one
-dataset beside everything else.
+The texts were written while looking at the photos, before any model was run on them: training/reports/free_texts.json
+for the test splits, training/bundled/free_texts_val.json for the val splits. ``training.evaluate --free_texts`` gives
+the same rows for one dataset.
 """
 
 import json
@@ -62,7 +62,10 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         (load_keypoints(folder, arguments.split), [text for text in texts if text.dataset == name])
         for name, folder in folders.items()
     ]
-    listeners = {name: TalkingPoints.from_pretrained(localizer=folder) for name, folder in named_folders(arguments.listeners).items()}
+    listeners = {
+        name: TalkingPoints.from_pretrained(localizer=folder)
+        for name, folder in named_folders(arguments.listeners).items()
+    }
     systems = Systems(TalkingPoints.from_pretrained(localizer=arguments.localizer), listeners=listeners)
     report = evaluate_free_texts(systems, sets, seed=arguments.seed)
     for text in sorted(report["texts"], key=lambda text: -text["error_img"]):

@@ -173,6 +173,12 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str
     return parser.parse_args_into_dataclasses(args=words)
 
 
+def given_names(argv: Sequence[str]) -> set[str]:
+    """Names of the arguments that a command line and its yaml files give."""
+    words = (word for word in _with_config(argv) if word.startswith("--"))
+    return {word[2:].partition("=")[0].replace("-", "_") for word in words}
+
+
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Help with default values, and the description as it is written."""
 

@@ -7,6 +7,7 @@ import torch
 
 from talkingpoints.adapters import ATTENTION
 from talkingpoints.building import quantization
+from training.reports.base_sizes import Size
 from training.sft.arguments import DTYPES, DataArguments
 from training.sft.custom_data import OwnDataArguments
 
@@ -25,6 +26,12 @@ class LoraArguments:
         metadata={"help": "one regular expression over module names, or several endings of names; default: the "
                   "attention projections of the language model"},
     )  # fmt: skip
+    use_rslora: bool = field(
+        default=False, metadata={"help": "scale by alpha / sqrt(r), for ranks of 32 and more (rsLoRA)"}
+    )
+    use_dora: bool = field(
+        default=False, metadata={"help": "also learn the lengths of the weights' columns (DoRA): slower, often better"}
+    )
     base_bits: int = field(
         default=32,
         metadata={"help": "weights of the base: 32 (float32), 16 (bfloat16), or with LoRA 8 or 4 (needs bitsandbytes)"},
@@ -49,7 +56,12 @@ class LoraArguments:
 
 @dataclass(kw_only=True)
 class SftArguments(LoraArguments, OwnDataArguments, DataArguments):
-    """Model and data of a supervised training."""
+    """Model and data of a supervised training.
+
+    Attributes:
+        size: Parameters of the base, where settings were derived from it (run_plan.py).
+        derived: Names of the settings that were derived.
+    """
 
     datasets: list[str] = field(default_factory=list, metadata=DataArguments.__dataclass_fields__["datasets"].metadata)
     styles: list[str] = field(
@@ -85,9 +97,25 @@ class SftArguments(LoraArguments, OwnDataArguments, DataArguments):
         default="float32", metadata={"help": f"dtype of the final weights, one of {', '.join(DTYPES)}"}
     )
 
+    dry_run: bool = field(
+        default=False,
+        metadata={"help": "check the data, print the plan, draw the first examples to dry_run.html, and stop"},
+    )
+    early_stopping_patience: int = field(
+        default=0,
+        metadata={"help": "stop after N evaluations without improvement and keep the best weights; 0: never"},
+    )
+    sample_photos: int = field(
+        default=4, metadata={"help": "val photos of which each evaluation draws what the model makes of them; 0: none"}
+    )
+    size: Size | None = field(default=None, init=False, repr=False)
+    derived: list[str] = field(default_factory=list, init=False)
+
     def __post_init__(self) -> None:
         if self.save_dtype not in DTYPES:
             raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {self.save_dtype!r}")
+        if min(self.early_stopping_patience, self.sample_photos, self.lora_r) < 0:
+            raise ValueError("early_stopping_patience, sample_photos and lora_r must not be negative")
 
 
 def parse_weights(pairs: list[str]) -> dict[str, float]:

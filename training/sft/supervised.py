@@ -11,13 +11,15 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations.liger import apply_liger_kernel
 from transformers.trainer_utils import get_last_checkpoint
 
 from talkingpoints.adapters import commit_of, lora_config, save_point_config
 from talkingpoints.cards import Told, model_card
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
 from training.sft.arguments import DTYPES, DataArguments
+from training.sft.callbacks import DrawSample, EstimateCallback, SamplePictures, early_stopping
 from training.sft.optimizer import build_optimizer, freeze
 from training.sft.processes import GlobalBatchTrainer, keep_existing_layers, one_pass
 from training.sft.sft_arguments import SftArguments
@@ -49,6 +51,7 @@ def fit(
     sft: SftArguments,
     training: TrainingArguments,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
+    draw: DrawSample | None = None,
     **trainer_options: Any,
 ) -> Trainer:
     """Train, from the last checkpoint if asked; only checkpoints are saved.
@@ -57,6 +60,7 @@ def fit(
         model: The model to train.
         sft, training: The command line.
         trainer_class: Makes the trainer.
+        draw: Draws what the model makes of a validation example; None for no pictures.
         trainer_options: Its further arguments: data, collator, metrics.
 
     Returns:
@@ -68,12 +72,26 @@ def fit(
     optimizer = partial(
         build_optimizer, training=training, slow_modules=sft.slow_modules, slow_lr_scale=sft.slow_lr_scale
     )
-    trainer = trainer_class(model=model, args=training, build_optimizer=optimizer, **trainer_options)
+    callbacks: list[TrainerCallback] = [EstimateCallback()]
+    if sft.early_stopping_patience:
+        callbacks.append(early_stopping(sft, training, trainer_options["eval_dataset"]))
+    trainer = trainer_class(
+        model=model, args=training, build_optimizer=optimizer, callbacks=callbacks, **trainer_options
+    )
     check_sharding(trainer.accelerator, sft)
+    if draw is not None and sft.sample_photos:
+        _add_pictures(trainer, trainer_options["eval_dataset"], sft.sample_photos, draw)
     keep_existing_layers(model)
     freeze(model, sft.frozen_modules)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, sft.resume))
     return trainer
+
+
+def _add_pictures(trainer: Trainer, examples: Any, count: int, draw: DrawSample) -> None:
+    """Draw the first validation examples after each evaluation during training."""
+    if trainer.args.eval_strategy.value != "no" and not is_sharded(trainer.accelerator):
+        shown = next(iter(examples.values())) if isinstance(examples, dict) else examples
+        trainer.add_callback(SamplePictures(trainer, [shown[i] for i in range(min(count, len(shown)))], draw))
 
 
 def last_checkpoint(training: TrainingArguments, resume: bool) -> str | None:
@@ -101,6 +119,7 @@ def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
         model, sft.lora_r, sft.lora_alpha, sft.lora_dropout, targets[0] if len(targets) == 1 else targets
     )
     config.revision = commit_of(sft.base)
+    config.use_rslora, config.use_dora = sft.use_rslora, sft.use_dora
     adapted = get_peft_model(model, config)
     adapted.print_trainable_parameters()
     return adapted
@@ -130,11 +149,24 @@ def check_options(sft: SftArguments, training: TrainingArguments) -> None:
         check_base(sft.base)
 
 
+def use_liger(model: PreTrainedModel, training: TrainingArguments) -> None:
+    """Apply Liger's kernels where ``use_liger_kernel`` asks for them.
+
+    Liger knows models by their type, so it is given the base. The ``Trainer`` would give it our model, whose type it
+    does not know, and nothing would change.
+    """
+    if training.use_liger_kernel:
+        # our losses are computed from logits, which the fused cross-entropy never makes
+        apply_liger_kernel(model.vlm, {"fused_linear_cross_entropy": False, **(training.liger_kernel_config or {})})
+        training.use_liger_kernel = False
+
+
 def run(
     model: PreTrainedModel,
     sft: SftArguments,
     training: TrainingArguments,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
+    draw: DrawSample | None = None,
     **trainer_options: Any,
 ) -> Trainer:
     """Train, evaluate, save model and processor to ``output_dir``, and push them if asked.
@@ -143,6 +175,7 @@ def run(
         model: The descriptor or the localizer.
         sft, training: The command line.
         trainer_class: Makes the trainer.
+        draw: Draws what the model makes of a validation example; None for no pictures.
         trainer_options: Its further arguments: data, collator, processor, metrics.
 
     Returns:
@@ -153,9 +186,10 @@ def run(
     """
     check_options(sft, training)
     model.vlm.set_attn_implementation(sft.attn_implementation)
+    use_liger(model, training)
     if sft.lora_r:
         model = with_lora(model, sft)
-    trainer = fit(model, sft, training, trainer_class, **trainer_options)
+    trainer = fit(model, sft, training, trainer_class, draw=draw, **trainer_options)
     trainer.save_model()  # before anything else can fail
     if sft.lora_r and trainer.is_world_process_zero():
         save_point_config(model, training.output_dir)

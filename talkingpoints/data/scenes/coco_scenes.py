@@ -62,7 +62,8 @@ def keypoint_scene(entry: Entry, options: dict[str, Any]) -> AnnotatedScene:
 
     Args:
         entry: See `read_entries`.
-        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible.
+        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible, `bare_ground` if nothing
+            but sky, plants or ground is around the things.
     """
     image, annotations = entry
     size = (image["height"], image["width"])
@@ -83,7 +84,14 @@ def keypoint_scene(entry: Entry, options: dict[str, Any]) -> AnnotatedScene:
         noun = annotation.get("species", "").lower()
         kind = lexicon().kind_of(category["name"])
         things.append(Thing(kind, box, tuple(parts), noun, hidden=frozenset(hidden)))
-    return AnnotatedScene(tuple(things), size)
+    if not options.get("bare_ground"):
+        return AnnotatedScene(tuple(things), size)
+    owners = np.full(size, NOTHING, dtype=np.int16)
+    for thing in things:
+        x0, y0, x1, y1 = thing.box
+        rows = slice(int(y0 * size[0]), int(np.ceil(y1 * size[0])))
+        owners[rows, int(x0 * size[1]) : int(np.ceil(x1 * size[1]))] = UNLABELLED
+    return AnnotatedScene(tuple(things), size, owners, np.zeros(size, np.int16))
 
 
 def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> AnnotatedScene:
@@ -111,9 +119,7 @@ def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> A
             owners[_mask(annotation, size)] = len(things) + 1
         solid = bool(options.get("solid"))
         things.append(Thing(lexicon().kind_of(category["name"]), box, solid=solid))
-    return AnnotatedScene(
-        tuple(things), size, owners if masked else None, np.zeros(size, np.int16) if masked else None
-    )
+    return AnnotatedScene(tuple(things), size, owners if masked else None, np.zeros(size, np.int16) if masked else None)
 
 
 def _owned_parts(
@@ -141,7 +147,7 @@ def _owned_parts(
     thing = Thing(options["owner"], (x0, y0, x1, y1), tuple(parts), hidden=hidden)
     if not piece.any():
         return AnnotatedScene((thing,), size)
-    owners = np.where(piece > 0, 1, _outside((x0, y0, x1, y1), size)).astype(np.int16)
+    owners = np.where(piece > 0, 1, UNLABELLED).astype(np.int16)  # an unnamed bit of it may be anywhere around
     return AnnotatedScene((thing,), size, owners, piece)
 
 
@@ -180,14 +186,6 @@ def _pieces(annotation: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple
 
 def _mask(annotation: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
     return mask_of(annotation["segmentation"], size, f"annotation {annotation['id']}")
-
-
-def _outside(box: Box, size: tuple[int, int]) -> np.ndarray:
-    """`NOTHING` outside a box, `UNLABELLED` inside, where an unnamed bit of the thing may be."""
-    (height, width), (x0, y0, x1, y1) = size, box
-    values = np.full(size, NOTHING, dtype=np.int16)
-    values[int(y0 * height) : int(y1 * height) + 1, int(x0 * width) : int(x1 * width) + 1] = UNLABELLED
-    return values
 
 
 def _cut_out(

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from talkingpoints.data.class_masks import read_class_mask
-from talkingpoints.data.coco_keypoints import IMAGE_FOLDERS, keypoint_name
-from talkingpoints.data.panoptic import PanopticPhotos
-from talkingpoints.data.scenes import Box
+from talkingpoints.data.readers.class_masks import read_class_mask
+from talkingpoints.data.readers.coco_keypoints import IMAGE_FOLDERS, keypoint_name
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.truth.vocabulary import Vocabulary, vocabulary
 from talkingpoints.images import load_image
+from talkingpoints.writer.scene import Box
 
 VOC_NAMES = (
     "", "airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table", "dog",
@@ -158,9 +158,7 @@ def read_photos(
         rows = [row for row in by_photo[image["id"]] if not categories[row["category_id"]]["name"].startswith("_")]
         items = [_item(row, categories[row["category_id"]], size, owner, words) for row in rows]
         places = {row["id"]: i for i, row in enumerate(rows)}
-        items = [
-            replace(item, owner=places.get(row.get("parent", -1))) for item, row in zip(items, rows, strict=True)
-        ]
+        items = [replace(item, owner=places.get(row.get("parent", -1))) for item, row in zip(items, rows, strict=True)]
         photos.append(AnnotatedPhoto(images / image["file_name"], size, tuple(items), frozenset(kinds)))
     return photos
 
@@ -199,9 +197,7 @@ def with_parts(photos: Sequence[AnnotatedPhoto], parts: Sequence[AnnotatedPhoto]
     for photo in photos:
         other = further.get(photo.file.stem)
         added = () if other is None else tuple(item for item in other.items if item.part)
-        joined.append(
-            replace(photo, items=(*photo.items, *(replace(i, owner=_holder(photo.items, i)) for i in added)))
-        )
+        joined.append(replace(photo, items=(*photo.items, *(replace(i, owner=_holder(photo.items, i)) for i in added))))
     return joined
 
 

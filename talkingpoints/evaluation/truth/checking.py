@@ -7,13 +7,13 @@ who looks at the photo would call it so: neighbouring shades, directions and str
 import math
 from collections.abc import Callable, Sequence
 
-from talkingpoints.data.facts import DIRECTIONS
-from talkingpoints.data.look import COLOURS, colour_shares, texture_of, window_at
-from talkingpoints.data.scenes import Box
 from talkingpoints.evaluation.truth.annotations import Named
 from talkingpoints.evaluation.truth.claims import BACKGROUND, UNKNOWN, Claim, Range
 from talkingpoints.evaluation.truth.places import PointTruth, boxes_of
 from talkingpoints.evaluation.truth.vocabulary import vocabulary
+from talkingpoints.writer.colours import COLOURS, colour_shares, texture_of, window_at
+from talkingpoints.writer.facts import DIRECTIONS
+from talkingpoints.writer.scene import Box
 
 STRETCH = 0.1
 """Places: this share of the photo's or the box's side beyond the stretch that was named."""

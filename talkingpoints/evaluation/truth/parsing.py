@@ -112,10 +112,7 @@ class _Parser:
     def _part_pattern(self) -> str:
         """One group for all templates of all parts."""
         templates = {
-            template
-            for entry in self.words.parts.values()
-            for group in entry["words"].values()
-            for template in group
+            template for entry in self.words.parts.values() for group in entry["words"].values() for template in group
         }
         patterns = [
             re.escape(template).replace(r"\{its\}\ \{side\}", rf"(?:its|the|one of its) {_SIDE}")
@@ -235,7 +232,7 @@ class _Parser:
 
 def _plain(text: str) -> str:
     """Lower case, single blanks, no sentence marks, one pronoun for all owners."""
-    text = re.sub(r"[.;:!?()\"]| - ", CUT, f" {text.lower()} ").replace("’", "'")
+    text = re.sub(r"[.;:!?()\"]| - ", CUT, f" {text.lower()} ").replace("\u2019", "'")
     text = re.sub(r"\b(?:their|his|her)\b", "its", text)
     return " ".join(re.sub(r"^ *right on (?=the|its)", "on ", text).split())
 

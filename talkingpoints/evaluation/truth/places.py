@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from talkingpoints.data.scenes import Box
 from talkingpoints.evaluation.truth.annotations import VOC_NAMES, AnnotatedPhoto, Item, Named
 from talkingpoints.evaluation.truth.vocabulary import vocabulary
+from talkingpoints.writer.scene import Box
 
 NEAR_PART = 0.06
 """Of the object's longer side: named points this near to the point are parts that it may be called by."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from talkingpoints.data.panoptic import PanopticPhotos
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.evaluation.truth.annotations import (
     AnnotatedPhoto,
     read_panoptic,

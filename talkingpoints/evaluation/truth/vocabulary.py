@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from talkingpoints.data.phrases import plural
+from talkingpoints.writer.phrases import plural
 
 FILE = Path(__file__).parent / "vocabulary.json"
 HELD_OUT = ("bee", "kangaroo", "raccoon", "giraffe", "elephant", "zebra", "bear", "umbrella", "kite", "bench")

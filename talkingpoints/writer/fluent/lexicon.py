@@ -100,7 +100,9 @@ class Lexicon:
     def part_templates(self, part: str, kind: str) -> list[str]:
         """Wordings of a part with `{its}` and `{side}`, the plain one first."""
         words = self.parts[part]["words"] if part in self.parts else {}
-        return words.get(self.owner(kind)) or words.get("any") or next(iter(words.values()), [f"{{its}} {{side}}{part}"])
+        return (
+            words.get(self.owner(kind)) or words.get("any") or next(iter(words.values()), [f"{{its}} {{side}}{part}"])
+        )
 
     def same_part(self, part: str) -> frozenset[str]:
         """A part with those that a point does not tell apart from it, and all that they are within."""

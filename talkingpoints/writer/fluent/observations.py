@@ -5,6 +5,7 @@ the point is on it, and of a thing that the lexicon does not know only place and
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from talkingpoints.writer.facts import (
     direction,
     place_among,
 )
-from talkingpoints.writer.fluent.annotated_scene import OTHER_SIDE, AnnotatedScene, Box, ScenePart, Thing
+from talkingpoints.writer.fluent.annotated_scene import NOTHING, OTHER_SIDE, AnnotatedScene, Box, ScenePart, Thing
 from talkingpoints.writer.fluent.lexicon import UNKNOWN, lexicon
 from talkingpoints.writer.fluent.point_colours import spot_look, thing_colours
 
@@ -111,6 +112,12 @@ class Observation:
     texture: str = ""
 
 
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the photo has others of the kind, and nothing but its place tells the thing from them."""
+        return self.number > 1 and (not self.counted or not (self.which or self.tell or self.size))
+
+
 @dataclass
 class PhotoView:
     """A photo's scene and pixels, with what is measured once for all of its points.
@@ -154,13 +161,13 @@ def observe(view: PhotoView, point: tuple[float, float], thing: int | None, part
     if thing is None:
         if part is not None:
             raise ValueError(f"part: {part} was given without a thing.")
-        spot, texture = spot_look(view.pixels, point, None if scene.owners is None else scene.owners == 0)
+        spot, texture = spot_look(view.pixels, point, scene.owners, NOTHING)
         column, row = _cell(point[0], 3), _cell(point[1], 3)
         return Observation(None, column=column, row=row, near=_beside(scene, point), spot=spot, texture=texture)
     item = scene.things[thing]
     if part is not None and not 0 <= part < len(item.parts):
         raise ValueError(f"part: {part} of {len(item.parts)} parts; give None or a valid index.")
-    spot, texture = spot_look(view.pixels, point, _mask(scene, thing, part, point))
+    spot, texture = spot_look(view.pixels, point, *_labels(scene, thing, part, point))
     if item.kind == UNKNOWN or not lexicon().is_thing(item.kind):
         column, row = _cell(point[0], 3), _cell(point[1], 3)
         return Observation(item.kind, item.noun, column=column, row=row, spot=spot, texture=texture)
@@ -234,14 +241,16 @@ def _named(thing: Thing, size: tuple[int, int]) -> dict[tuple[str, str | None], 
     return {(p.name, p.side): (p.point[0] * size[1], p.point[1] * size[0]) for p in thing.parts}
 
 
-def _mask(scene: AnnotatedScene, thing: int, part: int | None, point: tuple[float, float]) -> np.ndarray | None:
-    """The pixels that the point's colour is of: its part's, or its thing's."""
+def _labels(
+    scene: AnnotatedScene, thing: int, part: int | None, point: tuple[float, float]
+) -> tuple[np.ndarray | None, int]:
+    """The map and its value on the pixels that the point's colour is of: its part's, or its thing's."""
     if scene.owners is None or scene.piece is None:
-        return None
+        return None, 0
     x, y = min(int(point[0] * scene.size[1]), scene.size[1] - 1), min(int(point[1] * scene.size[0]), scene.size[0] - 1)
     if part is not None and scene.piece[y, x] == scene.part_number(thing, part):
-        return scene.piece == scene.piece[y, x]
-    return scene.owners == thing + 1 if scene.owners[y, x] == thing + 1 else None
+        return scene.piece, int(scene.piece[y, x])
+    return (scene.owners, thing + 1) if scene.owners[y, x] == thing + 1 else (None, 0)
 
 
 def _cell(fraction: float, cells: int) -> int:
@@ -342,17 +351,16 @@ def _within(box: Box, point: tuple[float, float], size: tuple[int, int]) -> tupl
     return _cell(across, 3), _cell(down, 3)
 
 
-def _near(
-    thing: Thing, part: ScenePart | None, point: tuple[float, float], size: tuple[int, int]
-) -> tuple[Near, ...]:
+def _near(thing: Thing, part: ScenePart | None, point: tuple[float, float], size: tuple[int, int]) -> tuple[Near, ...]:
     """The nearest part with another name and side; or two that the point is between."""
     longer, x, y = _longer(thing, size), point[0] * size[1], point[1] * size[0]
     own = None if part is None else (part.name, part.side)
-    unclear = {key for key in _keys(thing) if _keys(thing).count(key) > 1}  # "the wheel" of two
+    counts = Counter((p.name, p.side) for p in thing.parts)
     placed = []
     for other in thing.parts:
         key = (other.name, other.side)
-        if key == own or key in unclear or (part is not None and other.name == part.name and other.side is None):
+        # "the wheel" of two says nothing
+        if key == own or counts[key] > 1 or (part is not None and other.name == part.name and other.side is None):
             continue
         if part is not None and (other.name in lexicon().same_part(part.name)) and other.box is not None:
             continue  # above the head that it is a part of
@@ -370,10 +378,6 @@ def _near(
         if distance >= NEIGHBOUR_RANGE[0]:
             return (Near(other.name, other.side, direction(dx, dy), distance < CLOSE),)
     return ()
-
-
-def _keys(thing: Thing) -> list[tuple[str, str | None]]:
-    return [(p.name, p.side) for p in thing.parts]
 
 
 def _between(one: tuple[float, float, float, ScenePart], two: tuple[float, float, float, ScenePart]) -> bool:

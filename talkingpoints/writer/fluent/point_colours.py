@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from talkingpoints.writer.colours import BITS, COLOURS, _colour_table, _texture
+from talkingpoints.writer.colours import BITS, COLOURS, _colour_table, texture_of
 from talkingpoints.writer.fluent.annotated_scene import Thing
 from talkingpoints.writer.object_colours import LEAST_SAMPLES, named_colours, object_colours_of
 from talkingpoints.writer.scene import Keypoint, SceneObject
@@ -30,14 +30,15 @@ _SAMPLES = 400
 
 
 def spot_look(
-    pixels: np.ndarray, point: tuple[float, float], mask: np.ndarray | None = None
+    pixels: np.ndarray, point: tuple[float, float], labels: np.ndarray | None = None, label: int = 0
 ) -> tuple[tuple[str, ...], str]:
     """Name the colours and the texture around a point.
 
     Args:
         pixels: Photo, uint8 (height, width, 3), RGB.
         point: Unit (x, y).
-        mask: bool (height, width), the part or thing that the point is on; None if unknown.
+        labels: int (height, width), whose each pixel is; None if unknown.
+        label: The value of `labels` on the part or thing that the point is on.
 
     Returns:
         One or two of `WORDS`, the commoner first, and one of `colours.TEXTURES`.
@@ -49,16 +50,18 @@ def spot_look(
     window = pixels[rows, columns]
     weights = _weights(half)[rows.start - y + half : rows.stop - y + half, columns.start - x + half :]
     weights = weights[: window.shape[0], : window.shape[1]]
-    if mask is not None:
-        inside = weights * mask[rows, columns]
+    if labels is not None:
+        inside = weights * (labels[rows, columns] == label)
         weights = inside if inside.sum() >= LEAST_INSIDE * weights.sum() else weights
     shares = _shares(window, weights)
     first, second = np.argsort(-shares, kind="stable")[:2].tolist()
     named = (WORDS[first], WORDS[second]) if shares[second] >= SECOND_SHARE else (WORDS[first],)
-    return named, _texture(window)
+    return named, texture_of(window)
 
 
-def thing_colours(pixels: np.ndarray, thing: Thing, mask: np.ndarray | None, piece: np.ndarray | None) -> tuple[str, ...]:
+def thing_colours(
+    pixels: np.ndarray, thing: Thing, mask: np.ndarray | None, piece: np.ndarray | None
+) -> tuple[str, ...]:
     """Name the colours of a whole thing, as `object_colours_of` does.
 
     Args:

@@ -14,9 +14,27 @@ KEPT = frozenset({
 })  # fmt: skip
 LEAST_LETTERS = 4
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-MARKS = ("!", "!!", " :)", " \U0001f642", " \U0001f44d", " \U0001f50e", " \U0001f914", "...", " <-", " *", " \U0001f4cd")
+MARKS = (
+    "!",
+    "!!",
+    " :)",
+    " \U0001f642",
+    " \U0001f44d",
+    " \U0001f50e",
+    " \U0001f914",
+    "...",
+    " <-",
+    " *",
+    " \U0001f4cd",
+)
 DIGITS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "second": "2nd", "third": "3rd"}
-SPELLINGS = (("grey", "gray"), ("centre", "center"), ("colour", "color"), ("tyre", "tire"), ("windscreen", "windshield"))
+SPELLINGS = (
+    ("grey", "gray"),
+    ("centre", "center"),
+    ("colour", "color"),
+    ("tyre", "tire"),
+    ("windscreen", "windshield"),
+)
 LIKELY = 0.45
 """Share of texts with some noise."""
 

@@ -18,8 +18,8 @@ from transformers import AutoModel, AutoProcessor, DynamicCache, GenerationConfi
 
 from talkingpoints import PointDescriptor
 from talkingpoints.inference import BUNDLED_DESCRIPTOR
-from tests.families import FAMILIES, family_base
-from tests.tiny import loud, photo, tiny_base, tiny_descriptor
+from tests.helpers.families import FAMILIES, family_base
+from tests.helpers.tiny import loud, photo, tiny_base, tiny_descriptor
 
 N_POINTS = int(os.environ.get("TALKINGPOINTS_MODE_POINTS", "8"))
 LENGTH = {"max_new_tokens": 24, "do_sample": False}
