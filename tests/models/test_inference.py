@@ -1,6 +1,5 @@
 """TalkingPoints on a tiny random pair: frames, lists, streaming, round trips, errors, threads, pipelines."""
 
-import functools
 import inspect
 import threading
 import time

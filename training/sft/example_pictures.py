@@ -13,8 +13,8 @@ from PIL import Image
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample
 from talkingpoints.data.examples.region_examples import RegionExample
-from talkingpoints.data.readers.coco_masks import deepest_point
-from talkingpoints.describing import describe_places, moved
+from talkingpoints.encoded_photo import describe_places, moved
+from talkingpoints.mask_pieces import deepest_point
 from talkingpoints.palette import mark_colour
 
 TEXTS = 4
