@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints.llm.asker import Asker, Limits
-from talkingpoints.llm.requests import Completion
-from talkingpoints.llm.answer_store import AnswerStore
-from talkingpoints.writer.styles import ALL_STYLES, FREE, write
 from talkingpoints.evaluation.truth import judged, scores, sets, texts
 from talkingpoints.evaluation.truth.annotations import AnnotatedPhoto, Item, Named, read_photos, split_name
 from talkingpoints.evaluation.truth.checking import judge
@@ -21,6 +17,10 @@ from talkingpoints.evaluation.truth.places import Place, inner_point, places_of,
 from talkingpoints.evaluation.truth.questions import ClaimJudge, read_answer, read_claims
 from talkingpoints.evaluation.truth.scores import JudgedText
 from talkingpoints.evaluation.truth.vocabulary import Vocabulary, vocabulary
+from talkingpoints.llm.answer_store import AnswerStore
+from talkingpoints.llm.asker import Asker, Limits
+from talkingpoints.llm.requests import Completion
+from talkingpoints.writer.styles import ALL_STYLES, FREE, write
 from tests.helpers.drawn import drawn_dataset
 
 DOG = ("A dog in the centre of the photo. "

@@ -15,7 +15,6 @@ from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocali
 from talkingpoints.data.examples.keypoint_examples import PointExample
 from talkingpoints.data.examples.region_examples import RegionExample
 from talkingpoints.encoded_photo import EncodedPhoto, describe_places, locate_texts
-from talkingpoints.mask_pieces import deepest_point
 from talkingpoints.palette import mark_colour
 from training.sft.collators import points_of
 
