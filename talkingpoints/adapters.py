@@ -23,10 +23,11 @@ from .modeling_localizer import PointLocalizer
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
-PointModel = TypeVar("PointModel", PointDescriptor, PointLocalizer)
 
 ATTENTION = r".*\.(language_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj)"
 """Attention projections of the language model, and of it alone, in all families."""
+
+Model = TypeVar("Model", PointDescriptor, PointLocalizer)
 
 _MODELS = {PointDescriptorConfig.model_type: PointDescriptor, PointLocalizerConfig.model_type: PointLocalizer}
 
@@ -104,11 +105,11 @@ def load_adapter(
 
 def load_model(
     name: str | Path,
-    kind: type[PointModel],
+    kind: type[Model],
     *,
     dtype: torch.dtype | str = torch.float32,
     load: dict[str, Any] | None = None,
-) -> tuple[PointModel, Any]:
+) -> tuple[Model, Any]:
     """A whole model, or one in the form of an adapter, and its processor.
 
     Args:
@@ -130,9 +131,7 @@ def load_model(
     return model, processor
 
 
-def load_whole(
-    name: str | Path, kind: type[PointModel], *, dtype: torch.dtype | str = torch.float32
-) -> tuple[PointModel, Any]:
+def load_whole(name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32) -> tuple[Model, Any]:
     """As :func:`load_model`, for what changes a model and saves it whole.
 
     Raises:

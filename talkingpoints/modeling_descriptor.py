@@ -17,6 +17,7 @@ from transformers import GenerationMixin, PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 from transformers.utils import can_return_tuple
 
+from .belief_head import BeliefHead, BeliefLogits
 from .building import load_base, same
 from .configuration_descriptor import PointDescriptorConfig
 from .families import token_types
@@ -73,6 +74,9 @@ class PointDescriptor(PointModel, PointGenerationMixin, GenerationMixin):
             config.attention_region,
             config.encoder_size,
         )
+        self.belief_head = None
+        if config.kinds:
+            self.belief_head = BeliefHead(config.get_text_config().hidden_size, len(config.kinds), len(config.parts))
         self.post_init()
 
     @torch.no_grad()
@@ -112,6 +116,10 @@ class PointDescriptor(PointModel, PointGenerationMixin, GenerationMixin):
         same_size = ("num_keypoint_tokens", "encoder_heads", "encoder_layers", "encoder_size")
         if isinstance(found.trained, PointDescriptor) and same(model_config, found.trained.config, same_size):
             model.keypoint_encoder.load_state_dict(found.trained.keypoint_encoder.state_dict())
+        if isinstance(found.trained, PointDescriptor) and model_config.kinds and same(
+            model_config, found.trained.config, ("kinds", "parts")
+        ):
+            model.belief_head.load_state_dict(found.trained.belief_head.state_dict())
         model.name_or_path = str(base)
         processor = PointDescriptorProcessor(
             **found.processor_parts, num_keypoint_tokens=model_config.num_keypoint_tokens
@@ -204,6 +212,20 @@ class PointDescriptor(PointModel, PointGenerationMixin, GenerationMixin):
         keypoints = self.keypoint_encoder(visual.tokens, visual.valid, visual.centers, boxes, region)
         places = find_places(is_placeholder, self.config.num_keypoint_tokens)
         return self.words(input_ids), Placeholders(places, keypoints)
+
+    def believe(
+        self, input_ids: torch.Tensor, visual: VisualFeatures, regions: torch.Tensor | None = None
+    ) -> BeliefLogits:
+        """What the model takes the points of prompts for, before a word is written; arguments as for
+        :meth:`read_prompts`.
+
+        Raises:
+            ValueError: If the model has no belief head, or a prompt has no point.
+        """
+        _, placeholders = self.read_prompts(input_ids, visual, regions)
+        if self.belief_head is None or placeholders is None:
+            raise ValueError("believe needs a model with config.kinds and config.parts, and prompts with points")
+        return self.belief_head(placeholders.values)
 
     def _region(
         self, boxes: torch.Tensor, is_region: torch.Tensor, visual: VisualFeatures, regions: torch.Tensor | None

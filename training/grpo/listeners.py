@@ -1,11 +1,12 @@
 """The models that score texts in GRPO: the listener finds the point of a text, the judge says how likely a text is.
 
-Unlike ``TalkingPoints.localize`` they take several photos at once and cache the features of each photo, since GRPO
-scores several texts about each of several points of a photo.
+Unlike ``TalkingPoints.localize`` they take several photos at once and keep each photo encoded, since GRPO scores
+several texts about each of several points of a photo.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
-from talkingpoints.describing import moved
+from talkingpoints.encoded_photo import EncodedPhoto, encode, moved
 from talkingpoints.points import flip_horizontal
-from talkingpoints.vision_language import VisualFeatures
 from training.grpo.rewards import mirrored_words, paraphrased
 
 LISTENER_VIEWS = ("plain", "mirrored", "paraphrased")
@@ -23,30 +23,28 @@ LISTENER_VIEWS = ("plain", "mirrored", "paraphrased")
 words."""
 
 
-class FeatureCache:
+class PhotoCache:
     """A least-recently-used cache of encoded photos by key.
 
     Args:
-        encode: Photos -> their features.
         capacity: Number of photos to keep.
     """
 
-    def __init__(self, encode: Callable[[list[Image.Image]], VisualFeatures], capacity: int = 256):
-        self.encode, self.capacity = encode, capacity
-        self._kept: OrderedDict[Hashable, VisualFeatures] = OrderedDict()
+    def __init__(self, capacity: int = 256):
+        self.capacity = capacity
+        self._kept: OrderedDict[Hashable, EncodedPhoto] = OrderedDict()
 
-    def __call__(self, photos: Mapping[Hashable, Image.Image]) -> VisualFeatures:
-        """Features of all photos in one batch; only those with new keys are encoded."""
-        missing = [key for key in photos if key not in self._kept]
-        if missing:
-            encoded = self.encode([photos[key] for key in missing])
-            self._kept |= {key: encoded.select(i) for i, key in enumerate(missing)}
-        for key in photos:
+    def __call__(self, photos: Mapping[Any, Image.Image]) -> list[EncodedPhoto]:
+        """The photos, those with known keys as they were encoded before."""
+        found = []
+        for key, photo in photos.items():
+            if key not in self._kept:
+                self._kept[key] = EncodedPhoto(photo)
             self._kept.move_to_end(key)
-        batch = VisualFeatures.together([self._kept[key] for key in photos])
+            found.append(self._kept[key])
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
-        return batch
+        return found
 
 
 class Listener:
@@ -54,12 +52,12 @@ class Listener:
 
     Args:
         model, processor: The localizer; the model is set to eval mode and frozen.
-        capacity: Number of photos whose features are kept.
+        capacity: Number of photos that are kept encoded.
     """
 
     def __init__(self, model: PointLocalizer, processor: PointLocalizerProcessor, capacity: int = 256):
         self.model, self.processor = model.eval().requires_grad_(False), processor
-        self.features = FeatureCache(self._encode, capacity)
+        self.photos = PhotoCache(capacity)
 
     @torch.inference_mode()
     def find(
@@ -82,8 +80,8 @@ class Listener:
         if view not in LISTENER_VIEWS:
             raise ValueError(f"view must be one of {LISTENER_VIEWS}, got {view!r}")
         mirror = view == "mirrored"
-        ways: dict[str, Callable[[str], str]] = {"plain": str, "mirrored": mirrored_words, "paraphrased": paraphrased}
-        words = ways[view]
+        changes: dict[str, Callable[[str], str]] = {"mirrored": mirrored_words, "paraphrased": paraphrased}
+        words = changes.get(view, str)
         groups = rows_of(keys)
         shown: dict[Hashable, Image.Image] = {
             (key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()
@@ -91,18 +89,14 @@ class Listener:
         most = max(map(len, groups.values()))
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
-        inputs = moved(self.processor(images=list(shown.values()), texts=padded), self.model)
-        del inputs["pixel_values"]
-        points = self.model(**inputs, visual=self.features(shown)).points.double().cpu().numpy().clip(0, 1)
+        prepared, visual = encode(self.model, self.processor, self.photos(shown))
+        inputs = moved(self.processor(images=prepared, texts=padded), self.model)
+        points = self.model(**inputs, visual=visual).points.double().cpu().numpy().clip(0, 1)
         found = np.full((len(texts), 2), np.nan)
         for number, rows in enumerate(groups.values()):
             found[rows] = points[number * most : number * most + len(rows)]
         found[[not text.strip() for text in texts]] = np.nan
         return flip_horizontal(found) if mirror else found
-
-    def _encode(self, photos: list[Image.Image]) -> VisualFeatures:
-        inputs = self.processor(images=photos, texts=[["."]] * len(photos))
-        return self.model.encode_images(**moved(inputs, self.model))
 
 
 class FluencyJudge:
@@ -110,12 +104,12 @@ class FluencyJudge:
 
     Args:
         model, processor: The descriptor; the model is set to eval mode and frozen.
-        capacity: Number of photos whose features are kept.
+        capacity: Number of photos that are kept encoded.
     """
 
     def __init__(self, model: PointDescriptor, processor: PointDescriptorProcessor, capacity: int = 256):
         self.model, self.processor = model.eval().requires_grad_(False), processor
-        self.features = FeatureCache(self._encode, capacity)
+        self.photos = PhotoCache(capacity)
 
     @torch.inference_mode()
     def score(
@@ -136,22 +130,17 @@ class FluencyJudge:
         most = max(map(len, groups.values()))
         padded = [rows + rows[:1] * (most - len(rows)) for rows in groups.values()]
         shown = {key: photos[rows[0]] for key, rows in groups.items()}
+        prepared, visual = encode(self.model, self.processor, self.photos(shown))
         inputs = self.processor(
-            images=list(shown.values()),
+            images=prepared,
             points=[[points[i] for i in rows] for rows in padded],
             answers=[[texts[i] for i in rows] for rows in padded],
         )
-        batch = moved(inputs, self.model)
-        del batch["pixel_values"]
-        values = self.model.log_likelihoods(**batch, visual=self.features(shown)).double().cpu().numpy()
+        values = self.model.log_likelihoods(**moved(inputs, self.model), visual=visual).double().cpu().numpy()
         scores = np.zeros(len(texts))
         for number, rows in enumerate(groups.values()):
             scores[rows] = values[number * most : number * most + len(rows)]
         return scores
-
-    def _encode(self, photos: list[Image.Image]) -> VisualFeatures:
-        inputs = self.processor(images=photos, points=[[(0.5, 0.5)]] * len(photos))
-        return self.model.encode_images(**moved(inputs, self.model))
 
 
 def rows_of(keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:

@@ -13,7 +13,7 @@ import torch
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample, blind_image
 from talkingpoints.data.examples.region_examples import RegionExample
-from talkingpoints.data.readers.coco_masks import deepest_point
+from talkingpoints.mask_pieces import deepest_point
 
 
 class DescriptorCollator:

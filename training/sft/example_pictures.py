@@ -6,7 +6,7 @@ from textwrap import fill
 from typing import Any, cast
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,7 +14,7 @@ from PIL import Image
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample
 from talkingpoints.data.examples.region_examples import RegionExample
-from talkingpoints.describing import describe_places, moved
+from talkingpoints.encoded_photo import EncodedPhoto, describe_places, locate_texts
 from talkingpoints.palette import mark_colour
 from training.sft.collators import points_of
 
@@ -46,7 +46,7 @@ def draw_descriptions(
     points = points_of(example)
     kind = "points" if "points" in example else "masks"
     places = [points[i] if "points" in example else example["masks"][i] for i in chosen]
-    written = describe_places(model, processor, example["image"], kind, places)
+    written = describe_places(model, processor, EncodedPhoto(example["image"]), kind, places)
     texts = [f"{i + 1}: {text}\n   data: {example['texts'][i]}" for i, text in zip(chosen, written, strict=True)]
     figure, (axes,) = _figure(1, texts)
     _show(axes, example)
@@ -61,23 +61,21 @@ def draw_localizations(
     """For each of some texts the photo with the heat map, the true point (a ring) and the one found (a cross)."""
     count = min(TEXTS, len(example["texts"]))
     texts, image = example["texts"][:count], example["image"]
-    with torch.inference_mode():
-        output = model(**moved(processor(images=[image], texts=[texts]), model))
-    rows = processor.post_process(output, [(image.height, image.width)] * count)
+    rows = locate_texts(model, processor, EncodedPhoto(image), texts)
     presence = _presence(example)[:count]
     titles = [
-        f"{i + 1}: {text} ({'present' if row['presence'] > 0.5 else 'absent'} with {row['presence']:.0%})"
+        f"{i + 1}: {text} ({'present' if row.found else 'absent'} with {row.presence:.0%})"
         for i, (text, row) in enumerate(zip(texts, rows, strict=True))
     ]
     figure, all_axes = _figure(count, titles)
     for axes, row, point, present in zip(all_axes, rows, points_of(example), presence, strict=False):
         _show(axes, example)
-        if row["heatmap"] is not None:
+        if row.heatmap is not None:
             extent = (0, image.width, image.height, 0)
-            axes.imshow(row["heatmap"], cmap="inferno", alpha=0.5, extent=extent, interpolation="bilinear")
+            axes.imshow(row.heatmap, cmap="inferno", alpha=0.5, extent=extent, interpolation="bilinear")
         if present:
             _mark(axes, point, image, "o", None)
-        _mark(axes, row["point"], image, "x", None)
+        _mark(axes, row.unit, image, "x", None)
     return _image(figure)
 
 
@@ -104,7 +102,7 @@ def _show(axes: Axes, example: PointExample | RegionExample) -> None:
         axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.5)
 
 
-def _mark(axes: Axes, point: np.ndarray, image: Image.Image, marker: str, number: int | None) -> None:
+def _mark(axes: Axes, point: npt.ArrayLike, image: Image.Image, marker: str, number: int | None) -> None:
     x, y = np.multiply(point, image.size).tolist()
     style: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
     axes.plot(x, y, marker, markeredgecolor="white", markeredgewidth=4, **style)

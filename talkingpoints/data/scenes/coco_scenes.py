@@ -30,6 +30,11 @@ from talkingpoints.writer.fluent.lexicon import lexicon
 
 LEAST_PIECE = 9
 """Pixels: smaller polygons name no point."""
+SEVERAL = frozenset({
+    "wheel", "mirror", "shoes", "boots", "sandals", "sneakers", "loafers", "heels", "pumps", "flats", "wedges", "socks",
+    "stockings", "gloves", "earring", "clogs",
+})  # fmt: skip
+"""Parts of which a thing has several: masks that lie apart are several, not one that something hides in the middle."""
 LEAST_SPREAD = 12.0
 """Of 255: how much a thing on the ground must differ from it to be cut out."""
 
@@ -62,7 +67,8 @@ def keypoint_scene(entry: Entry, options: dict[str, Any]) -> AnnotatedScene:
 
     Args:
         entry: See `read_entries`.
-        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible.
+        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible, `bare_ground` if
+            nothing but sky, plants or ground is around the things.
     """
     image, annotations = entry
     size = (image["height"], image["width"])
@@ -83,7 +89,14 @@ def keypoint_scene(entry: Entry, options: dict[str, Any]) -> AnnotatedScene:
         noun = annotation.get("species", "").lower()
         kind = lexicon().kind_of(category["name"])
         things.append(Thing(kind, box, tuple(parts), noun, hidden=frozenset(hidden)))
-    return AnnotatedScene(tuple(things), size)
+    if not options.get("bare_ground"):
+        return AnnotatedScene(tuple(things), size)
+    owners = np.full(size, NOTHING, dtype=np.int16)
+    for thing in things:
+        x0, y0, x1, y1 = thing.box
+        rows = slice(int(y0 * size[0]), int(np.ceil(y1 * size[0])))
+        owners[rows, int(x0 * size[1]) : int(np.ceil(x1 * size[1]))] = UNLABELLED
+    return AnnotatedScene(tuple(things), size, owners, np.zeros(size, np.int16))
 
 
 def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> AnnotatedScene:
@@ -123,7 +136,7 @@ def _owned_parts(
     for annotation, category in sorted(annotations, key=lambda pair: -pair[0]["area"]):
         side, name = lexicon().part_of(category["name"])
         names.add((name, side))
-        for mask, box in _pieces(annotation, size):
+        for mask, box in _pieces(annotation, size, name in SEVERAL):
             if mask is None:
                 parts.append(ScenePart(name, side, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), box))
                 continue
@@ -139,7 +152,7 @@ def _owned_parts(
     thing = Thing(options["owner"], (x0, y0, x1, y1), tuple(parts), hidden=hidden)
     if not piece.any():
         return AnnotatedScene((thing,), size)
-    owners = np.where(piece > 0, 1, _outside((x0, y0, x1, y1), size)).astype(np.int16)
+    owners = np.where(piece > 0, 1, UNLABELLED).astype(np.int16)  # an unnamed bit of it may be anywhere around
     return AnnotatedScene((thing,), size, owners, piece)
 
 
@@ -161,14 +174,21 @@ def _given_point(annotation: dict[str, Any], mask: np.ndarray) -> tuple[float, f
     return ((int(x) + 0.5) / width, (int(y) + 0.5) / height) if inside else None
 
 
-def _pieces(annotation: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple[np.ndarray | None, Box]]:
-    """Polygons one by one where they lie apart, or a box without a mask."""
+def _pieces(
+    annotation: dict[str, Any], size: tuple[int, int], several: bool
+) -> Iterator[tuple[np.ndarray | None, Box]]:
+    """The mask, of several its pieces one by one, or a box without a mask."""
     if not annotation.get("segmentation"):
         box = unit(annotation["bbox"], size)
         if box is not None:
             yield None, box
         return
-    labels, count = ndimage.label(_mask(annotation, size), np.ones((3, 3)))
+    whole = _mask(annotation, size)
+    if not several:
+        if whole.any():
+            yield whole, unit_box(whole)
+        return
+    labels, count = ndimage.label(whole, np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     for number, area in enumerate(areas.tolist(), 1):
         if area >= max(LEAST_PIECE, 0.15 * areas.max()):  # crumbs are no second wheel
@@ -178,14 +198,6 @@ def _pieces(annotation: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple
 
 def _mask(annotation: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
     return mask_of(annotation["segmentation"], size, f"annotation {annotation['id']}")
-
-
-def _outside(box: Box, size: tuple[int, int]) -> np.ndarray:
-    """`NOTHING` outside a box, `UNLABELLED` inside, where an unnamed bit of the thing may be."""
-    (height, width), (x0, y0, x1, y1) = size, box
-    values = np.full(size, NOTHING, dtype=np.int16)
-    values[int(y0 * height) : int(y1 * height) + 1, int(x0 * width) : int(x1 * width) + 1] = UNLABELLED
-    return values
 
 
 def _cut_out(

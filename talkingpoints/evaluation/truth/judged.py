@@ -35,12 +35,12 @@ def claim_json(claim: Claim) -> dict[str, Any]:
 
 def question(claim: Mapping[str, Any]) -> str:
     """The question about one claim, as the sheets and the judge's prompt ask it."""
-    words = claim["words"]
+    words, said = claim["words"], " ".join(claim["values"])
     return {
         "object": f'Is the point on what "{words}" says?',
         "which": f'Of the objects of this kind, is it on the one that "{words}" names?',
         "part": f'Is the point on, or right beside, "{words}" (left and right ignored)?',
-        "side": f'Is it the {claim["values"][0] if claim["values"] else ""} one, from the owner\'s own view: "{words}"?',
+        "side": f'Is it the {said} one, from the owner\'s own view: "{words}"?',
         "place": f'Is "{words}" a fair account of where it is?',
         "look": f'Does it look "{words}" at and around the point?',
     }[claim["type"]]

@@ -232,9 +232,9 @@ class _Parser:
 
 def _plain(text: str) -> str:
     """Lower case, single blanks, no sentence marks, one pronoun for all owners."""
-    text = re.sub(r"[.;:!?()\"]| - ", CUT, f" {text.lower()} ").replace("’", "'")
+    text = re.sub(r"[.;:!?()\"]| - ", CUT, f" {text.lower()} ").replace("\u2019", "'")
     text = re.sub(r"\b(?:their|his|her)\b", "its", text)
-    return " ".join(re.sub(r"^ *right on (?=the|its)", "on ", text).split())
+    return " ".join(re.sub(r"^ *right on (?=\w)", "on ", text).split())
 
 
 def _in_order(claims: list[Claim]) -> tuple[Claim, ...]:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from talkingpoints.writer.fluent.annotated_scene import OTHER_SIDE
 from talkingpoints.writer.fluent.lexicon import UNKNOWN, lexicon
-from talkingpoints.writer.fluent.observations import Near, Observation
+from talkingpoints.writer.fluent.neighbours import Near
+from talkingpoints.writer.fluent.observations import Observation
 from talkingpoints.writer.fluent.text_claims import TextClaim
 from talkingpoints.writer.phrases import possessive, with_article
 
@@ -47,6 +48,7 @@ class Phrasing:
     def __init__(self, seen: Observation, rng: random.Random | None) -> None:
         self.seen, self.rng, self.words = seen, rng, sentence_words()
         self.claims: list[TextClaim] = []
+        self.said_kind = seen.kind or "background"
         entry = lexicon().kinds.get(seen.kind or "")
         self.noun, self.plural = lexicon().nouns(seen.kind or "")[0] if entry else ("thing", "things")
 
@@ -57,6 +59,17 @@ class Phrasing:
     def chance(self, probability: float, plain: bool = True) -> bool:
         """Whether to say something optional; `plain` is the answer without variation."""
         return plain if self.rng is None else self.rng.random() < probability
+
+    @property
+    def several(self) -> bool:
+        """Whether the thing has to be told from others of its kind."""
+        return self.seen.counted and self.seen.number > 1
+
+    @property
+    def bare(self) -> bool:
+        """Whether the point is spoken of as the thing itself: one that is small and has no parts with names."""
+        kind = lexicon().kinds.get(self.seen.kind or "", {})
+        return self.seen.part is None and not kind.get("parts") and self.seen.extent != "fills"
 
     def claim(self, kind: str, slot: str, *values: str, targets: tuple[tuple[str, str], ...] = ()) -> None:
         """Note a claim, once."""
@@ -77,15 +90,16 @@ class Phrasing:
             return
         nouns = lexicon().nouns(self.seen.kind)
         if casual:
-            wider = [w for k in lexicon().kinds[self.seen.kind].get("is_a", ()) for w in lexicon().wider[k]["words"]]
-            if wider and self.chance(0.08):
-                self.noun, self.plural = wider[0], f"{wider[0]}s"
+            wider = lexicon().kinds[self.seen.kind].get("is_a", ())
+            if wider and self.seen.number < 2 and self.chance(0.08):
+                self.said_kind = wider[0]
+                self.noun = lexicon().wider[wider[0]]["words"][0]
             else:
                 self.noun, self.plural = self.rng.choice([nouns[0], *nouns])
 
     def kind(self) -> None:
         """Note that the kind was said."""
-        self.claim("object", "kind", self.seen.kind or "background")
+        self.claim("object", "kind", self.said_kind)
 
     def place(self) -> str:
         """Third of the photo."""
@@ -103,26 +117,30 @@ class Phrasing:
     def thing(self, colours: bool = False, article: str = "the") -> str:
         """The thing: "the dog", "the black dog", "the left one of two dogs"."""
         self.kind()
-        seen, adjective = self.seen, ""
-        if colours and seen.colours:
+        seen, adjective, dressed = self.seen, "", ""
+        if colours and seen.colours and not self.several:
             self.claim("look", "thing colour", *seen.colours)
-            adjective = f"{self.colour_names(seen.colours)} "
-        if not seen.counted or seen.number < 2:
-            noun = f"{adjective}{self.noun}"
+            said = self.colour_names(seen.colours)
+            adjective, dressed = ("", f" in {said}") if seen.kind == "person" else (f"{said} ", "")
+        if not self.several:
+            noun = f"{adjective}{self.noun}{dressed}"
             return with_article(noun) if article == "a" else f"{article} {noun}"
         number = self.words["numbers"][min(seen.number, 7)]
         form = self._told_apart()
         if form is None:
             self.claim("which", "count", str(seen.number))
-            return f"one of {number} {adjective}{self.plural}"
+            return f"one of {number} {self.plural}"
         order, end = form
+        if seen.kind == "person" and order == seen.tell and order in seen.colours:
+            order, dressed = "", f" in {order}"
+        order = f"{order} " if order else ""
         if self.rng is not None and self.chance(0.4):
-            noun = f"{adjective if seen.tell != order else ''}{self.noun}"
-            return f"the {order} {noun} from the {end}" if end else f"the {order} {noun}"
+            noun = f"{order}{self.noun}{dressed}"
+            return f"the {noun} from the {end}" if end else f"the {noun}"
         self.claim("which", "count", str(seen.number))
         if end:
-            return f"the {order} from the {end} of {number} {self.plural}"
-        return f"the {order} one of {number} {self.plural}"
+            return f"the {order}from the {end} of {number} {self.plural}"
+        return f"the {order}one{dressed if not order else ''} of {number} {self.plural}"
 
     def _told_apart(self) -> tuple[str, str] | None:
         """What tells the thing from its equals, (word, end): by place, a colour or posture, or size."""
@@ -188,18 +206,19 @@ class Phrasing:
             return self.pick(self.words["not_view"]).format(other=_OPPOSITE[seen.view_side])
         return self.pick(self.words["not_other"]).format(other=OTHER_SIDE[seen.side]) if own else ""
 
-    def fifths(self, of: str) -> str:
+    def fifths(self) -> str:
         """Place in the thing's box."""
         if self.seen.fifths is None:
             return ""
+        of = f"the {self.noun}"
         column, row = self.seen.fifths
         self.claim("place", "object", str(column), str(row))
-        across, down = self.pick(self.words["columns"][column]), self.pick(self.words["rows"][row])
+        across, down = self.pick(self.words["columns"][column]), self.pick(self.words["rows"][row]).format(of=of)
         if column == row == 2:
             return f"in the very middle of {of}"
         if column == 2:
-            return f"{down} of {of}"
-        return f"{down} of {of}, {across}" if self.chance(0.5) else f"{across}, {down} of {of}"
+            return down
+        return f"{down}, {across}" if self.chance(0.5) else f"{across}, {down}"
 
     def within(self) -> str:
         """Place in the part, "" if the part is too small."""

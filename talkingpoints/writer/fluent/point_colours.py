@@ -30,14 +30,15 @@ _SAMPLES = 400
 
 
 def spot_look(
-    pixels: np.ndarray, point: tuple[float, float], mask: np.ndarray | None = None
+    pixels: np.ndarray, point: tuple[float, float], labels: np.ndarray | None = None, label: int = 0
 ) -> tuple[tuple[str, ...], str]:
     """Name the colours and the texture around a point.
 
     Args:
         pixels: Photo, uint8 (height, width, 3), RGB.
         point: Unit (x, y).
-        mask: bool (height, width), the part or thing that the point is on; None if unknown.
+        labels: int (height, width), whose each pixel is; None if unknown.
+        label: The value of `labels` on the part or thing that the point is on.
 
     Returns:
         One or two of `WORDS`, the commoner first, and one of `colours.TEXTURES`.
@@ -49,8 +50,8 @@ def spot_look(
     window = pixels[rows, columns]
     weights = _weights(half)[rows.start - y + half : rows.stop - y + half, columns.start - x + half :]
     weights = weights[: window.shape[0], : window.shape[1]]
-    if mask is not None:
-        inside = weights * mask[rows, columns]
+    if labels is not None:
+        inside = weights * (labels[rows, columns] == label)
         weights = inside if inside.sum() >= LEAST_INSIDE * weights.sum() else weights
     shares = _shares(window, weights)
     first, second = np.argsort(-shares, kind="stable")[:2].tolist()
@@ -90,8 +91,10 @@ def thing_colours(
         return ()
     if len(found) < LEAST_SAMPLES:
         return ()
-    coat = thing.kind in _COATED
-    return named_colours(_shares(found, np.ones(found.shape[:-1]))[: len(COLOURS)], coat)
+    shares = _shares(found, np.ones(found.shape[:-1]))[: len(COLOURS)]
+    named = named_colours(shares, coat=thing.kind in _COATED)
+    # Of a smooth thing a second colour is mostly what it mirrors, or its shade.
+    return named if thing.kind in _COATED or thing.kind == "bird" or len(named) == 1 else ()
 
 
 def _between(pixels: np.ndarray, points: list[tuple[float, float]]) -> np.ndarray:

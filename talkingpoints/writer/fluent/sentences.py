@@ -56,128 +56,118 @@ def write_fluent(seen: Observation, style: str, rng: random.Random) -> FluentTex
     else:
         text = _fluent(say)
     if style == TYPED:
-        return FluentText(typed_noise(_framed(say, text), rng), tuple(say.claims), style)
+        return FluentText(framed_text(say, text, rng), tuple(say.claims), style)
     return FluentText(_sentence(text), tuple(say.claims), style)
 
 
 def _whole(say: Phrasing) -> str:
     """The thing with its place in the photo, in plain words."""
     thing = say.thing()
-    if say.seen.extent == "fills" and not (say.seen.counted and say.seen.number > 1):
-        return f"{thing} {say.extent()}"
-    if say.seen.counted and say.seen.number > 1:
+    if say.several:
         return f"{thing}, {say.place()}"
-    return f"{thing} {say.place()}"
+    return f"{thing} {say.extent() if say.seen.extent == 'fills' else say.place()}"
 
 
 def _plain(say: Phrasing, placed: bool) -> str:
-    whole, seen = _whole(say), say.seen
-    its = "it"
-    if seen.part is None:
-        bare = not lexicon().kinds[seen.kind or ""].get("parts") and seen.extent != "fills"
-        head = whole if bare else f"a spot on {whole}"
-        finer = [say.fifths(its) if not bare or placed else "", say.near()]
-        return _joined([head, *finer], say.look())
+    whole = _whole(say)
+    if say.seen.part is None:
+        head = whole if say.bare else f"a spot on {whole}"
+        return _joined([head, "" if say.bare and not placed else say.fifths(), say.near()], say.look())
     head = say.part_of(whole)
-    sides = [say.piece() or say.view_side(), say.within(), say.fifths(f"the {say.noun}") if placed else ""]
+    sides = [say.piece() or say.view_side(), say.within(), say.fifths() if placed else ""]
     return _joined([head, *sides], _listed([say.near(), say.look()]))
 
 
 def _fluent(say: Phrasing) -> str:
     say.choose_noun(casual=False)
-    seen = say.seen
-    several = seen.counted and seen.number > 1
-    thing = say.thing(colours=say.chance(0.35))
-    clauses = [say.bearing() if say.chance(0.25) else ""]
-    if seen.extent and say.chance(0.5) and not several:
-        clauses.append(say.extent())
-    elif say.chance(0.75):
-        clauses.append(say.place())
-    whole = " ".join(filter(None, [thing, *clauses[:1]]))
-    place = clauses[1] if len(clauses) > 1 else ""
-    details = [say.near() if say.chance(0.7) else "", say.fifths("it") if say.chance(0.3) else ""]
+    seen, thing_first = say.seen, say.seen.part is not None and say.chance(0.5)
+    form = say.pick(("{w}: {f}", "look at {w}; the point is on {f}", "there is {w}, and the point is on {f}"))
+    article = "a" if thing_first and form.startswith("there") else "the"
+    whole = say.thing(colours=say.chance(0.35), article=article)
+    if say.chance(0.25):
+        whole = f"{whole} {say.bearing()}".strip()
+    place = ""
+    if seen.extent == "fills" and say.chance(0.6) and not say.several:
+        whole = f"{whole} {say.extent()}"
+    elif seen.ambiguous or say.chance(0.75):
+        place = say.place()
+    details = [say.near() if say.chance(0.7) else "", say.fifths() if say.chance(0.3) and not say.bare else ""]
     look = say.look(texture=say.chance(0.6)) if say.chance(0.75) else ""
     if seen.part is None:
-        details = details if any(details) else [say.fifths("it")]
-        spot = say.pick(say.words["spot_on"]).format(thing=whole)
-        return _ordered(say, [spot, place, *details], look)
+        if not say.bare and not any(details):
+            details = [say.fifths()]
+        spot = whole if say.bare else say.pick(say.words["spot_on"]).format(thing=whole)
+        return _ordered(say, [f"{spot} {place}".strip(), *details], look)
     sides = [say.piece() or (say.view_side() if say.chance(0.5) else ""), say.within()]
-    if say.chance(0.15):
-        sides.append(say.touching())
-    if say.chance(0.5):  # thing first
-        part = say.part("its" if seen.kind != "person" else "their")
-        sides.append(say.not_other() if say.chance(0.12) else "")
-        finer = _listed([part, *sides, *details])
-        form = say.pick(("{w}{p}: {f}", "look at {w}{p}; the point is on {f}", "there is {w}{p}, and the point is {f}"))
-        if form.startswith("there"):
-            finer = f"on {finer}"
-        text = form.format(w=whole, p=f" {place}" if place else "", f=finer)
-        return _joined([text], look)
-    part = say.part_of(whole)
+    sides.append(say.touching() if say.chance(0.15) else "")
+    comma = ", " if say.several else " "
+    whole = f"{whole}{comma}{place}" if place else whole
+    part = say.part("their" if seen.kind == "person" else "its") if thing_first else say.part_of(whole)
     sides.append(say.not_other() if say.chance(0.12) else "")
-    return _ordered(say, [f"{part} {place}".strip() if not several else part, place if several else "", *sides, *details],
-                    look)  # fmt: skip
+    if thing_first:
+        return _joined([form.format(w=whole, f=_listed([part, *sides, *details]))], look)
+    return _ordered(say, [part, *sides, *details], look)
 
 
 def _brief(say: Phrasing) -> str:
     say.choose_noun(casual=False)
     thing = say.thing(colours=say.chance(0.2))
-    single = not (say.seen.counted and say.seen.number > 1)
-    place = f" {say.place()}" if single and say.chance(0.35) else ""
+    place = f" {say.place()}" if say.seen.ambiguous or (not say.several and say.chance(0.35)) else ""
     if say.seen.part is None:
-        return f"{say.fifths(thing)}{place}" if say.chance(0.6) else f"{thing}, {_listed([say.near() or say.look()])}"
+        if say.bare:
+            return f"{thing}{place or ' ' + say.place()}"
+        spot = say.pick(say.words["spot_on"]).format(thing=f"{thing}{place}")
+        return _listed([spot, say.near() if say.chance(0.4) else say.fifths()])
     part = say.part_of(f"{thing}{place}")
-    side = say.piece() or (say.view_side() if say.chance(0.3) else "") or say.within()
-    return _listed([part, side])
+    return _listed([part, say.piece() or (say.view_side() if say.chance(0.3) else "") or say.within()])
 
 
 def _look(say: Phrasing) -> str:
     """Thing, part and look without any place."""
-    seen = say.seen
-    colours = say.chance(0.4)
+    seen, before, behind = say.seen, "", ""
     say.kind()
-    adjective = ""
-    if seen.tell in seen.colours and seen.tell:
+    if seen.tell and seen.tell in seen.colours:
         say.claim("which", "tell", seen.tell)
-        adjective = f"{say.colour_names((seen.tell,))} "
-    elif colours and seen.colours:
-        say.claim("look", "thing colour", *seen.colours)
-        adjective = f"{say.colour_names(seen.colours)} "
-    thing = f"the {adjective}{say.noun}"
-    if seen.posture and say.chance(0.3):
+        colours: tuple[str, ...] = (seen.tell,)
+    else:
+        colours = seen.colours if say.chance(0.4) else ()
+        if colours:
+            say.claim("look", "thing colour", *colours)
+    if colours:
+        names = say.colour_names(colours)
+        before, behind = ("", f" in {names}") if seen.kind == "person" else (f"{names} ", "")
+    thing = f"the {before}{say.noun}{behind}"
+    if seen.posture and (seen.tell == seen.posture or say.chance(0.3)):
         say.claim("look", "posture", seen.posture)
         thing += f" {say.pick(say.words['posture'][seen.posture])}"
-    head = say.pick(say.words["spot_on"]).format(thing=thing) if seen.part is None else say.part_of(thing)
-    return _joined([head], say.look())
+    if seen.part is not None:
+        return _joined([say.part_of(thing)], say.look())
+    return _joined([thing if say.bare else say.pick(say.words["spot_on"]).format(thing=thing)], say.look())
 
 
 def _typed(say: Phrasing) -> str:
     """A few facts in everyday words; part with its own side, its side in the photo, or none."""
     say.choose_noun(casual=True)
-    seen = say.seen
+    seen, details = say.seen, []
     thing = say.thing(colours=say.chance(0.3))
-    several = seen.counted and seen.number > 1
     bearing = f" {say.bearing()}" if say.chance(0.15) and (seen.posture or seen.facing) else ""
-    place = f" {say.place()}" if say.chance(0.15 if several else 0.25) else ""
-    details = []
+    place = f" {say.place()}" if seen.ambiguous or say.chance(0.2) else ""
     if seen.part is None:
-        head = say.pick(say.words["spot_on"]).format(thing=thing) if say.chance(0.5) else thing
-        details = [say.fifths("it") if say.chance(0.5) else say.near()]
+        if say.bare:
+            head = thing
+        else:
+            head = say.pick(say.words["spot_on"]).format(thing=thing) if say.chance(0.5) else thing
+            details = [say.near() if say.chance(0.5) else say.fifths()]
     else:
         sided = say.chance(0.6)
         head = say.part_of(f"{thing}{bearing}", sided)
-        if say.chance(0.12):
-            details.append(say.touching())
+        details.append(say.touching() if say.chance(0.12) else "")
         if not sided or say.chance(0.15):
             details.append(say.piece() or say.view_side())
-        if say.chance(0.12):
-            details.append(say.not_other())
-        if seen.within is not None and say.chance(0.5):
-            details.append(say.within())
-        if say.chance(0.15):
-            details.append(say.near())
-    if say.chance(0.15):
-        details.append(say.look(texture=False))
+        details.append(say.not_other() if say.chance(0.12) else "")
+        details.append(say.within() if seen.within is not None and say.chance(0.5) else "")
+        details.append(say.near() if say.chance(0.15) else "")
+    details.append(say.look(texture=False) if say.chance(0.15) else "")
     pieces = [f"{head}{place}", *filter(None, details)]
     if len(pieces) > 1 and say.chance(0.12):
         pieces = [*pieces[1:], pieces[0]]
@@ -204,9 +194,9 @@ def _no_thing(say: Phrasing, style: str) -> str:
     return _joined([f"{head}{comma} {say.place()}", near], say.look())
 
 
-def _framed(say: Phrasing, text: str) -> str:
-    """The text in a question, a command or a statement, with a clause before or behind, or bare."""
-    typed, rng = say.words["typed"], say.rng or random.Random(0)
+def framed_text(say: Phrasing, text: str, rng: random.Random) -> str:
+    """The text as typed: in a question, a command or a statement, a clause before or behind it, and with noise."""
+    typed = say.words["typed"]
     kind = rng.choice(("bare", "bare", "bare", "questions", "commands", "statements"))
     if kind != "bare":
         text = rng.choice(typed[kind]).format(x=text) + ("?" if kind == "questions" and rng.random() < 0.7 else "")
@@ -214,7 +204,7 @@ def _framed(say: Phrasing, text: str) -> str:
         text = f"{rng.choice(typed['before'])} {text}"
     if rng.random() < 0.1 and not text.endswith("?"):
         text = f"{text}, {rng.choice(typed['after'])}"
-    return text
+    return typed_noise(text, rng)
 
 
 def _listed(pieces: Iterable[str]) -> str:
