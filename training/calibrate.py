@@ -1,16 +1,15 @@
-"""Make a trained localizer's confidence and presence mean what they say, on validation data.
+"""Calibrate the confidence and the presence of a trained localizer on validation data.
 
     python -m training.calibrate --localizer runs/localizer --datasets DIR [DIR ...]
 
-Two numbers are fitted and written into the model's folder: the temperature of the heat map, so that of points with
-confidence c a share c is right, that is within 0.1 of the image (Guo et al., 2017, with the calibration error itself as
-the aim); and a shift of the presence, so that texts of this photo and of others are told apart best at 0.5.
+Two numbers are fitted and written into the model's folder. The temperature of the heat map: of all points with
+confidence c a share c should be within 0.1 of the image (Guo et al., 2017; the calibration error itself is minimised).
+The shift of the presence: at 0.5 it should separate texts about this photo from texts about others best.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,12 +21,23 @@ from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.evaluation.metrics import pck
 from talkingpoints.localizer_heads import CONFIDENCE_RADIUS
 from talkingpoints.vision_language import VISION_INPUTS
-from training.sft.arguments import load_rows
+from training.sft.arguments import load_rows, parse_arguments
 from training.sft.collators import LocalizerCollator
 
 TEMPERATURES = np.round(np.arange(0.5, 2.01, 0.05), 2)
 STYLES = {"full": 2.0, "canonical": 1.0, "semantic": 1.0}
 NEGATIVES = 0.4
+
+
+@dataclass(kw_only=True)
+class CalibrationArguments:
+    """Model and validation data."""
+
+    localizer: str = field(metadata={"help": "folder of a trained localizer; it is changed in place"})
+    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with a split val"})
+    points_per_photo: int = field(default=8, metadata={"help": "texts of each photo"})
+    seed: int = field(default=0, metadata={"help": "seed of the texts"})
+    threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ def calibrate(
         batch_size: photos at a time.
 
     Raises:
-        ValueError: the head makes no heat map, or the examples lack texts of this photo or of others.
+        ValueError: If the head makes no heat map, or the examples lack texts about their own or about other photos.
     """
     if model.config.head != "heatmap":
         raise ValueError(f"a {model.config.head} head has no confidence to calibrate")
@@ -68,7 +78,8 @@ def calibrate(
     model = model.eval()
     confidences: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
     correct: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
-    logits, present = [], []
+    logits: list[torch.Tensor] = []
+    present: list[torch.Tensor] = []
     for start in range(0, len(examples), batch_size):
         batch = collator([examples[i] for i in range(start, min(start + batch_size, len(examples)))])
         truth, presence = batch.pop("points").flatten(0, 1), batch.pop("presence").flatten() > 0.5
@@ -78,10 +89,12 @@ def calibrate(
         for i, temperature in enumerate(TEMPERATURES):
             model.config.heatmap_temperature = own * temperature
             output = model.answer(visual, query, len(query) // len(visual))
+            assert output.confidence is not None and output.points is not None  # a heat map has both
             confidences[i].append(output.confidence[presence])
             errors = (output.points - truth).norm(dim=-1)
             correct[i].append(errors[presence] <= CONFIDENCE_RADIUS)
         model.config.heatmap_temperature = own
+        assert output.presence_logits is not None
         logits.append(output.presence_logits)
         present.append(presence)
     here = torch.cat(present).numpy()
@@ -114,18 +127,12 @@ def apply(model: PointLocalizer, calibration: Calibration) -> None:
     """Write what was fitted into a model."""
     model.config.heatmap_temperature *= calibration.temperature
     with torch.no_grad():
-        model.head.presence.bias += calibration.presence_shift
+        model.head.presence.bias.add_(calibration.presence_shift)
 
 
 def main(argv: Sequence[str]) -> Calibration:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a localizer.")
-    parser.add_argument("--localizer", required=True, metavar="DIR", help="trained localizer; it is changed in place")
-    parser.add_argument("--datasets", required=True, nargs="+", metavar="DIR", help="COCO-keypoints folders with val")
-    parser.add_argument("--points_per_photo", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's default")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments((CalibrationArguments,), argv, __doc__)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     model, processor = load_whole(arguments.localizer, PointLocalizer, dtype="auto")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     CLIPImageProcessorPil,
     LlamaConfig,
@@ -82,9 +82,17 @@ def written_texts(arguments: BaseArguments) -> Iterator[str]:
             yield from examples[rng.randrange(len(examples))]["texts"]
 
 
-def build_tokenizer(texts: Iterator[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: any text can be written with it, and texts like these are short."""
+def build_tokenizer(texts: Iterator[str], vocab_size: int, lowercase: bool = False) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer: any text can be written with it, and texts like these are short.
+
+    Args:
+        texts: to learn pieces from.
+        vocab_size: entries, special tokens included.
+        lowercase: read capitals as small letters.
+    """
     tokenizer = Tokenizer(models.BPE())
+    if lowercase:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -117,14 +125,14 @@ def build_model(arguments: BaseArguments, tokenizer: PreTrainedTokenizerFast) ->
     vision_config = ConvVisionConfig(
         image_size=arguments.image_size,
         hidden_size=arguments.vision_hidden_size,
-        stage_widths=arguments.vision_widths,
-        stage_depths=arguments.vision_depths,
+        stage_widths=arguments.vision_widths,  # type: ignore[arg-type]  # from the command line, checked there
+        stage_depths=arguments.vision_depths,  # type: ignore[arg-type]
         num_hidden_layers=arguments.vision_layers,
     )
     config = LlavaConfig(
         vision_config=vision_config,
         text_config=text_config,
-        image_token_index=tokenizer.convert_tokens_to_ids(SPECIAL_TOKENS["image_token"]),
+        image_token_index=int(tokenizer.convert_tokens_to_ids(SPECIAL_TOKENS["image_token"])),  # type: ignore[arg-type]
         image_seq_length=(arguments.image_size // vision_config.patch_size) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",

@@ -3,26 +3,30 @@
     python -m training.bundled.pretrain_facts --config training/bundled/configs/facts.yaml \\
         --base runs/vision --datasets DIR [DIR ...] --output_dir runs/facts
 
-The data are those of ``sft_localizer.py``, but in place of reading a text, the model is told the facts that the text
-tells: the hidden state of the query token is a sum of learned embeddings (facts.py). The head learns to bring facts
-and photo together at a fraction of the cost of reading. What is left to the language model is to turn words into such
-a sum; the embeddings are saved beside the model, for ``sft_localizer.py --facts``.
+The data are those of ``sft_localizer.py``. Instead of a text, the model gets the facts that the text mentions: the
+hidden state of the query token is a sum of learned embeddings (fact_embeddings.py). The head learns to find facts in a
+photo at a fraction of the cost of reading. The language model only has to turn words into such a sum later. The
+embeddings are saved beside the model, for ``sft_facts.py --facts``.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample, PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.bundled.fact_embeddings import FactEmbeddings, FactVocabulary
+from training.bundled.sft_facts import FactCollator
 from training.sft.arguments import parse_arguments
-from training.sft.collators import LocalizerCollator
-from training.sft.supervised import SftArguments, build_examples, fit, parse_weights
+from training.sft.examples import build_examples
+from training.sft.processes import start_run
+from training.sft.sft_arguments import SftArguments, parse_weights
+from training.sft.supervised import fit
 from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
@@ -49,12 +53,12 @@ _READ_AT_ONCE = 8
 
 
 class FactLocalizer(PointLocalizer):
-    """A localizer that is told facts in place of a text; it shares the weights of the one it is made from."""
+    """A localizer that gets facts instead of a text; it shares the weights of the localizer it is made from."""
 
     _auto_class = None  # its checkpoints are for resuming, not for the Hub
 
     def __init__(self, localizer: PointLocalizer, embeddings: FactEmbeddings):
-        super().__init__(localizer.config, localizer.vlm)
+        super().__init__(localizer.config, localizer.vlm)  # type: ignore[arg-type]
         self.query_token, self.head = localizer.query_token, localizer.head
         self.embeddings = embeddings
 
@@ -74,7 +78,7 @@ def what_is_read(
     examples: Sequence[PointExample],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What a trained localizer makes of texts: hidden states of the query token (R, width), and their facts (R, F)."""
-    collate = LocalizerCollator(processor, vocabulary=vocabulary)
+    collate = FactCollator(processor, False, vocabulary)
     localizer.eval()
     queries, facts = [], []
     for i in range(0, len(examples), _READ_AT_ONCE):
@@ -88,10 +92,9 @@ def what_is_read(
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
-    if sft.threads:
-        torch.set_num_threads(sft.threads)
-    set_seed(training.seed)
+    start_run(training, sft.threads)
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
+    train: Any
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
     shown = [train[i] for i in range(first)]

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from talkingpoints.components import connected_pieces
 from talkingpoints.data.readers.coco_panoptic import VOID, Category, Segment, measured
+from talkingpoints.mask_pieces import connected_pieces
 
 VOC_VOID = 255
 VOC_CLASSES = 21

@@ -1,11 +1,11 @@
-"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text; and the middle of a mask."""
+"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text."""
 
 from typing import Any
 
-import cv2
 import numpy as np
+from pycocotools import mask as coco
 
-_SHIFT = 4  # fractional bits of polygon corners
+_FARTHEST_PX = 100_000  # pycocotools walks along every edge, pixel by pixel
 
 
 def compact(values: dict[str, Any]) -> dict[str, Any]:
@@ -28,14 +28,15 @@ def mask_of(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
         bool (height, width).
 
     Raises:
-        ValueError: it is neither, or of another size.
+        ValueError: If it is neither, of another size, or a corner is no number or far away.
     """
     if isinstance(segmentation, list) and all(len(p) >= 6 and len(p) % 2 == 0 for p in segmentation):
-        mask = np.zeros(size, np.uint8)
-        for polygon in segmentation:
-            corners = np.asarray(polygon, dtype=np.float64).reshape(-1, 2) - 0.5  # cv2 counts from pixels' middles
-            cv2.fillPoly(mask, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
-        return mask.astype(bool)
+        polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
+        if not all((np.abs(polygon) <= _FARTHEST_PX).all() for polygon in polygons):
+            raise ValueError(f"{where}: a corner of the segmentation is no number within {_FARTHEST_PX} pixels")
+        if not polygons:
+            return np.zeros(size, dtype=bool)
+        return coco.decode(coco.merge(coco.frPyObjects([one.tolist() for one in polygons], *size))).astype(bool)
     if isinstance(segmentation, dict) and "counts" in segmentation:
         counts = segmentation["counts"]
         runs = _runs(counts) if isinstance(counts, str) else list(counts)
@@ -44,24 +45,6 @@ def mask_of(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
         flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
         return flat.reshape(size, order="F")
     raise ValueError(f"{where}: segmentation must be polygons of 3 or more corners or run lengths")
-
-
-def depths(mask: np.ndarray) -> np.ndarray:
-    """How far each pixel of a mask, bool or 0 and 1 (height, width), is from its edge, in pixels, float32 (height,
-    width); the border of the array is an edge too."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-
-
-def deepest_point(mask: np.ndarray) -> tuple[float, float]:
-    """The point of a mask that is farthest from its edge, unit (x, y): in a ring it lies on the ring.
-
-    Args:
-        mask: bool (height, width), not empty; the photo's border is an edge too.
-    """
-    depth = depths(mask)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return (float(x) + 0.5) / mask.shape[1], (float(y) + 0.5) / mask.shape[0]
 
 
 def _runs(text: str) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from talkingpoints.points import mask_box
+from talkingpoints.masks import mask_box
 
 VOID = 0
 """Id of pixels that belong to no segment."""

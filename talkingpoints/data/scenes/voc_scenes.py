@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from talkingpoints.data.readers.class_masks import VOC_VOID, read_class_mask
 from talkingpoints.data.scenes.coco_scenes import Entry, keypoint_scene, read_entries, unit
-from talkingpoints.points import mask_box
+from talkingpoints.masks import mask_box
 from talkingpoints.writer.fluent.annotated_scene import (
     NOTHING,
     UNLABELLED,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from talkingpoints.points import crop, flip_horizontal, mask_box
+from talkingpoints.masks import mask_box
+from talkingpoints.points import crop, flip_horizontal
 
 Box = tuple[float, float, float, float]
 UNLABELLED, NOTHING = -1, 0

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from talkingpoints.writer.colours import BITS, COLOURS, _colour_table, _texture
+from talkingpoints.writer.colours import BITS, COLOURS, _colour_table, texture_of
 from talkingpoints.writer.fluent.annotated_scene import Thing
 from talkingpoints.writer.object_colours import LEAST_SAMPLES, named_colours, object_colours_of
 from talkingpoints.writer.scene import Keypoint, SceneObject
@@ -56,7 +56,7 @@ def spot_look(
     shares = _shares(window, weights)
     first, second = np.argsort(-shares, kind="stable")[:2].tolist()
     named = (WORDS[first], WORDS[second]) if shares[second] >= SECOND_SHARE else (WORDS[first],)
-    return named, _texture(window)
+    return named, texture_of(window)
 
 
 def thing_colours(
