@@ -6,7 +6,8 @@
 
 Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a key of a yaml file (``--config``).
 Photos are marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and
-what comes out is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models
+what comes out is COCO panoptic JSON with a ``description`` for each segment, and beside it a folder of its name with
+the PNGs (links to those that there are, or copies). What models
 answered is in ``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command.
 Writes ``pix2cap.json`` (of several files of annotations ``pix2cap_NAME.json`` for each), ``counts.json`` and, to be
 looked at, ``review.html``.
@@ -109,7 +110,8 @@ def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWri
     found: dict[int, PanopticWriter] = {}
     for name, source in zip(names, opened, strict=True):
         categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
-        found |= dict.fromkeys(source.image_ids, PanopticWriter(output / name, categories, **folders))
+        writer = PanopticWriter(output / name, categories, output / Path(name).stem, **folders)
+        found |= dict.fromkeys(source.image_ids, writer)
     return found
 
 

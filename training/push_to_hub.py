@@ -12,8 +12,6 @@ Leaves out: the words of the cards (talkingpoints/cards.py).
 """
 
 import argparse
-import csv
-import io
 import json
 import math
 import shutil
@@ -32,8 +30,9 @@ from transformers import AutoConfig, AutoModel, AutoProcessor
 
 import talkingpoints  # noqa: F401  (registers the models)
 from talkingpoints.cards import ROLES, Told, Weights, dataset_card, is_hub_id, model_card
-from talkingpoints.data.readers.custom_points import VAL_NAMES, settle
+from talkingpoints.data.readers.custom_points import VAL_NAMES
 from talkingpoints.data.readers.point_folders import METADATA, is_point_folder, metadata_file, read_split, split_folder
+from talkingpoints.data.validation.files import table_rows
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -239,7 +238,7 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
     counts = {}
     for split, source in {"train": split_folder(folder, "train"), **sources}.items():
         photos, problems = read_split(source)
-        settle(problems, skip_bad_rows=False)
+        problems.settle(skip_bad_rows=False)
         metadata = metadata_file(source)
         for path in [metadata, *(source / name for name in named_photos(metadata))]:
             files[path.relative_to(folder).as_posix()] = path
@@ -249,10 +248,7 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
 
 def named_photos(metadata: Path) -> set[str]:
     """The photos that a metadata file speaks of."""
-    text = metadata.read_text(encoding="utf-8-sig")
-    if metadata.suffix == ".csv":
-        return {row["file_name"] for row in csv.DictReader(io.StringIO(text, newline=""))}
-    return {json.loads(line)["file_name"] for line in text.splitlines() if line.strip()}
+    return {row["file_name"] for _, row in table_rows(metadata)[1] if not isinstance(row, ValueError)}
 
 
 def without_folders(told: Told) -> Told:

@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.stand_in import stand_in
 from training.build_pix2cap import main, writers
+from training.reports.evaluate_segments import SegmentEvaluationArguments, evaluate
 
 QUICK = Limits(concurrency=4, first_wait_s=0.01, longest_wait_s=0.05)
 
@@ -333,7 +334,13 @@ def test_two_files_are_two_files_again(tmp_path):
          + ["--output_dir", str(tmp_path / "out"), "--review", "0"])  # fmt: skip
     for number, (_, folder, maps) in enumerate(options):
         split = ("train", "val")[number]
-        again = PanopticPhotos(tmp_path / "out" / f"pix2cap_panoptic_{split}.json", folder, maps)
+        built = tmp_path / "out" / f"pix2cap_panoptic_{split}.json"
+        again = PanopticPhotos(built, folder)  # its PNGs lie beside it
+        assert [photo.segments for photo in again] == [p.segments for p in PanopticPhotos(built, folder, maps)]
+        measured = evaluate(
+            SegmentEvaluationArguments(truth=str(built), predictions=str(built), output="", metrics=[], map_modes=[])
+        )
+        assert measured["quality"]["all"]["pq"] == 100
         assert [photo.image_id for photo in again] == [10 * number + 1, 10 * number + 2]
         for photo in again:
             assert photo.image.is_file() and photo.id_map().shape == photo.size

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from datasets import Dataset
 from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -20,8 +21,7 @@ from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point
 from talkingpoints.building import quantization
 from talkingpoints.cards import Told, model_card
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.data.readers.coco_keypoints import wrong_entries
-from talkingpoints.data.readers.custom_points import settle
+from talkingpoints.data.validation.findings import Findings
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
 from training.sft.arguments import DataArguments, passes_over, with_keypoints
 from training.sft.custom_data import OwnDataArguments, holds_own_points, own_examples
@@ -120,7 +120,7 @@ def build_examples(
         points = build(sft, training, negatives)
     examples = points
     if captioned:
-        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour)
+        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
     training.num_train_epochs = 1
     return examples
 
@@ -131,8 +131,7 @@ def _keypoint_examples(
     if sft.streaming:
         raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
     _ = training.device  # joins the processes
-    unusable = read_once(lambda: _unusable(sft))
-    train, val = (sft.load(split, unusable[split]) for split in ("train", "val"))
+    train, val = read_once(lambda: _read(sft))
     shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train, sft.crowded), training)
     points, seed = sft.points_per_photo, training.seed
@@ -151,12 +150,12 @@ def _keypoint_examples(
     )
 
 
-def _unusable(sft: SftArguments) -> dict[str, dict[str, frozenset[str]]]:
-    """By split and folder, the photos that cannot be used; refuses them and whatever else is wrong, or logs it."""
-    found = {split: {folder: wrong_entries(folder, split) for folder in sft.datasets} for split in ("train", "val")}
-    checked = [one for folders in found.values() for one in folders.values()]
-    settle({where: wrong for problems, _ in checked for where, wrong in problems.items()}, sft.skip_bad_rows)
-    return {split: {folder: photos for folder, (_, photos) in folders.items()} for split, folders in found.items()}
+def _read(sft: SftArguments) -> tuple[Dataset, Dataset]:
+    """Photos to train on and to validate with; refuses whatever is wrong with them, or logs it and leaves it out."""
+    findings = Findings()
+    train, val = (sft.load(split, findings) for split in ("train", "val"))
+    findings.settle(sft.skip_bad_rows)
+    return train, val
 
 
 def build_optimizer(
