@@ -22,7 +22,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
 
 from filelock import FileLock, Timeout
-from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from talkingpoints import __version__
@@ -42,6 +41,7 @@ from talkingpoints.dataset_builder.points.tasks import PointTask
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
+from talkingpoints.publishing import Target, publish
 from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
 from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
 from training.sft.arguments import parse_arguments
@@ -271,15 +271,12 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
 
 def push(folder: Path, repository: str, private: bool) -> None:
     """Put card and Parquet files into a dataset repository, and take away the files of an earlier push."""
-    api = HfApi()
-    api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-    api.upload_folder(
-        repo_id=repository,
-        repo_type="dataset",
-        folder_path=folder,
-        allow_patterns=["README.md", "data/*.parquet"],
-        delete_patterns=["data/*.parquet"],
-        commit_message="Points and descriptions",
+    files = [folder / "README.md", *sorted((folder / "data").glob("*.parquet"))]
+    publish(
+        {file.relative_to(folder).as_posix(): file for file in files},
+        Target(repository, "dataset", private=private),
+        "Points and descriptions",
+        stale=["data/*.parquet"],
     )
 
 

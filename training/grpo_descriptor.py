@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoModelForCausalLM, set_seed
-from transformers.trainer_utils import HubStrategy
 from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
@@ -44,7 +43,8 @@ from training.grpo.rewards import (
     width_of,
 )
 from training.sft.arguments import DataArguments, parse_arguments
-from training.sft.supervised import DTYPES, freeze, is_sharded, last_checkpoint, publish
+from training.sft.checkpoints import WholeCheckpoints
+from training.sft.supervised import DTYPES, freeze, is_sharded, last_checkpoint, publish_run, taken_target
 
 REWARDS = ("shaped", "mse")
 
@@ -296,9 +296,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     lora = None
     if grpo.lora_r:
         lora = lora_config(model, grpo.lora_r, grpo.lora_alpha, target_modules=grpo.lora_target_modules)
-        # checkpoints hold adapters: on the Hub, beside the merged model, they would be loaded in its place
-        training.hub_strategy = HubStrategy.END
-    trainer = GRPOTrainer(
+    trainer = WholeGRPOTrainer(
         model=model,
         reward_funcs=rewards,
         args=training,
@@ -322,12 +320,17 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     return trainer
 
 
+class WholeGRPOTrainer(WholeCheckpoints, GRPOTrainer):
+    """TRL's trainer, with checkpoints that appear whole."""
+
+
 def main(argv: list[str]) -> GRPOTrainer:
     """Train; see the module docstring."""
     grpo, training = parse_arguments(ARGUMENTS, argv)
     if grpo.threads:
         torch.set_num_threads(grpo.threads)
     set_seed(training.seed)
+    target = taken_target(training)
     trainer = build_trainer(grpo, training)
     output = Path(training.output_dir)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, grpo.resume))
@@ -339,8 +342,7 @@ def main(argv: list[str]) -> GRPOTrainer:
     if grpo.save_dtype != "float32":
         trainer.model.to(DTYPES[grpo.save_dtype])
     trainer.save_model()
-    if training.push_to_hub:
-        publish(trainer, grpo)
+    publish_run(trainer, grpo, target)
     return trainer
 
 

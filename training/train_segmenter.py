@@ -38,8 +38,10 @@ from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
+from talkingpoints.publishing import model_files, publish
 from training.sft.arguments import AugmentationArguments, examples_of, parse_arguments
-from training.sft.supervised import DTYPES, build_optimizer, last_checkpoint, measure_and_save
+from training.sft.checkpoints import WholeCheckpoints
+from training.sft.supervised import DTYPES, build_optimizer, last_checkpoint, measure_and_save, taken_target
 
 
 @dataclass(kw_only=True)
@@ -208,6 +210,7 @@ class QualityMetrics:
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     segmenter, training = parse_arguments(ARGUMENTS, argv)
+    target = taken_target(training)
     if segmenter.threads:
         torch.set_num_threads(segmenter.threads)
     set_seed(training.seed)
@@ -240,7 +243,7 @@ def main(argv: list[str]) -> Trainer:
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are drawn already
     training.label_names = ["labels"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SegmentCollator(processor),
@@ -259,6 +262,8 @@ def main(argv: list[str]) -> Trainer:
         trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
     measure_and_save(trainer, segmenter.save_dtype)
+    if target is not None and trainer.is_world_process_zero():
+        publish(model_files(Path(str(training.output_dir))), target, "End of training")
     return trainer
 
 

@@ -292,7 +292,7 @@ def written_texts(
     for row, indices in tqdm(_by_photo(points).items(), desc="write", unit="photo", disable=not progress):
         record = dataset[row]
         scene = scene_of(record)
-        pixels = np.asarray(_photo(record))
+        pixels = np.asarray(load_image(record["image"]))
         for index in indices:
             point = points[index]
             part = point.name if named else None
@@ -312,7 +312,7 @@ def mirrored_texts(dataset: Dataset, points: Sequence[LabelledPoint], seed: int)
     for row, indices in _by_photo(points).items():
         record = dataset[row]
         scene = scene_of(record).flipped()
-        pixels = np.asarray(ImageOps.mirror(_photo(record)))
+        pixels = np.asarray(ImageOps.mirror(load_image(record["image"])))
         for index in indices:
             point = points[index]
             (x, y), name = point.point, swap_sides(point.name)
@@ -343,7 +343,7 @@ def described_texts(
     """
     texts = [""] * len(points)
     for row, indices in _by_photo(points).items():
-        image = _photo(dataset[row if photo is None else photo])
+        image = load_image(dataset[row if photo is None else photo]["image"])
         points_px = to_pixels([points[index].point for index in indices], (image.height, image.width))
         descriptions = describer.describe(image, [(float(x), float(y)) for x, y in points_px])
         for index, description in zip(indices, descriptions, strict=True):
@@ -404,7 +404,7 @@ def localized(
         cells = [(n, i) for n, name in enumerate(names) for i in indices if texts[name][i].strip()]
         if not cells:
             continue
-        image = view(_photo(dataset[row]))
+        image = view(load_image(dataset[row]["image"]))
         answers = listener.localize(image, [texts[names[n]][i] for n, i in cells])
         for (n, i), answer in zip(cells, answers, strict=True):
             _check_answer(answer, texts[names[n]][i], points[i])
@@ -444,17 +444,6 @@ def _by_photo(points: Sequence[LabelledPoint]) -> dict[int, list[int]]:
     for index, point in enumerate(points):
         photos.setdefault(point.row, []).append(index)
     return photos
-
-
-def _photo(record: Mapping[str, Any]) -> Image.Image:
-    """The photo of a dataset row, checked to be as large as its annotation says."""
-    image = load_image(record["image"])
-    if image.size != (record["width"], record["height"]):
-        raise ValueError(
-            f"{record['file_name']} is {image.width} x {image.height} px, but its annotation says "
-            f"{record['width']} x {record['height']}; annotations must be in pixels of the stored photo"
-        )
-    return image
 
 
 def _check_answer(answer: Any, text: str, point: LabelledPoint) -> None:

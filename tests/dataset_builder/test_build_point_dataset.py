@@ -147,7 +147,7 @@ def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path,
     assert not list(output.rglob("*.parquet")) and not list(output.rglob("metadata.csv"))
     build(cars, output, "--val_share", "0.3")
     assert files_of(output) == files_of(built)
-    with pytest.raises(ValueError, match="prepared with other options"):
+    with pytest.raises(ValueError, match="made with other options"):
         build(cars, output, "--val_share", "0.2")
 
 
@@ -156,7 +156,7 @@ def test_another_dataset_does_not_go_on_with_prepared_photos(built, tmp_path):
     drawn_cars(tmp_path / "cars", 2, split="test", seed=8)
     output = tmp_path / "set"
     shutil.copytree(built, output)
-    with pytest.raises(ValueError, match="prepared with other options"):
+    with pytest.raises(ValueError, match="made with other options"):
         build(tmp_path / "cars", output, "--val_share", "0.3")
 
 

@@ -88,6 +88,8 @@ def what_is_read(
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     if sft.threads:
         torch.set_num_threads(sft.threads)
     set_seed(training.seed)

@@ -24,6 +24,7 @@ from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
 from talkingpoints.writer.scene import Scene
 from training.sft.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
+from training.sft.checkpoints import WholeCheckpoints
 
 
 @dataclass(kw_only=True)
@@ -150,6 +151,8 @@ def keypoint_metrics(prediction) -> dict[str, float]:
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     vision, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     set_seed(training.seed)
     if vision.threads:
         torch.set_num_threads(vision.threads)
@@ -168,7 +171,7 @@ def main(argv: list[str]) -> Trainer:
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SceneCollator(

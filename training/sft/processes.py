@@ -16,7 +16,9 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
+
+from training.sft.checkpoints import WholeCheckpoints
 
 T = TypeVar("T")
 
@@ -71,7 +73,7 @@ def keep_existing_layers(model: PreTrainedModel) -> None:
     model._no_split_modules = set(model._no_split_modules or ()) & existing
 
 
-class GlobalBatchTrainer(Trainer):
+class GlobalBatchTrainer(WholeCheckpoints):
     """A ``Trainer`` whose loss is the mean over the global batch, however that is cut.
 
     Our models give the mean over the tokens, or the texts whose point is in the photo, of what they are shown; the mean
