@@ -29,7 +29,7 @@ from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
 from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from talkingpoints.llm.answer_store import AnswerStore
 from training.dataset.segment_review import SegmentReview
-from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.dataset.writer_arguments import WriterArguments, asker_of, check_losses
 from training.sft.arguments import parse_arguments
 
 
@@ -163,6 +163,8 @@ def main(argv: list[str]) -> None:
     for writer in dict.fromkeys(writer_of.values()):
         writer.close()
     review.close()
+    reasons = [reason for all_of_photo in problems.values() for reason in all_of_photo[:1]]
+    check_losses(len(photos), reasons, writing.max_lost)
     report = {"counts": counts.to_json(), "photos_without_texts": problems}
     (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     print(f"{counts.photos_kept} photos, {counts.segments_kept} captions; {len(problems)} photos without (counts.json)")

@@ -42,8 +42,8 @@ from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
 from talkingpoints.publishing import Target, publish
-from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
-from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
+from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, told, write_checks
+from training.dataset.writer_arguments import WriterArguments, check_losses, model_writer, photo_texts
 from training.sft.arguments import parse_arguments
 from training.sft.supervised import parse_weights
 
@@ -215,6 +215,7 @@ def written(
         made["writer"] = writer.version
         for photo, texts in photo_texts(prepared, tasks_of, writer, total):
             yield photo, [(task, [] if text.text is None else [("model", text.text)]) for task, text in texts]
+        check_losses(total, list(writer.rejected.values()), writing.max_lost)
 
 
 def main(argv: list[str]) -> None:
@@ -263,6 +264,8 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     laid_out.close(name, made, arguments.license, arguments.push_to_hub)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
+    for line in told(made["checks"]):
+        print(line)
     if skipped:
         print(f"{len(skipped)} photos skipped (work/skipped.json), the first: {next(iter(skipped.values()))}")
     if arguments.push_to_hub:

@@ -155,7 +155,7 @@ class Scripted:
 
     async def complete(self, request):
         self.asked.append(request.text)
-        return Completion(self.script.pop(0), cut=True)
+        return Completion(self.script.pop(0), ended="length")
 
 
 def grade(bench, path, *script, run=0):

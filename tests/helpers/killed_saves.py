@@ -45,7 +45,8 @@ def arguments(script: str, folder: Path, output: Path) -> list[str]:
     options: dict[str, Any] = {
         "base": folder / "descriptor", "datasets": folder / "drawn", "output_dir": output, "max_steps": STEPS,
         "save_steps": 1, "save_total_limit": 2, "lr_scheduler_type": "constant", "logging_steps": 1,
-        "report_to": "none", "use_cpu": True, "disable_tqdm": True, "per_device_train_batch_size": 2, "resume": True, "seed": 3,
+        "report_to": "none", "use_cpu": True, "disable_tqdm": True, "per_device_train_batch_size": 2,
+        "resume": True, "seed": 3,
     }  # fmt: skip
     if script == "sft":
         options |= {"points_per_photo": 2, "attn_implementation": "eager"}
