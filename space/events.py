@@ -21,7 +21,7 @@ from space.hosting.uploads import upload_of
 from space.kept import Kept
 from space.photos import Photo
 from space.table import kept_table
-from talkingpoints.inference import Localization
+from talkingpoints.results import Localization
 
 View = Any
 """The value for the output component of an event, or a tuple for several, in their order; ``ui`` names them."""

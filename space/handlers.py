@@ -20,8 +20,8 @@ from space.hosting.serving import Pair
 from space.kept import Kept, check_characters
 from space.photos import Photo, open_photo, pair
 from talkingpoints.images import ImageLike
-from talkingpoints.inference import Localization
-from talkingpoints.points import check_points_px, to_unit, unit_distance
+from talkingpoints.points import check_points_px, to_unit
+from talkingpoints.results import Description, Localization, Point, RoundTrip
 
 
 def clicked_point(photo: Photo | None, shown_px: UnitPoint) -> UnitPoint:
@@ -49,7 +49,7 @@ def point_px(photo: Photo | None, point: UnitPoint) -> UnitPoint:
 def describe(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> Iterator[str]:
     """The description of a point as it grows: every item is the text so far."""
     photo, point = chosen(photo), given_point(point)
-    yield from itertools.accumulate(tp.stream(photo.image, photo.model_point_px(point)))
+    yield from itertools.accumulate(tp.stream(photo.image, point=point))
 
 
 def find(tp: Pair, photo: Photo | None, text: str | None) -> Localization:
@@ -134,8 +134,8 @@ def facts(
     elif found is not None:
         rows.append(fact("absent", "Not in this image", f"presence {found.presence:.0%}"))
     if clicked is not None and found is not None and found.found:
-        pixels, share = _distance(photo, clicked, found.unit)
-        rows.append(fact("distance", "Distance", f"{pixels:.1f} px", f"{share:.1%} of the image"))
+        trip = _trip(photo, clicked, found)
+        rows.append(fact("distance", "Distance", f"{trip.error_px:.1f} px", f"{trip.error_img:.1%} of the image"))
     if description:
         rows.append(f'<div class="unseen">{html.escape(description)}</div>')
     return "".join(rows)
@@ -145,13 +145,14 @@ def api_describe(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, An
     """The named endpoint ``/describe``: point in pixels of the photo as uploaded -> text."""
     photo = open_photo(image)
     point = typed_point(photo, x, y)
-    return {"text": _described(tp, photo, point), **_place_json(photo, point)}
+    description = Description(_described(tp, photo, point), Point.at(point, photo.size))
+    return description.to_dict() | _image_size(photo)
 
 
 def api_localize(tp: Pair, image: ImageLike, text: str) -> dict[str, Any]:
     """The named endpoint ``/localize``: text -> point in pixels of the photo as uploaded."""
     photo = open_photo(image)
-    return _localization_json(photo, find(tp, photo, text))
+    return _localization_json(photo, find(tp, photo, text).in_size(photo.size))
 
 
 def api_round_trip(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, Any]:
@@ -159,40 +160,30 @@ def api_round_trip(tp: Pair, image: ImageLike, x: float, y: float) -> dict[str, 
     photo = open_photo(image)
     point = typed_point(photo, x, y)
     text, found = round_trip(tp, photo, point)
-    pixels, share = _distance(photo, point, found.unit)
-    return {
-        "text": text,
-        "point": _place_json(photo, point),
-        "localization": _localization_json(photo, found),
-        "error_px": pixels,
-        "error_img": share,
-    }
+    trip = _trip(photo, point, found, text)
+    answer = trip.to_dict()
+    answer["point"] |= _image_size(photo)
+    return answer | {"localization": _localization_json(photo, trip.localization)}
 
 
 def _described(tp: Pair, photo: Photo | None, point: UnitPoint | None) -> str:
     photo, point = chosen(photo), given_point(point)
-    return "".join(tp.stream(photo.image, photo.model_point_px(point))).strip()
+    return "".join(tp.stream(photo.image, point=point)).strip()
 
 
 def _localization_json(photo: Photo, found: Localization) -> dict[str, Any]:
-    return {
-        **_place_json(photo, found.unit),
-        "confidence": None if math.isnan(found.confidence) else float(found.confidence),
-        "found": bool(found.found),
-        "presence": float(found.presence),
-    }
+    answer = found.to_dict() | _image_size(photo)
+    del answer["heatmap"]
+    return answer | {"confidence": None if math.isnan(found.confidence) else found.confidence}
 
 
-def _place_json(photo: Photo, point: UnitPoint) -> dict[str, Any]:
-    x, y = photo.point_px(point)
-    height, width = photo.size
-    return {"x": x, "y": y, "unit": [float(value) for value in point], "image_size": [height, width]}
+def _image_size(photo: Photo) -> dict[str, list[int]]:
+    return {"image_size": list(photo.size)}
 
 
-def _distance(photo: Photo, one: UnitPoint, other: UnitPoint) -> tuple[float, float]:
-    """(pixels of the photo as uploaded, distance in unit coordinates)."""
-    (x0, y0), (x1, y1) = photo.point_px(one), photo.point_px(other)
-    return float(((x0 - x1) ** 2 + (y0 - y1) ** 2) ** 0.5), float(unit_distance(one, other))
+def _trip(photo: Photo, point: UnitPoint, found: Localization, text: str = "") -> RoundTrip:
+    """Unit (x, y) -> words -> point, in pixels of the photo as uploaded."""
+    return RoundTrip.of(Description(text, Point.at(point, photo.size)), found.in_size(photo.size))
 
 
 def place_text(photo: Photo, point: UnitPoint) -> str:

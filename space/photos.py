@@ -44,10 +44,6 @@ class Photo:
         """Unit (x, y) -> pixels of the photo as uploaded."""
         return pair(to_pixels(point, self.size))
 
-    def model_point_px(self, point: UnitPoint) -> PixelPoint:
-        """Unit (x, y) -> pixels of ``image``, which is what the models are shown."""
-        return pair(to_pixels(point, (self.image.height, self.image.width)))
-
 
 def open_photo(source: ImageLike, name: str | None = None) -> Photo:
     """Read an upload or an example; ValueError with a message for the visitor where it is no photo."""

@@ -15,7 +15,7 @@ from skimage.measure import approximate_polygon, find_contours
 from space.drawing import CLICKED, UnitPoint, css_rgb, shown_size
 from space.handlers import fact, place_text
 from space.photos import Photo
-from space.segments import BACKGROUND, Segment, Segments
+from space.segments import BACKGROUND, Segments, ShownSegment
 from talkingpoints.palette import mark_colour
 from talkingpoints.points import to_pixels
 
@@ -89,7 +89,7 @@ _TOLERANCE = 0.6  # pixels of the shown photo by which an outline may be off
 _GREY = (203, 213, 225)
 
 
-def colour(segment: Segment, place: int) -> tuple[int, int, int]:
+def colour(segment: ShownSegment, place: int) -> tuple[int, int, int]:
     """RGB of a segment that has this place, from 0, in the list; what has no name has no colour of its own."""
     return _GREY if segment.name == BACKGROUND else mark_colour(place)
 
@@ -191,7 +191,7 @@ def _steps(mask: np.ndarray) -> int:
     return int((mask[:, 1:] != mask[:, :-1]).sum())
 
 
-def _path(segments: Segments, one: Segment, rgb: tuple[int, int, int]) -> str:
+def _path(segments: Segments, one: ShownSegment, rgb: tuple[int, int, int]) -> str:
     height, width = shown_size(segments.photo.size)
     rows, columns = segments.id_map.shape
     shape = outline(segments.id_map == one.number, (width / columns, height / rows))
@@ -203,7 +203,7 @@ def _path(segments: Segments, one: Segment, rgb: tuple[int, int, int]) -> str:
     )
 
 
-def _number(one: Segment, size: tuple[int, int], rgb: tuple[int, int, int]) -> str:
+def _number(one: ShownSegment, size: tuple[int, int], rgb: tuple[int, int, int]) -> str:
     x, y = to_pixels(one.point, size)
     large = min(1.0, max(_SMALLEST, one.room * max(size) / _NUMBER_RADIUS))
     return (
@@ -212,7 +212,7 @@ def _number(one: Segment, size: tuple[int, int], rgb: tuple[int, int, int]) -> s
     )
 
 
-def _row(one: Segment, rgb: tuple[int, int, int]) -> str:
+def _row(one: ShownSegment, rgb: tuple[int, int, int]) -> str:
     return (
         f'<li><button type="button" data-number="{one.number}" aria-pressed="false">'
         f'<span class="number" style="--colour: {css_rgb(rgb)}">{one.number}</span> <b>{html.escape(one.name)}</b> '
@@ -221,7 +221,7 @@ def _row(one: Segment, rgb: tuple[int, int, int]) -> str:
     )
 
 
-def _about(one: Segment) -> list[str]:
+def _about(one: ShownSegment) -> list[str]:
     kind = "thing" if one.is_thing else "area"
     return [kind, f"score {one.score:.0%}", f"{one.share:.0%} of the photo"]
 

@@ -28,8 +28,8 @@ _ROOM_SIDE = 160  # pixels of a segment's box in which its middle is looked for
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A segment of a photo.
+class ShownSegment:
+    """A segment of a photo, as the app shows it.
 
     Attributes:
         number: in the id map, from 1 upwards.
@@ -62,10 +62,10 @@ class Segments:
     """The segments of one photo; ``id_map`` is uint16 (height, width) of the photo's ``image``, 0 where none is."""
 
     photo: Photo
-    found: tuple[Segment, ...]
+    found: tuple[ShownSegment, ...]
     id_map: np.ndarray
 
-    def at(self, point: UnitPoint) -> Segment | None:
+    def at(self, point: UnitPoint) -> ShownSegment | None:
         """The segment at a unit (x, y), or None."""
         size = self.id_map.shape
         number = int(self.id_map[pixel_at(pair(to_pixels(point, size)), size)])
@@ -88,7 +88,7 @@ def find(tp: Pair, photo: Photo | None) -> Segments:
         x0, y0, x1, y1 = one.box
         box = (x0 / width, y0 / height, x1 / width, y1 / height)
         words = one.label, bool(one.is_thing), float(one.score), one.text.strip()
-        segments.append(Segment(one.id, *words, box, float(one.mask.mean()), point, room))
+        segments.append(ShownSegment(one.id, *words, box, float(one.mask.mean()), point, room))
     return Segments(photo, tuple(segments), found.id_map.astype(np.uint16))
 
 

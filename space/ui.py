@@ -15,7 +15,7 @@ from space import handlers, photos, segment_tab, table, theme
 from space.events import Events, Session
 from space.hosting.bounds import BodyLimit, bound
 from space.hosting.limits import FILE_SECONDS, MAX_SESSIONS, MAX_UPLOAD
-from space.hosting.serving import Pair, ServedPair
+from space.hosting.serving import EncodingPair, ServedPair
 from space.hosting.uploads import guard
 from space.kept import SUFFIXES
 from space.screen import DIRECT, KEPT, MODEL, PHOTO, PROGRAMS, Screen
@@ -49,7 +49,7 @@ def launch_options() -> dict[str, Any]:
     }
 
 
-def build(tp: Pair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
+def build(tp: EncodingPair, note: str = theme.BUNDLED_NOTE) -> gr.Blocks:
     """The app on a model pair, not yet launched.
 
     Args:

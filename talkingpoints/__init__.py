@@ -12,19 +12,30 @@ from transformers import (
     AutoProcessor,
 )
 
-from .captioning import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter
+from .captioning import PanopticCaptioner
 from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
 from .configuration_segmenter import PanopticSegmenterConfig
+from .encoded_photo import EncodedPhoto
 from .image_processing_segmenter import PanopticSegmenterImageProcessor
 from .images import load_image
-from .inference import Description, Localization, Point, RegionDescription, RoundTrip, TalkingPoints
+from .inference import TalkingPoints
 from .modeling_descriptor import PointDescriptor, PointDescriptorOutput
 from .modeling_localizer import PointLocalizer, PointLocalizerOutput
 from .modeling_segmenter import PanopticSegmenter, PanopticSegmenterOutput
 from .pipelines import PanopticCaptioningPipeline, PointDescriptionPipeline, PointLocalizationPipeline
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import PointLocalizerProcessor
+from .results import (
+    CaptionedSegments,
+    Description,
+    Localization,
+    Point,
+    RegionDescription,
+    RoundTrip,
+    SegmentCaption,
+)
+from .segmenter import Segmenter
 
 __version__ = "0.1.0"
 
@@ -44,6 +55,7 @@ AutoImageProcessor.register(PanopticSegmenterConfig, image_processor_classes={"p
 __all__ = [
     "CaptionedSegments",
     "Description",
+    "EncodedPhoto",
     "Localization",
     "PanopticSegmenter",
     "PanopticSegmenterConfig",

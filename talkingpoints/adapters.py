@@ -7,7 +7,7 @@ the Hub as remote code.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from huggingface_hub import snapshot_download, try_to_load_from_cache
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ATTENTION = r".*\.(language_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj)"
 """Attention projections of the language model, and of it alone, in all families."""
+
+Model = TypeVar("Model", PointDescriptor, PointLocalizer)
 
 _MODELS = {PointDescriptorConfig.model_type: PointDescriptor, PointLocalizerConfig.model_type: PointLocalizer}
 
@@ -102,11 +104,11 @@ def load_adapter(
 
 def load_model(
     name: str | Path,
-    kind: type[PointDescriptor | PointLocalizer],
+    kind: type[Model],
     *,
     dtype: torch.dtype | str = torch.float32,
     load: dict[str, Any] | None = None,
-) -> tuple[PointDescriptor | PointLocalizer, ProcessorMixin]:
+) -> tuple[Model, Any]:
     """A whole model, or one in the form of an adapter, and its processor.
 
     Args:
@@ -129,8 +131,8 @@ def load_model(
 
 
 def load_whole(
-    name: str | Path, kind: type[PointDescriptor | PointLocalizer], *, dtype: torch.dtype | str = torch.float32
-) -> tuple[PointDescriptor | PointLocalizer, ProcessorMixin]:
+    name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32
+) -> tuple[Model, Any]:
     """As :func:`load_model`, for what changes a model and saves it whole.
 
     Raises:

@@ -21,6 +21,7 @@ class PointDescriptorConfig(PreTrainedConfig):
         sigma: standard deviation of the Gaussian window in shares of the image.
         window_threshold: where the Gaussian is cut, 0..1.
         attention_region: "gaussian" or "none" (ablation: no window).
+        kinds, parts: names of the kinds of things and of the parts that the belief head tells apart; None without one.
         share_image_prefix: run the image's tokens once for all rows of text of that image. Exact only for bases
             whose image tokens see nothing behind them and whose image comes first in the prompt.
 
@@ -43,8 +44,12 @@ class PointDescriptorConfig(PreTrainedConfig):
         window_threshold: float = 0.1,
         attention_region: str = "gaussian",
         share_image_prefix: bool = False,
+        kinds: list[str] | None = None,
+        parts: list[str] | None = None,
         **kwargs,
     ):
+        if bool(kinds) != bool(parts):
+            raise ValueError("kinds and parts go together: the belief head needs names of both, or of neither")
         if attention_region not in ATTENTION_REGIONS:
             raise ValueError(f"attention_region must be one of {ATTENTION_REGIONS}, got {attention_region!r}")
         if not 0 < window_threshold < 1 or sigma <= 0:
@@ -62,6 +67,8 @@ class PointDescriptorConfig(PreTrainedConfig):
         self.window_threshold = window_threshold
         self.attention_region = attention_region
         self.share_image_prefix = share_image_prefix
+        self.kinds = None if kinds is None else list(kinds)
+        self.parts = None if parts is None else list(parts)
         # auto_map: TRL reads it also of a checkpoint that names no remote code
         super().__init__(**{"auto_map": {}, "tie_word_embeddings": ties_embeddings(self.vlm_config), **kwargs})
 

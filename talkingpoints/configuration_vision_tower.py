@@ -18,8 +18,9 @@ class ConvVisionConfig(PreTrainedConfig):
         num_hidden_layers: transformer layers over the stride-16 grid.
         num_attention_heads: heads of each.
         num_channels: input channels.
-        backbone_config: of an EfficientNet-Lite down to stride 16, as an object or a dict, whose feature maps take the
-            place of the convolutional stages; None takes residual blocks of ``stage_widths`` and ``stage_depths``.
+        backbone_config: of an EfficientNet-Lite, as an object or a dict, whose feature maps take the place of the
+            convolutional stages; a map at stride 32 is added to the one at stride 16. None takes residual blocks of
+            ``stage_widths`` and ``stage_depths``.
 
     Raises:
         ValueError: sizes that do not divide, or a backbone of another stride or image size.
@@ -42,11 +43,12 @@ class ConvVisionConfig(PreTrainedConfig):
         if isinstance(backbone_config, dict):
             backbone_config = EfficientNetLiteConfig(**backbone_config)
         if backbone_config is not None:
-            found = (backbone_config.patch_size, backbone_config.image_size)
-            if found != (self.patch_size, image_size):
-                raise ValueError(f"backbone_config: stride and image size must be {self.patch_size} and {image_size}, "
-                                 f"got {found}")  # fmt: skip
-            stage_widths = backbone_config.map_widths
+            if backbone_config.image_size != image_size or backbone_config.patch_size not in (16, 32):
+                raise ValueError(
+                    f"backbone_config: image size must be {image_size} and stride 16 or 32, "
+                    f"got {backbone_config.image_size} and {backbone_config.patch_size}"
+                )
+            stage_widths = backbone_config.map_widths[:3]
         if image_size % self.patch_size:
             raise ValueError(f"image_size must be a multiple of {self.patch_size}, got {image_size}")
         if hidden_size % num_attention_heads:
@@ -67,6 +69,12 @@ class ConvVisionConfig(PreTrainedConfig):
     def patch_size(self) -> int:
         """Pixels of the input per output token along a side (the tower's total stride)."""
         return 16
+
+    @property
+    def context_width(self) -> int | None:
+        """Channels of the backbone's map at stride 32; None without one."""
+        widths = [] if self.backbone_config is None else self.backbone_config.map_widths
+        return widths[3] if len(widths) > 3 else None
 
     @property
     def map_widths(self) -> list[int]:

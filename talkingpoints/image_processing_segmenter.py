@@ -14,7 +14,7 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, PILImageResampling
 from transformers.processing_utils import ImagesKwargs
 
-from .components import connected_pieces
+from .mask_pieces import connected_pieces
 
 LARGEST_SIDE = 640
 """Pieces are sought in maps up to this side; larger photos get theirs scaled."""

@@ -10,25 +10,18 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, PreTrainedModel, initialization
+from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
+from transformers.utils import can_return_tuple
 
 from .building import load_base, same
 from .configuration_localizer import PointLocalizerConfig
-from .families import check_interface, check_shared_prefix, token_types
+from .families import token_types
 from .localizer_heads import HeatmapHead, PointHead, best_points, gaussian_target, subcell_centers
-from .modeling_vision_tower import ConvVisionModel  # registers the bundled models' vision tower
+from .modeling_point import ConvVisionModel, PointModel, without_none
+from .placeholders import Placeholders, find_places, run_with
 from .processing_localizer import LOCATE_TOKEN, PointLocalizerProcessor
-from .vision_language import (
-    VISION_INPUTS,
-    VisualFeatures,
-    embeddings_at,
-    encode_images,
-    rows_per_image,
-    run_with_shared_prefix,
-    shared_prefix_length,
-    take_images,
-)
+from .vision_language import VisualFeatures, rows_per_image, take_images
 
 
 @dataclass
@@ -44,6 +37,7 @@ class PointLocalizerOutput(ModelOutput):
         heatmap_logits: (R, N, s * s) scores of the sub-cells, None with the MLP head.
         query: (R, D) hidden states of the query token: what the text says.
         grids: (height, width) of each row's vision grid, R of them.
+        hidden_states, attentions: the base model's over whole rows, if asked for.
     """
 
     loss: torch.FloatTensor | None = None
@@ -53,6 +47,8 @@ class PointLocalizerOutput(ModelOutput):
     heatmap_logits: torch.FloatTensor | None = None
     query: torch.FloatTensor | None = None
     grids: list[tuple[int, int]] | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
 class QueryToken(nn.Module):
@@ -66,7 +62,7 @@ class QueryToken(nn.Module):
         return self.weight
 
 
-class PointLocalizer(PreTrainedModel):
+class PointLocalizer(PointModel):
     """Finds described points in photos.
 
     Example:
@@ -78,24 +74,10 @@ class PointLocalizer(PreTrainedModel):
 
     config_class = PointLocalizerConfig
     base_model_prefix = "vlm"
-    main_input_name = "input_ids"
-    input_modalities = ("image", "text")
-    supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_attention_backend = True
-    accepts_loss_kwargs = False
 
     def __init__(self, config: PointLocalizerConfig, vlm: PreTrainedModel | None = None):
         """A model with a new query token and head, over a base that is at hand or, without one, over a random one."""
-        super().__init__(config)
-        if vlm is None:
-            # the dtype that from_pretrained asked for, not the one that the base was saved in
-            vlm = AutoModelForImageTextToText.from_config(config.vlm_config, dtype=torch.get_default_dtype())
-        check_interface(vlm)
-        if config.share_image_prefix:
-            check_shared_prefix(vlm.config)
-        self.vlm = vlm
+        super().__init__(config, vlm)
         hidden_size = config.get_text_config().hidden_size
         self.query_token = QueryToken(hidden_size)
         if config.head == "heatmap":
@@ -145,29 +127,12 @@ class PointLocalizer(PreTrainedModel):
         return model.eval(), PointLocalizerProcessor(**found.processor_parts)
 
     @classmethod
-    def from_pretrained(cls, name_or_path, *args, **kwargs):
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, **kwargs):
         """As transformers does; also of checkpoints in which the query token was called ``query``."""
         renamed = {r"^query$": "query_token.weight", **(kwargs.pop("key_mapping", None) or {})}
-        return super().from_pretrained(name_or_path, *args, key_mapping=renamed, **kwargs)
+        return super().from_pretrained(pretrained_model_name_or_path, *model_args, key_mapping=renamed, **kwargs)
 
-    def get_input_embeddings(self) -> nn.Module:
-        return self.vlm.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        self.vlm.set_input_embeddings(value)
-
-    def get_output_embeddings(self) -> nn.Module:
-        """Never run, but where the base ties them to its input embeddings, who moves one must know of the other."""
-        return self.vlm.get_output_embeddings()
-
-    def save_pretrained(self, save_directory, **kwargs) -> None:
-        """As transformers does, under the parameters' own names: those that the ``Trainer`` resumes with."""
-        super().save_pretrained(save_directory, **{"save_original_format": False, **kwargs})
-
-    def encode_images(self, **inputs: torch.Tensor) -> VisualFeatures:
-        """Encode images once, to be passed as ``visual`` in place of ``pixel_values`` to any number of calls."""
-        return encode_images(self.vlm, take_images(inputs))
-
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.LongTensor,
@@ -189,15 +154,18 @@ class PointLocalizer(PreTrainedModel):
         Raises:
             ValueError: no image, rows that are no multiple of the images, or rows without exactly one query token.
         """
+        images = take_images(kwargs)
         if visual is None:
             if pixel_values is None:
                 raise ValueError("the localizer needs pixel_values or visual")
-            visual = self.encode_images(pixel_values=pixel_values, **kwargs)
+            visual = self.encode_images(pixel_values=pixel_values, **images)
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         times = rows_per_image(len(input_ids), len(visual))
-        query = self._query_state(input_ids, attention_mask, visual, times, kwargs)
-        return self.answer(visual, query, times, points, presence)
+        output, query = self._read(input_ids, attention_mask, visual, without_none(kwargs))
+        answer = self.answer(visual, query, times, points, presence)
+        answer.hidden_states, answer.attentions = output.get("hidden_states"), output.get("attentions")
+        return answer
 
     def answer(
         self,
@@ -243,31 +211,28 @@ class PointLocalizer(PreTrainedModel):
             grids=[grid for grid in visual.grids for _ in range(times)],
         )
 
-    def _query_state(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, visual: VisualFeatures, times: int, kwargs: dict
-    ) -> torch.Tensor:
-        """Hidden state of the query token, (R, D)."""
-        mask = input_ids == self.config.locate_token_id
-        if not (mask.sum(1) == 1).all():
-            raise ValueError(f"each row needs exactly one query token, got {mask.sum(1).tolist()}")
-        input_ids = input_ids.masked_fill(mask, 0)
-        values = self.query_token().expand(len(input_ids), 1, -1)
-        length = 0
-        if self.config.share_image_prefix:
-            length = shared_prefix_length(input_ids, attention_mask, self.config.image_token_id, times)
-        if length:
-            output = run_with_shared_prefix(self.vlm, input_ids, attention_mask, visual, times, length, mask, values)
+    def _read(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, visual: VisualFeatures, inputs: dict[str, Any]
+    ) -> tuple[ModelOutput, torch.Tensor]:
+        """The base's output over the rows, and the hidden states of the query token, (R, D)."""
+        is_query = input_ids == self.config.locate_token_id
+        if not torch.compiler.is_compiling() and not (is_query.sum(1) == 1).all():
+            raise ValueError(f"each row needs exactly one query token, got {is_query.sum(1).tolist()}")
+        places = find_places(is_query, 1)  # (R, 1)
+        words = input_ids.masked_fill(is_query, 0)
+        placeholders = Placeholders(places, self.query_token().expand(len(words), 1, -1))
+        prefix = None
+        if not inputs.get("output_hidden_states") and not inputs.get("output_attentions"):
+            prefix = self._shared_prefix(words, attention_mask, visual)
+        if prefix is not None:
+            output, places = prefix.run(words, attention_mask, placeholders), places - prefix.length
         else:
-            repeated = visual.repeat(times)
-            kept = {k: v for k, v in kwargs.items() if k not in VISION_INPUTS}
-            with embeddings_at(self.vlm, mask, values):
-                output = self.vlm.base_model(
-                    input_ids=input_ids,
-                    attention_mask=attention_mask,
-                    mm_encoder_outputs={"image": repeated.encoder_output},
-                    **{**token_types(self.vlm, input_ids), **repeated.per_image, **kept},
-                )
-        return output.last_hidden_state[mask[:, length:]]
+            shown = visual.repeat(rows_per_image(len(words), len(visual)))
+            inputs = {**token_types(self.vlm, words), **shown.per_image, **inputs, "attention_mask": attention_mask}
+            images = {"image": shown.encoder_output}
+            output = run_with(self.vlm.base_model, placeholders, inputs, input_ids=words, mm_encoder_outputs=images)
+        states = output.last_hidden_state  # (R, S, D)
+        return output, states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))[:, 0]
 
     def _loss(
         self,

@@ -89,6 +89,9 @@ class ConvVisionModel(PreTrainedModel):
                     width_in = width
             self.blocks = nn.Sequential(*blocks)
         self.project = nn.Conv2d(config.stage_widths[-1], config.hidden_size, 1)
+        self.context = None
+        if config.context_width is not None:
+            self.context = nn.Conv2d(config.context_width, config.hidden_size, 1)
         cells = (config.image_size // config.patch_size) ** 2
         self.positions = nn.Parameter(torch.zeros(cells, config.hidden_size))
         self.layers = nn.ModuleList(
@@ -118,7 +121,7 @@ class ConvVisionModel(PreTrainedModel):
         Raises:
             ValueError: another image size.
         """
-        x = self.tokens(self.stage_maps(pixel_values)[-1])
+        x = self.tokens(self.stage_maps(pixel_values))
         return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
 
     def feature_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
@@ -130,7 +133,7 @@ class ConvVisionModel(PreTrainedModel):
             pixel_values: as for :meth:`forward`.
         """
         maps = self.stage_maps(pixel_values)
-        return [*maps[:-1], self.tokens(maps[-1]).transpose(1, 2).unflatten(2, maps[-1].shape[-2:])]
+        return [*maps[:2], self.tokens(maps).transpose(1, 2).unflatten(2, maps[2].shape[-2:])]
 
     def stage_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
         """What the convolutional stages make of an image.
@@ -139,7 +142,8 @@ class ConvVisionModel(PreTrainedModel):
             pixel_values: as for :meth:`forward`.
 
         Returns:
-            (B, stage_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16.
+            (B, stage_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16, and 32 where the
+            backbone has that.
         """
         if self.backbone is not None:
             return self.backbone.feature_maps(pixel_values)
@@ -151,9 +155,11 @@ class ConvVisionModel(PreTrainedModel):
             maps.append(x)
         return maps
 
-    def tokens(self, last_map: torch.Tensor) -> torch.Tensor:
-        """The output tokens (B, cells, hidden_size) of the last of :meth:`stage_maps`."""
-        x = self.project(last_map)
+    def tokens(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """The output tokens (B, cells, hidden_size) of :meth:`stage_maps`."""
+        x = self.project(maps[2])
+        if self.context is not None:
+            x = x + nn.functional.interpolate(self.context(maps[3]), scale_factor=2.0, mode="bilinear")
         x = x.flatten(2).transpose(1, 2) + self.positions
         for layer in self.layers:
             x = layer(x)

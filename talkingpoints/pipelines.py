@@ -4,7 +4,6 @@ Importing the package registers the tasks. Each call goes through the same proce
 :class:`TalkingPoints`, one direction at a time.
 """
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ from transformers import AutoModelForUniversalSegmentation, Pipeline
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .adapters import load_model
-from .captioning import CaptionedSegments, PanopticCaptioner, SegmentCaption, Segmenter
-from .describing import MAX_NEW_TOKENS
+from .captioning import PanopticCaptioner
+from .encoded_photo import MAX_NEW_TOKENS
 from .images import ImageLike, load_image
-from .inference import BUNDLED_DESCRIPTOR, BUNDLED_SEGMENTER, PRESENT
+from .inference import BUNDLED_DESCRIPTOR, BUNDLED_SEGMENTER
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 from .points import check_points_px, to_unit
+from .segmenter import Segmenter
 
 
 class PointDescriptionPipeline(Pipeline):
@@ -65,8 +65,8 @@ class PointDescriptionPipeline(Pipeline):
 
 
 class PointLocalizationPipeline(Pipeline):
-    """``pipe(image, text="...")`` -> ``{"x", "y", "confidence", "presence", "found", "heatmap"}``; ``texts=[...]`` ->
-    a list of them. Coordinates are pixels of the photo as a person sees it."""
+    """``pipe(image, text="...")`` -> ``{"x", "y", "unit", "confidence", "presence", "found", "heatmap"}``;
+    ``texts=[...]`` -> a list of them. ``x`` and ``y`` are pixels of the photo as a person sees it."""
 
     _load_processor = True
     _load_tokenizer = False
@@ -95,17 +95,7 @@ class PointLocalizationPipeline(Pipeline):
 
     def postprocess(self, output: dict[str, Any]) -> dict[str, Any] | list[dict[str, Any]]:
         sizes = [output["size"]] * len(output["output"].points)
-        rows = [
-            {
-                "x": float(row["point_px"][0]),
-                "y": float(row["point_px"][1]),
-                "confidence": row["confidence"],
-                "presence": row["presence"],
-                "found": row["presence"] >= PRESENT,
-                "heatmap": row["heatmap"],
-            }
-            for row in self.processor.post_process(output["output"], sizes)
-        ]
+        rows = [row.to_dict() for row in self.processor.post_process(output["output"], sizes)]
         return rows[0] if output["single"] else rows
 
 
@@ -138,9 +128,7 @@ class PanopticCaptioningPipeline(Pipeline):
         return {"found": self.captioner(inputs["photo"], threshold)}
 
     def postprocess(self, output: dict[str, Any]) -> dict[str, Any]:
-        found: CaptionedSegments = output["found"]
-        names = [field.name for field in fields(SegmentCaption)]
-        return {"segments": [{name: getattr(one, name) for name in names} for one in found], "id_map": found.id_map}
+        return output["found"].to_dict()
 
 
 PIPELINE_REGISTRY.register_pipeline(

@@ -47,6 +47,20 @@ def check_points_px(points_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarr
     return points_px
 
 
+def check_points(points: npt.ArrayLike) -> np.ndarray:
+    """Unit points (..., 2) as a float64 array of the same shape.
+
+    Raises:
+        ValueError: If they are not (..., 2), not finite, or outside [0, 1].
+    """
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim == 0 or points.shape[-1] != 2:
+        raise ValueError(f"points must have shape (..., 2) with (x, y) last, got shape {points.shape}")
+    if not (np.isfinite(points) & (points >= 0) & (points <= 1)).all():
+        raise ValueError(f"unit points must lie in [0, 1], got {points.tolist()}")
+    return points
+
+
 def to_unit(points_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """Pixels (..., 2) of an image of ``size`` (height, width) -> unit square. Inverse of :func:`to_pixels`."""
     height, width = size
@@ -74,9 +88,7 @@ def crop(points: npt.ArrayLike, box: tuple[float, float, float, float]) -> np.nd
 
 def location_bins(points: npt.ArrayLike) -> np.ndarray:
     """Unit points (..., 2) -> integer bins 0..1023; bin ``b`` covers [b, b + 1) / 1024, and 1.0 falls into the last."""
-    points = np.asarray(points, dtype=np.float64)
-    if not (np.isfinite(points) & (points >= 0) & (points <= 1)).all():
-        raise ValueError(f"unit points must lie in [0, 1], got {points.tolist()}")
+    points = check_points(points)
     return np.minimum((points * LOCATION_BINS).astype(np.int64), LOCATION_BINS - 1)
 
 
@@ -109,21 +121,6 @@ def pixel_at(point_px: tuple[float, float], size: tuple[int, int]) -> tuple[int,
     return min(int(y), height - 1), min(int(x), width - 1)
 
 
-def mask_box(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The box (x0, y0, x1, y1) around a mask, outer edges of its pixels, in pixels.
-
-    Args:
-        mask: bool (height, width).
-
-    Raises:
-        ValueError: the mask is empty.
-    """
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not len(columns):
-        raise ValueError("the mask is empty: no pixel of it is True")
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
-
-
 def check_box_px(box_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """Check that a box (x0, y0, x1, y1) in pixels has an area and lies in an image of ``size`` (height, width).
 
@@ -140,27 +137,6 @@ def check_box_px(box_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
     if not (box[2] > box[0] and box[3] > box[1]):
         raise ValueError(f"the box {box.tolist()} has no area: needs x0 < x1 and y0 < y1")
     return box
-
-
-def check_mask(mask: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
-    """Check that a mask fits an image of ``size`` (height, width).
-
-    Args:
-        mask: (height, width), bool, or integers 0 and 1.
-
-    Returns:
-        The mask as bool.
-
-    Raises:
-        ValueError: another size, other values, or no pixel in it.
-    """
-    array = np.asarray(mask)
-    if array.shape != tuple(size):
-        raise ValueError(f"the mask must have the image's (height, width) {tuple(size)}, got {array.shape}")
-    if array.dtype != bool and not (np.issubdtype(array.dtype, np.integer) and np.isin(array, (0, 1)).all()):
-        raise ValueError(f"a mask is bool, or integers 0 and 1, got {array.dtype}")
-    mask_box(array.astype(bool))
-    return array.astype(bool)
 
 
 def read_location_tokens(text: str) -> np.ndarray:

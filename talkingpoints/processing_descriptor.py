@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from transformers import BatchFeature
 
-from .points import LOCATION_TOKENS, box_tokens, location_tokens, mask_box, to_unit
-from .processing_prompts import PromptProcessor
+from .masks import mask_unit_box
+from .points import LOCATION_TOKENS, box_tokens, location_tokens
+from .processing_prompts import PreparedPhotos, PromptProcessor
 
 POINT_TOKEN = "<point>"
 REGION_SIDE = 64
@@ -70,7 +71,7 @@ class PointDescriptorProcessor(PromptProcessor):
 
     def __call__(
         self,
-        images: Sequence[Image.Image] | None = None,
+        images: Sequence[Image.Image] | PreparedPhotos | None = None,
         text: str | Sequence[str] | None = None,
         points: Sequence[npt.ArrayLike | None] | None = None,
         boxes: Sequence[npt.ArrayLike | None] | None = None,
@@ -81,7 +82,7 @@ class PointDescriptorProcessor(PromptProcessor):
         """Points, boxes and masks may come in one batch, one kind per photo; where the others are, it has None.
 
         Args:
-            images: B photos.
+            images: B photos, or what :meth:`prepare` has made of them.
             text: ready prompts, as trainers hand them over; then everything goes to the base's own processor.
             points: per photo its unit points (n, 2), the same n for all.
             boxes: per photo its unit boxes (n, 4), x0, y0, x1, y1.
@@ -97,7 +98,11 @@ class PointDescriptorProcessor(PromptProcessor):
             ValueError: ready prompts and places both, none or several kinds of places for a photo, points or boxes
                 outside the unit square, or an empty mask.
         """
+        if images is None:
+            raise ValueError("give images")
         if text is not None:
+            if isinstance(images, PreparedPhotos):
+                raise ValueError("ready prompts need the photos themselves as images")
             if any(places is not None for places in (points, boxes, masks)):
                 raise ValueError("give either text (ready prompts) or points, boxes or masks")
             return self._prepared(images, text, **kwargs)
@@ -139,18 +144,6 @@ def _by_photo(photos: int, *kinds: Sequence | None) -> list[tuple[str, Sequence]
             raise ValueError(f"photo {photo} has {[name for name, _ in here]}; needs one of points, boxes and masks")
         places += here
     return places
-
-
-def mask_unit_box(mask: np.ndarray) -> np.ndarray:
-    """The box around a bool mask (h, w), x0, y0, x1, y1 in the unit square.
-
-    Raises:
-        ValueError: no mask, or an empty one.
-    """
-    mask = np.asarray(mask)
-    if mask.ndim != 2 or mask.dtype != bool:
-        raise ValueError(f"a mask is bool (height, width), got {mask.dtype} of shape {mask.shape}")
-    return to_unit(np.reshape(mask_box(mask), (2, 2)), mask.shape).reshape(4)
 
 
 def region_shares(mask: np.ndarray) -> torch.Tensor:

@@ -1,34 +1,18 @@
 """Processor of the Point Localizer: photos and texts -> prompts, and the model's output -> points in pixels."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import BatchFeature
-from transformers.modeling_outputs import ModelOutput
 
-from .points import to_pixels
-from .processing_prompts import PromptProcessor
+from .processing_prompts import PreparedPhotos, PromptProcessor
+from .results import Localization, Point
 
 LOCATE_TOKEN = "<locate>"
 MAX_TEXT_TOKENS = 256
-
-
-class LocatedPoint(TypedDict):
-    """One row of :meth:`PointLocalizerProcessor.post_process`.
-
-    ``point_px`` (x, y) in pixels of the photo, ``point`` in the unit square, ``confidence`` 0..1 that it is within 0.1
-    of the image (NaN with the MLP head), ``presence`` 0..1 that the thing is in the photo at all, ``heatmap`` float32
-    (h, w) summing to 1, or None with the MLP head.
-    """
-
-    point_px: np.ndarray
-    point: np.ndarray
-    confidence: float
-    presence: float
-    heatmap: np.ndarray | None
 
 
 class PointLocalizerProcessor(PromptProcessor):
@@ -65,12 +49,12 @@ class PointLocalizerProcessor(PromptProcessor):
 
     def __call__(
         self,
-        images: Sequence[Image.Image] | None = None,
+        images: Sequence[Image.Image] | PreparedPhotos | None = None,
         texts: Sequence[Sequence[str]] | None = None,
         return_tensors: str = "pt",
     ) -> BatchFeature:
         """Args:
-            images: B photos.
+            images: B photos, or what :meth:`prepare` has made of them.
             texts: per photo its n descriptions, the same n for all. Special tokens in them are plain characters;
                 what lies behind 256 tokens is cut off.
 
@@ -78,8 +62,10 @@ class PointLocalizerProcessor(PromptProcessor):
             ``input_ids``, ``attention_mask`` (B * n, S) and vision tensors of B images.
 
         Raises:
-            ValueError: an empty text.
+            ValueError: If images or texts are missing, or a text is empty.
         """
+        if images is None or texts is None:
+            raise ValueError("give images, and texts about each of them")
         words = [[self.instruction.format(text=self._checked(text)) for text in rows] for rows in texts]
         return self._rows(images, words, None, padding_side="right")
 
@@ -90,11 +76,11 @@ class PointLocalizerProcessor(PromptProcessor):
         ids = self._tokenize([text])[0]
         return text if len(ids) <= MAX_TEXT_TOKENS else self.tokenizer.decode(ids[:MAX_TEXT_TOKENS])
 
-    def post_process(self, output: ModelOutput, sizes: Sequence[tuple[int, int]]) -> list[LocatedPoint]:
+    def post_process(self, output: Any, sizes: Sequence[tuple[int, int]]) -> list[Localization]:
         """The model's output for R rows in the frame of the photos.
 
         Args:
-            output: of :class:`PointLocalizer` in eval mode.
+            output: :class:`PointLocalizerOutput` of a model in eval mode.
             sizes: (height, width) in pixels of each row's photo, R of them.
 
         Raises:
@@ -104,12 +90,13 @@ class PointLocalizerProcessor(PromptProcessor):
             raise ValueError(f"{len(sizes)} sizes for {len(output.points)} rows")
         rows = []
         for i, size in enumerate(sizes):
-            point = output.points[i].detach().double().cpu().numpy().clip(0, 1)
+            point = Point.at(output.points[i].detach().double().cpu().numpy().clip(0, 1), size)
             scores = None if output.heatmap_logits is None else output.heatmap_logits[i].detach()
             rows.append(
-                LocatedPoint(
-                    point_px=to_pixels(point, size),
-                    point=point,
+                Localization(
+                    point.x,
+                    point.y,
+                    point.unit,
                     confidence=float(output.confidence[i].detach()),
                     presence=float(output.presence_logits[i].detach().sigmoid()),
                     heatmap=None if scores is None else _heatmap(scores, output.grids[i]),

@@ -6,6 +6,7 @@ and the template, image tokens and their expansion are the base's own.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,6 +19,22 @@ from .vision_language import VISION_INPUTS
 
 _WORDS = "\x00words\x00"  # stands for the user's words while the chat template is rendered
 IGNORED_LABEL = -100
+
+
+@dataclass
+class PreparedPhotos:
+    """What a processor has made of B photos, for any number of prompts about them.
+
+    Attributes:
+        before: for each photo the token ids of the prompt up to the user's words, image tokens expanded.
+        vision: the image processor's tensors; empty where the photos are encoded already.
+    """
+
+    before: list[list[int]]
+    vision: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.before)
 
 
 class PromptProcessor(ProcessorMixin):
@@ -73,9 +90,18 @@ class PromptProcessor(ProcessorMixin):
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
+    def prepare(self, images: Sequence[Image.Image]) -> PreparedPhotos:
+        """Process B photos once, to be passed in place of ``images`` to any number of calls."""
+        text = [self._before] * len(images)
+        options = {"padding": False, **self._text_options}
+        data = self._prepared([[image] for image in images], text, text_kwargs=options)
+        before = [list(ids)[: len(ids) - self._moved_tokens] for ids in data["input_ids"]]
+        vision = {name: torch.as_tensor(np.asarray(data[name])) for name in VISION_INPUTS if name in data}
+        return PreparedPhotos(before, vision)
+
     def _rows(
         self,
-        images: Sequence[Image.Image],
+        images: Sequence[Image.Image] | PreparedPhotos,
         words: Sequence[Sequence[str]],
         answers: Sequence[Sequence[str]] | None,
         padding_side: str,
@@ -95,15 +121,10 @@ class PromptProcessor(ProcessorMixin):
                 f"need the same number (1 or more) of rows for each image, got {len(images)} images "
                 f"and rows {[len(rows) for rows in words]}"
             )
-        data = self._prepared(
-            [[image] for image in images],
-            [self._before] * len(images),
-            text_kwargs={"padding": False, **self._text_options},
-        )
+        photos = images if isinstance(images, PreparedPhotos) else self.prepare(images)
         suffixes = self._tokenize([row + self._end for rows in words for row in rows])
         times = counts.pop()
-        before = [list(ids)[: len(ids) - self._moved_tokens] for ids in data["input_ids"]]
-        prompts = [before[i // times] + suffix for i, suffix in enumerate(suffixes)]
+        prompts = [photos.before[i // times] + suffix for i, suffix in enumerate(suffixes)]
         labels = [[IGNORED_LABEL] * len(prompt) for prompt in prompts]
         if answers is not None:
             end = self.tokenizer.eos_token_id
@@ -116,10 +137,7 @@ class PromptProcessor(ProcessorMixin):
         }
         if answers is not None:
             batch["labels"] = _pad(labels, IGNORED_LABEL, padding_side)
-        for name in VISION_INPUTS:
-            if name in data:
-                batch[name] = torch.as_tensor(np.asarray(data[name]))
-        return BatchFeature(batch)
+        return BatchFeature({**batch, **photos.vision})
 
     def _prepared(self, images: Sequence, text: Sequence[str], **kwargs) -> BatchFeature:
         """What the base's own processor makes of photos and prompts, points left where they are."""

@@ -1,23 +1,22 @@
 """What the point models need of a base vision-language model, whatever its family (see families.py for that).
 
-Image tokens and the grid they lie on, embeddings injected at placeholder tokens, and one encoding of an image shared
-by many rows of text. The base model keeps its own forward and generate: it is handed ``input_ids`` and the encoded
-image, so its position ids, masks and caches stay native.
+Image tokens and the grid they lie on, and one encoding of an image shared by many rows of text. The base model keeps
+its own forward: it is handed ``input_ids`` and the encoded image, so its position ids, masks and caches stay native.
+What stands at placeholder tokens is in placeholders.py, one run of a prefix for many rows in shared_prefix.py.
 """
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import Cache, PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from .families import image_grid, row_positions, token_types
+from .families import image_grid
 from .keypoint_encoder import cell_centers
 
 VISION_INPUTS = ("pixel_values", "pixel_attention_mask", "image_grid_thw", "image_sizes")
@@ -112,6 +111,8 @@ def _each_features(change: Callable[..., Features], *outputs: BaseModelOutputWit
 def _repeated(features: Features, times: int) -> Features:
     if isinstance(features, torch.Tensor):
         return features.repeat_interleave(times, 0)
+    if not torch.is_grad_enabled():
+        features = [feature.detach() for feature in features]  # assisted decoding copies them, which takes leaves
     return [feature for feature in features for _ in range(times)]
 
 
@@ -197,142 +198,3 @@ def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> Visu
         grids=[(height, width) for _, height, width in places],
         per_image={} if thw is None else {"image_grid_thw": thw},
     )
-
-
-@contextmanager
-def embeddings_at(vlm: PreTrainedModel, mask: torch.Tensor, values: torch.Tensor) -> Iterator[None]:
-    """While open, the first embedding look-up of a whole prompt gives ``values`` where ``mask`` is True.
-
-    Only the first one, the prefill: a token sampled later is an ordinary token.
-
-    Args:
-        vlm: the base model.
-        mask: (R, S) bool, True at K placeholders of each row.
-        values: (R, K, D) embeddings to put there.
-
-    Raises:
-        ValueError: the number of placeholders differs from the number of embeddings.
-    """
-    if int(mask.sum()) != values.shape[0] * values.shape[1]:
-        raise ValueError(
-            f"{int(mask.sum())} placeholder tokens for {values.shape[0] * values.shape[1]} embeddings "
-            f"({values.shape[1]} in each of {values.shape[0]} rows)"
-        )
-    pending = [True]
-
-    def replace(module: nn.Module, args: tuple, kwargs: dict, output: torch.Tensor) -> torch.Tensor:
-        if not pending or output.shape[1] != mask.shape[1]:
-            return output
-        pending.clear()
-        times = output.shape[0] // mask.shape[0]  # beams and several return sequences repeat the rows
-        rows = values.repeat_interleave(times, 0).to(output.dtype).reshape(-1, values.shape[-1])
-        return output.masked_scatter(mask.repeat_interleave(times, 0)[..., None], rows)
-
-    hook = vlm.get_input_embeddings().register_forward_hook(replace, with_kwargs=True)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def shared_prefix_length(input_ids: torch.Tensor, attention_mask: torch.Tensor, image_token_id: int, times: int) -> int:
-    """Length of the prefix (through the last image token) that the ``times`` rows of each image have in common.
-
-    0 if there is nothing to share: one row per image, no image token, padding before its end (photos with other numbers
-    of image tokens, padded on the left), or rows whose prefixes differ or end elsewhere.
-    """
-    is_image = input_ids == image_token_id
-    if times == 1 or not is_image.any(1).all():
-        return 0
-    ends = input_ids.shape[1] - is_image.flip(1).int().argmax(1)
-    length = int(ends[0])
-    if not attention_mask[:, :length].all():
-        return 0
-    grouped = input_ids[:, :length].unflatten(0, (-1, times))
-    return length if bool((ends == length).all()) and bool((grouped == grouped[:, :1]).all()) else 0
-
-
-def run_prefix(
-    vlm: PreTrainedModel,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    visual: VisualFeatures,
-    times: int,
-    length: int,
-) -> tuple[Cache, torch.Tensor | None, torch.Tensor]:
-    """Run each image's prefix once: its keys and values, for each of its ``times`` rows.
-
-    Arguments as for :func:`run_with_shared_prefix`.
-
-    Returns:
-        The cache, the position ids (3, R, S) of whole rows where the family does not just count, and the prefixes'
-        hidden states (B, length, D).
-
-    Raises:
-        RuntimeError: the model has kept no keys and values.
-    """
-    types = token_types(vlm, input_ids)
-    per_row = {name: value.repeat_interleave(times, 0) for name, value in visual.per_image.items()}
-    positions = row_positions(vlm, input_ids, attention_mask, types, per_row)
-    first = {name: value[::times, :length] for name, value in types.items()}
-    if positions is not None:
-        first["position_ids"] = positions[:, ::times, :length]
-    prefix = vlm.base_model(
-        input_ids=input_ids[::times, :length],
-        attention_mask=attention_mask[::times, :length],
-        mm_encoder_outputs={"image": visual.encoder_output},
-        use_cache=True,
-        **first,
-    )
-    cache = prefix.past_key_values
-    if cache is None or cache.get_seq_length() != length:
-        raise RuntimeError(
-            "the image prefix was not kept: gradient checkpointing turns caches off; "
-            "train with share_image_prefix=false or without gradient checkpointing"
-        )
-    cache.batch_repeat_interleave(times)
-    return cache, positions, prefix.last_hidden_state
-
-
-def run_with_shared_prefix(
-    vlm: PreTrainedModel,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    visual: VisualFeatures,
-    times: int,
-    length: int,
-    mask: torch.Tensor,
-    values: torch.Tensor,
-    whole: bool = False,
-) -> BaseModelOutputWithPast:
-    """The base model over many rows of text per image, its image prefix run once and its keys and values shared.
-
-    Equal to running the whole rows (up to rounding) for models whose image tokens see nothing behind the image.
-
-    Args:
-        vlm: the base model.
-        input_ids: (B * times, length + S).
-        attention_mask: same shape.
-        visual: B encoded images.
-        times: rows per image.
-        length: of the prefix, from :func:`shared_prefix_length`.
-        mask, values: placeholders (R, length + S), none of them in the prefix, and what to put there; see
-            :func:`embeddings_at`.
-        whole: give the hidden states of the prefix as well.
-
-    Returns:
-        The base model's output over the S tokens after the prefix; the cache covers all.
-    """
-    cache, positions, states = run_prefix(vlm, input_ids, attention_mask, visual, times, length)
-    rest = {} if positions is None else {"position_ids": positions[:, :, length:]}
-    with embeddings_at(vlm, mask[:, length:], values):
-        output = vlm.base_model(
-            input_ids=input_ids[:, length:],
-            attention_mask=attention_mask,
-            past_key_values=cache,
-            use_cache=True,
-            **rest,
-        )
-    if whole:
-        output.last_hidden_state = torch.cat([states.repeat_interleave(times, 0), output.last_hidden_state], 1)
-    return output

@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 from tqdm.auto import tqdm
 

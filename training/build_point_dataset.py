@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
@@ -45,7 +46,7 @@ from talkingpoints.publishing import Target, publish
 from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, told, write_checks
 from training.dataset.writer_arguments import WriterArguments, check_losses, model_writer, photo_texts
 from training.sft.arguments import parse_arguments
-from training.sft.supervised import parse_weights
+from training.sft.sft_arguments import parse_weights
 
 
 @dataclass(kw_only=True)

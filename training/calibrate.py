@@ -7,10 +7,9 @@ confidence c a share c is right, that is within 0.1 of the image (Guo et al., 20
 the aim); and a shift of the presence, so that texts of this photo and of others are told apart best at 0.5.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,12 +21,23 @@ from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.evaluation.metrics import pck
 from talkingpoints.localizer_heads import CONFIDENCE_RADIUS
 from talkingpoints.vision_language import VISION_INPUTS
-from training.sft.arguments import load_rows
+from training.sft.arguments import load_rows, parse_arguments
 from training.sft.collators import LocalizerCollator
 
 TEMPERATURES = np.round(np.arange(0.5, 2.01, 0.05), 2)
 STYLES = {"full": 2.0, "canonical": 1.0, "semantic": 1.0}
 NEGATIVES = 0.4
+
+
+@dataclass(kw_only=True)
+class CalibrationArguments:
+    """Model and validation data."""
+
+    localizer: str = field(metadata={"help": "folder of a trained localizer; it is changed in place"})
+    datasets: list[str] = field(metadata={"help": "COCO-keypoints folders with a split val"})
+    points_per_photo: int = field(default=8, metadata={"help": "texts of each photo"})
+    seed: int = field(default=0, metadata={"help": "seed of the texts"})
+    threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
 
 
 @dataclass(frozen=True)
@@ -119,13 +129,7 @@ def apply(model: PointLocalizer, calibration: Calibration) -> None:
 
 def main(argv: Sequence[str]) -> Calibration:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m training.calibrate", description="Calibrate a localizer.")
-    parser.add_argument("--localizer", required=True, metavar="DIR", help="trained localizer; it is changed in place")
-    parser.add_argument("--datasets", required=True, nargs="+", metavar="DIR", help="COCO-keypoints folders with val")
-    parser.add_argument("--points_per_photo", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves torch's default")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments((CalibrationArguments,), argv, __doc__)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     model, processor = load_whole(arguments.localizer, PointLocalizer, dtype="auto")

@@ -20,12 +20,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, from anywhere
+if not __package__:
+    import run_by_path  # noqa: F401
 
 import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import AutoConfig, AutoImageProcessor, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers import AutoConfig, AutoImageProcessor, EvalPrediction, Trainer, TrainingArguments
 
 from talkingpoints import PanopticSegmenter, PanopticSegmenterConfig, PanopticSegmenterImageProcessor
 from talkingpoints.building import load_base
@@ -39,9 +40,11 @@ from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from talkingpoints.publishing import model_files, publish
-from training.sft.arguments import AugmentationArguments, examples_of, parse_arguments
+from training.sft.arguments import DTYPES, AugmentationArguments, examples_of, parse_arguments
 from training.sft.checkpoints import WholeCheckpoints
-from training.sft.supervised import DTYPES, build_optimizer, last_checkpoint, measure_and_save, taken_target
+from training.sft.optimizer import build_optimizer
+from training.sft.processes import one_pass, start_run
+from training.sft.supervised import last_checkpoint, measure_and_save, taken_target
 
 
 @dataclass(kw_only=True)
@@ -210,10 +213,8 @@ class QualityMetrics:
 def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     segmenter, training = parse_arguments(ARGUMENTS, argv)
+    start_run(training, segmenter.threads)
     target = taken_target(training)
-    if segmenter.threads:
-        torch.set_num_threads(segmenter.threads)
-    set_seed(training.seed)
     train, val = (
         PanopticPhotos(Path(segmenter.annotations) / f"{split}.json", Path(segmenter.photos))
         for split in ("train", "val")
@@ -239,7 +240,7 @@ def main(argv: list[str]) -> Trainer:
     )
     labels, border, limit = model.config.label2id, model.config.border_id, segmenter.limit or None
     length = examples_of(training) if training.max_steps > 0 else int(training.num_train_epochs * len(train[:limit]))
-    training.num_train_epochs = 1
+    one_pass(training)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are drawn already
     training.label_names = ["labels"]

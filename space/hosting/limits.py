@@ -33,5 +33,8 @@ MOST_WAITING = QUEUE_SIZE // 2
 MAX_SESSIONS = 200
 """Visitors whose photos and points are remembered; one more, and the one who did nothing for longest is forgotten."""
 
+MAX_ENCODED = 300_000_000
+"""Bytes of photos that are kept encoded for the next click; where there is more, the longest unused are forgotten."""
+
 FILE_SECONDS = 3600
 """Age at which files of photos are deleted."""

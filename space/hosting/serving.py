@@ -13,11 +13,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from space.drawing import PixelPoint, UnitPoint
+from space.drawing import UnitPoint
+from space.hosting.encodings import Encodings
 from space.hosting.hardware import on_lent_gpu
 from space.hosting.limits import SECONDS_PER_REQUEST
-from talkingpoints.captioning import CaptionedSegments
-from talkingpoints.inference import Localization
+from talkingpoints.encoded_photo import EncodedPhoto
+from talkingpoints.results import CaptionedSegments, Localization
 
 Piece = TypeVar("Piece")
 
@@ -35,11 +36,9 @@ class NoSegmenter(ModelError):
 
 
 class Pair(Protocol):
-    """What the app asks of a model pair; see :class:`talkingpoints.inference.TalkingPoints`. Points in pixels of the
-    image, but for ``window``, which takes a unit point.
-    """
+    """What the app asks of a model pair; see :class:`talkingpoints.inference.TalkingPoints`. Points are unit (x, y)."""
 
-    def stream(self, image: Image.Image, point_px: PixelPoint) -> Iterator[str]: ...
+    def stream(self, image: Image.Image, *, point: UnitPoint) -> Iterator[str]: ...
 
     def localize(self, image: Image.Image, text: str) -> Localization: ...
 
@@ -48,27 +47,42 @@ class Pair(Protocol):
     def window(self, point: UnitPoint) -> np.ndarray | None: ...
 
 
+class EncodingPair(Protocol):
+    """A pair that takes encoded photos, as ``TalkingPoints`` does."""
+
+    def encode(self, image: Image.Image) -> EncodedPhoto: ...
+
+    def stream(self, image: EncodedPhoto, *, point: UnitPoint) -> Iterator[str]: ...
+
+    def localize(self, image: EncodedPhoto, text: str) -> Localization: ...
+
+    def caption_segments(self, image: EncodedPhoto) -> CaptionedSegments: ...
+
+    def window(self, point: UnitPoint) -> np.ndarray | None: ...
+
+
 class ServedPair:
     """A :class:`Pair` whose calls take turns and raise TimeoutError when they take too long, or when one that did is
-    still running, and :class:`ModelError` for whatever else goes wrong in them.
+    still running, and :class:`ModelError` for whatever else goes wrong in them. Images that come again are not encoded
+    again.
 
     Args:
         pair: the pair to call.
         seconds: time for one call; the wait for its turn may take as long again.
     """
 
-    def __init__(self, pair: Pair, seconds: float = SECONDS_PER_REQUEST) -> None:
-        turn = Turn()
+    def __init__(self, pair: EncodingPair, seconds: float = SECONDS_PER_REQUEST) -> None:
+        turn, encoded = Turn(), Encodings(pair.encode)
 
-        def stream(image: Image.Image, point_px: PixelPoint) -> Iterator[str]:
-            yield from in_time(lambda: pair.stream(image, point_px), seconds, turn)
+        def stream(image: Image.Image, *, point: UnitPoint) -> Iterator[str]:
+            yield from in_time(lambda: pair.stream(encoded(image), point=point), seconds, turn)
 
         def localize(image: Image.Image, text: str) -> Localization:
-            (found,) = in_time(lambda: iter([pair.localize(image, text)]), seconds, turn)
+            (found,) = in_time(lambda: iter([pair.localize(encoded(image), text)]), seconds, turn)
             return found
 
         def caption_segments(image: Image.Image) -> CaptionedSegments:
-            (found,) = in_time(lambda: iter([_captioned(pair, image)]), seconds, turn)
+            (found,) = in_time(lambda: iter([_captioned(pair, encoded(image))]), seconds, turn)
             return found
 
         def window(point: UnitPoint) -> np.ndarray | None:
@@ -158,7 +172,7 @@ def in_time(pieces: Callable[[], Iterator[Piece]], seconds: float, turn: Turn) -
         left.set()
 
 
-def _captioned(pair: Pair, image: Image.Image) -> CaptionedSegments:
+def _captioned(pair: EncodingPair, image: EncodedPhoto) -> CaptionedSegments:
     try:
         return pair.caption_segments(image)
     except OSError as error:  # all else of the pair has been loaded before the app started

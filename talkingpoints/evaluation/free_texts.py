@@ -15,17 +15,13 @@ from typing_extensions import TypedDict
 
 from talkingpoints.data.validation.fields import Name, Number, Text, checked
 from talkingpoints.data.validation.files import read_json
+from talkingpoints.evaluation.labelled_points import LabelledPoint, OpenedPhotos, by_photo, labelled_points
 from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference
 from talkingpoints.evaluation.metrics.pck import unit_errors
-from talkingpoints.evaluation.protocol import (
-    REFERENCE,
-    LabelledPoint,
-    Systems,
-    labelled_points,
-    localized,
-    written_texts,
-)
+from talkingpoints.evaluation.predictions import localized
+from talkingpoints.evaluation.protocol import Systems
 from talkingpoints.evaluation.report import RowPredictions, image_scores, joined, row_figures
+from talkingpoints.evaluation.written_texts import REFERENCE, written_texts
 from talkingpoints.points import to_unit
 
 REFERENCE_ROW = "reference"
@@ -131,7 +127,7 @@ def evaluate_free_texts(
     rows = {name: joined(parts) for name, parts in predictions.items()}
     images = np.array([point.row for point in points])
     scores = [image_scores(points, rows[name]) for name in ("free_text", REFERENCE_ROW)]
-    interval = bootstrap_difference(*scores, images, seed=seed, resamples=resamples)
+    interval = bootstrap_difference(scores[0], scores[1], images, seed=seed, resamples=resamples)
     free = rows["free_text"]
     errors = unit_errors(free.predictions, np.array([point.point for point in points]))
     said = [text for _, texts in sets for text in texts]
@@ -151,12 +147,20 @@ def _heard(
     systems: Systems, dataset: Dataset, points: Sequence[LabelledPoint], texts: Sequence[FreeText], seed: int
 ) -> dict[str, RowPredictions]:
     """Both rows through the pair's localizer and each further listener."""
-    rows = {
-        "free_text": [text.text for text in texts],
-        REFERENCE_ROW: written_texts(dataset, points, (REFERENCE,), seed)[REFERENCE],
-    }
-    predictions = localized(systems.pair, dataset, points, rows)
-    for listener, model in systems.listeners.items():
-        heard = {f"{name}@{listener}": row for name, row in rows.items()}
-        predictions |= localized(model, dataset, points, heard)
-    return predictions
+    opened = OpenedPhotos(dataset, keep=1)
+    order: list[int] = []
+    parts: list[dict[str, RowPredictions]] = []
+    for row, indices in by_photo(points).items():
+        photo, here = opened(row), [points[i] for i in indices]
+        rows = {
+            "free_text": [texts[i].text for i in indices],
+            REFERENCE_ROW: written_texts(photo, here, (REFERENCE,), seed)[REFERENCE],
+        }
+        predictions = localized(systems.pair, photo.image, here, rows)
+        for listener, model in systems.listeners.items():
+            heard = {f"{name}@{listener}": row_texts for name, row_texts in rows.items()}
+            predictions |= localized(model, photo.image, here, heard)
+        parts.append(predictions)
+        order += indices
+    back = np.argsort(order).tolist()
+    return {name: joined([part[name] for part in parts]).of(back) for name in parts[0]}

@@ -5,7 +5,7 @@ Leaves out: what is done with them (protocol.py has the listeners, report.py the
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from datasets import Dataset
@@ -14,15 +14,11 @@ from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
-from talkingpoints.evaluation.protocol import (
-    MIN_BOX_SIDE_PX,
-    REFERENCE,
-    described_texts,
-    localized,
-    point_rows,
-    written_texts,
-)
-from talkingpoints.evaluation.report import LabelledPoint, joined, row_figures
+from talkingpoints.evaluation.figures import RowFigures
+from talkingpoints.evaluation.labelled_points import MIN_BOX_SIDE_PX, LabelledPoint, OpenedPhotos, by_photo
+from talkingpoints.evaluation.predictions import described_texts, localized, point_rows
+from talkingpoints.evaluation.report import RowPredictions, joined, row_figures
+from talkingpoints.evaluation.written_texts import REFERENCE, written_texts
 from talkingpoints.images import load_image
 from talkingpoints.writer.colours import look_at
 from talkingpoints.writer.scene import Scene, SceneObject, scene_of
@@ -37,6 +33,13 @@ VOC_CLASSES = {"cat": 8, "cow": 10, "dog": 12, "horse": 13, "person": 15, "sheep
 BORDER_PX = 2.0  # at most so far from the outline
 THIN = 0.05  # vanishes under an opening with a disc of this radius, in longer sides of the box
 _SMOOTH = ("smooth", "lightly textured")
+
+
+class MaskPointFigures(TypedDict):
+    """Points of one kind, and the figures of each row."""
+
+    n_points: int
+    rows: dict[str, RowFigures]
 
 
 def mask_points(
@@ -89,7 +92,7 @@ def evaluate_mask_points(
     seed: int = 0,
     resamples: int = 1000,
     progress: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, MaskPointFigures]:
     """Send the descriptor's and the writer's texts about such points through the pair's localizer.
 
     Args:
@@ -104,24 +107,21 @@ def evaluate_mask_points(
         By kind: ``n_points`` and the figures of the rows ``descriptor``, ``reference`` and ``box_centre``, as in the
         report.
     """
-    texts = {"reference": written_texts(dataset, points, (REFERENCE,), seed, named=False)[REFERENCE]}
-    photos: dict[int, list[int]] = {}
-    for i, point in enumerate(points):
-        photos.setdefault(point.row, []).append(i)
+    opened = OpenedPhotos(dataset, keep=1)
     parts = []
-    for indices in tqdm(photos.values(), desc="mask points", unit="photo", disable=not progress):
-        own = [points[i] for i in indices]
-        described = described_texts(pair, dataset, own)
-        heard = {"descriptor": described, "reference": [texts["reference"][i] for i in indices]}
-        parts.append(localized(pair, dataset, own, heard))
+    for row, indices in tqdm(by_photo(points).items(), desc="mask points", unit="photo", disable=not progress):
+        photo, own = opened(row), [points[i] for i in indices]
+        reference = written_texts(photo, own, (REFERENCE,), seed, named=False)[REFERENCE]
+        texts = {"descriptor": described_texts(pair, photo.image, own), "reference": reference}
+        parts.append(localized(pair, photo.image, own, texts))
     rows = {name: joined([part[name] for part in parts]) for name in ("descriptor", "reference")}
     rows["box_centre"] = point_rows(points)["box_centre"]
     return {kind: _figures(points, rows, kind, seed, resamples) for kind in KINDS}
 
 
 def _figures(
-    points: list[LabelledPoint], rows: Mapping[str, Any], kind: str, seed: int, resamples: int
-) -> dict[str, Any]:
+    points: list[LabelledPoint], rows: Mapping[str, RowPredictions], kind: str, seed: int, resamples: int
+) -> MaskPointFigures:
     chosen = [i for i, point in enumerate(points) if point.name == kind]
     own = [points[i] for i in chosen]
     if not own:

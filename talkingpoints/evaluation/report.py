@@ -8,11 +8,20 @@ Leaves out: how predictions come about (protocol.py), metrics (pck.py), interval
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from talkingpoints.evaluation.figures import (
+    GroupFigures,
+    ListenerFigures,
+    MirrorFigures,
+    PresenceSummary,
+    Report,
+    RowFigures,
+)
+from talkingpoints.evaluation.labelled_points import LabelledPoint
 from talkingpoints.evaluation.metrics import bootstrap, pck
 from talkingpoints.writer.facts import split_side
 
@@ -23,32 +32,7 @@ DIFFERENCES = (
     ("descriptor", "wrong_photo"),
 )
 
-
-@dataclass(frozen=True)
-class LabelledPoint:
-    """One labelled keypoint of the split.
-
-    Attributes:
-        row: row of the dataset.
-        image_id: id of the photo.
-        object_index: which object of the scene it belongs to.
-        label: the object's category.
-        name: the keypoint's name.
-        point: unit point (x, y).
-        box: the object's box (x0, y0, x1, y1), unit.
-        size: the photo's (height, width) in pixels.
-        photo_labels: categories of all objects of the photo.
-    """
-
-    row: int
-    image_id: int
-    object_index: int
-    label: str
-    name: str
-    point: tuple[float, float]
-    box: tuple[float, float, float, float]
-    size: tuple[int, int]
-    photo_labels: frozenset[str]
+_Source = Literal["descriptor", "reference", "shuffled"]
 
 
 @dataclass(frozen=True)
@@ -71,16 +55,20 @@ class RowPredictions:
 
     def of(self, chosen: Sequence[int]) -> "RowPredictions":
         """The same for some of the points, by their indices."""
-        arrays = (self.predictions, self.confidence, self.presence, self.found)
-        texts = None if self.texts is None else tuple(self.texts[i] for i in chosen)
-        return RowPredictions(*(array[list(chosen)] for array in arrays), texts)
+        at = list(chosen)
+        texts = None if self.texts is None else tuple(self.texts[i] for i in at)
+        return RowPredictions(self.predictions[at], self.confidence[at], self.presence[at], self.found[at], texts)
 
 
 def joined(parts: Sequence[RowPredictions]) -> RowPredictions:
     """One row out of the rows of several photos, one after the other; all of them with texts."""
-    arrays = ("predictions", "confidence", "presence", "found")
-    texts = tuple(text for part in parts for text in part.texts or ())
-    return RowPredictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in arrays), texts)
+    return RowPredictions(
+        predictions=np.concatenate([part.predictions for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+        presence=np.concatenate([part.presence for part in parts]),
+        found=np.concatenate([part.found for part in parts]),
+        texts=tuple(text for part in parts for text in part.texts or ()),
+    )
 
 
 def summarise(
@@ -89,7 +77,7 @@ def summarise(
     *,
     seed: int = 0,
     resamples: int = 1000,
-) -> dict[str, Any]:
+) -> Report:
     """All figures that need nothing but points and predictions.
 
     Args:
@@ -99,18 +87,12 @@ def summarise(
         resamples: bootstrap resamples.
 
     Returns:
-        `n_images`, `n_points`; `rows`: by name, as `row_figures`; `differences`: for the pairs of
-        `DIFFERENCES` that were both measured, {"mpck_img", "ci95"} of the first minus the second, paired over
-        images; `by_label` and `by_keypoint`: by category and by keypoint without its side, `n_points` and the
-        mpck_img of reference and descriptor; `calibration`: by row that has a confidence, its expected
-        calibration error `ece` and the reliability `curve`; `listeners`: by name, the mpck_img of the texts
-        through a further listener, the `ratio` of descriptor to reference, and their `difference` with `ci95`;
-        `mirroring`: see `mirror_figures`; `n_empty`: by row, how many texts were empty and count as misses.
+        The report without the figures of `presence_summary`.
     """
     images = np.array([point.row for point in points])
     scores = {name: image_scores(points, row) for name, row in rows.items()}
     options = {"seed": seed, "resamples": resamples}
-    report: dict[str, Any] = {
+    report: Report = {
         "n_images": len(np.unique(images)),
         "n_points": len(points),
         "rows": {name: row_figures(points, row, **options) for name, row in rows.items()},
@@ -125,8 +107,10 @@ def summarise(
     for first, second in DIFFERENCES:
         if first in rows and second in rows:
             interval = bootstrap.bootstrap_difference(scores[first], scores[second], images, **options)
-            difference = {"mpck_img": interval.mean, "ci95": [interval.low, interval.high]}
-            report["differences"][f"{first}_minus_{second}"] = difference
+            report["differences"][f"{first}_minus_{second}"] = {
+                "mpck_img": interval.mean,
+                "ci95": [interval.low, interval.high],
+            }
     for name in ("reference", "descriptor"):
         if name in rows and np.isfinite(rows[name].confidence).any():
             given = np.isfinite(rows[name].confidence)
@@ -139,17 +123,11 @@ def summarise(
     return report
 
 
-def mirror_figures(rows: Mapping[str, RowPredictions]) -> dict[str, float | None] | None:
+def mirror_figures(rows: Mapping[str, RowPredictions]) -> MirrorFigures | None:
     """Whether the point moves along when the photo is mirrored, None where this was not measured.
 
     Read off the semantic texts: they say nothing about places (and of the mirrored photo the same, but for the
     animal's own left and right), so that only the photo can move the point.
-
-    Returns:
-        `same_place`: share (0..1) of the answers that, mirrored back, lie within 0.1 of the unmirrored photo's;
-        `flips`: of the answers at least 0.2 from their own mirror image, the share whose counterpart lies nearer to
-        that than to themselves: 1 for a listener that looks, 0 for one that only reads, about 0.5 for one that guesses
-        (None if there are none).
     """
     if not {"semantic", "mirrored_semantic"} <= rows.keys():
         return None
@@ -160,45 +138,43 @@ def mirror_figures(rows: Mapping[str, RowPredictions]) -> dict[str, float | None
     return {"same_place": _mean(moved <= CORRECT_WITHIN), "flips": _mean((moved < stayed)[apart])}
 
 
-def _by_group(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -> dict[str, dict[str, float]]:
+def _by_group(scores: Mapping[str, NDArray[np.float64]], groups: NDArray[Any]) -> dict[str, GroupFigures]:
     """Points and mpck_img of reference and descriptor by group."""
-    figures = {}
+    figures: dict[str, GroupFigures] = {}
     for group in np.unique(groups).tolist():
         inside = groups == group
-        own = {name: float(scores[name][inside].mean()) for name in ("reference", "descriptor") if name in scores}
-        figures[group] = {"n_points": int(inside.sum()), **own}
+        own: GroupFigures = {"n_points": int(inside.sum())}
+        if "reference" in scores:
+            own["reference"] = float(scores["reference"][inside].mean())
+        if "descriptor" in scores:
+            own["descriptor"] = float(scores["descriptor"][inside].mean())
+        figures[group] = own
     return figures
 
 
 def _by_listener(
     scores: Mapping[str, NDArray[np.float64]], images: NDArray[np.int64], options: Mapping[str, int]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, ListenerFigures]:
     """mpck_img of each text through each further listener, and how the descriptor's compare with the reference."""
-    figures: dict[str, dict[str, Any]] = {}
+    figures: dict[str, ListenerFigures] = {}
     for name, own in scores.items():
         source, _, listener = name.partition("@")
         if listener:
-            figures.setdefault(listener, {})[source] = float(own.mean())
+            figures.setdefault(listener, {})[cast(_Source, source)] = float(own.mean())
     for listener, heard in figures.items():
-        if not {"descriptor", "reference"} <= heard.keys():
+        if "descriptor" not in heard or "reference" not in heard:
             continue
         heard["ratio"] = heard["descriptor"] / heard["reference"] if heard["reference"] else None
-        both = (scores[f"{source}@{listener}"] for source in ("descriptor", "reference"))
-        interval = bootstrap.bootstrap_difference(*both, images, **options)
-        heard |= {"difference": interval.mean, "ci95": [interval.low, interval.high]}
+        descriptor, reference = scores[f"descriptor@{listener}"], scores[f"reference@{listener}"]
+        interval = bootstrap.bootstrap_difference(descriptor, reference, images, **options)
+        heard["difference"], heard["ci95"] = interval.mean, [interval.low, interval.high]
     return figures
 
 
 def row_figures(
     points: Sequence[LabelledPoint], row: RowPredictions, *, seed: int = 0, resamples: int = 1000
-) -> dict[str, Any]:
-    """One row of the table.
-
-    Returns:
-        `mpck_img` (0..100), its `ci95` [low, high] by bootstrap over images, `pck_img` by threshold (0..100),
-        `mpck_bbox` (0..100), `median_error_px` (pixels of the photo as it lies in the dataset; None if more
-        than half of the points have no answer) and `auc` (0..100).
-    """
+) -> RowFigures:
+    """One row of the table."""
     errors = _unit_errors(points, row)
     sizes = np.array([point.size for point in points], dtype=np.float64)
     errors_px = pck.pixel_errors(row.predictions, _truths(points), sizes)
@@ -227,15 +203,10 @@ def presence_summary(
     reference: RowPredictions | None,
     shuffled: RowPredictions | None,
     donors: Sequence[int],
-) -> dict[str, Any]:
+) -> PresenceSummary:
     """How well the presence tells texts of the photo from texts of a category that the photo does not show.
 
     Present: the reference texts. Absent: those shuffled texts whose donor's category the photo does not show.
-
-    Returns:
-        `presence_roc_auc` in 0..1 and `presence`: `n_present`, `n_absent`, mean presence and share found on
-        both, and `balanced_accuracy`, the mean of the two shares told right; the area, the accuracy and the absent
-        figures are None where the split has one category only. Both are None where a row was not measured.
     """
     if reference is None or shuffled is None:
         return {"presence_roc_auc": None, "presence": None}

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from talkingpoints.captioning import numbered
 from talkingpoints.data.readers.coco_panoptic import Category, PanopticPhoto, Segment, measured
 from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation
 from talkingpoints.images import load_image
+from talkingpoints.segmenter import numbered
 
 Prediction = tuple[PanopticPhoto, np.ndarray]
 """The photo with the found segments, and their pixels: int32 (height, width)."""

@@ -52,13 +52,14 @@ def look_at(pixels: np.ndarray, point: tuple[float, float]) -> tuple[tuple[str, 
     Returns:
         One or two of `COLOURS`, the commoner first, and one of `TEXTURES`.
     """
-    window = _window(pixels, point)
-    return colours_of(window), _texture(window)
+    window = window_at(pixels, point)
+    return colours_of(window), texture_of(window)
 
 
-def _window(pixels: np.ndarray, point: tuple[float, float]) -> np.ndarray:
+def window_at(pixels: np.ndarray, point: tuple[float, float], side: float = WINDOW) -> np.ndarray:
+    """The pixels around a point, a square of `side` longer sides of the photo, clipped to it."""
     height, width = pixels.shape[:2]
-    half = max(MIN_WINDOW_PX, round(WINDOW * max(height, width))) // 2
+    half = max(MIN_WINDOW_PX, round(side * max(height, width))) // 2
     x = min(int(point[0] * width), width - 1)
     y = min(int(point[1] * height), height - 1)
     return pixels[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
@@ -80,7 +81,8 @@ def colour_shares(window: np.ndarray) -> np.ndarray:
     return np.bincount(codes.ravel(), minlength=len(COLOURS)) / codes.size
 
 
-def _texture(window: np.ndarray) -> str:
+def texture_of(window: np.ndarray) -> str:
+    """One of `TEXTURES`, of a window, uint8 (height, width, 3)."""
     grey = window.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     spread = float(grey.std())
     if spread < SMOOTH_BELOW:

@@ -72,7 +72,17 @@ def object_colours_of(pixels: np.ndarray, item: SceneObject) -> tuple[str, ...]:
     places = ends[first] * (1 - along) + ends[second] * along
     columns = np.clip(places[:, 0] * width, 0, width - 1).astype(np.intp)
     rows = np.clip(places[:, 1] * height, 0, height - 1).astype(np.intp)
-    return _named(colour_shares(pixels[rows, columns]), _CLOTHES_SHADES if item.label == "person" else _COAT_SHADES)
+    return named_colours(colour_shares(pixels[rows, columns]), coat=item.label != "person")
+
+
+def named_colours(shares: np.ndarray, coat: bool) -> tuple[str, ...]:
+    """The one or two commonest colours of some pixels, none if there are too many.
+
+    Args:
+        shares: Of each of `COLOURS` among the pixels, (len(COLOURS),).
+        coat: Whether they are an animal's, which has no other colours than coats have.
+    """
+    return _named(shares, _COAT_SHADES if coat else _CLOTHES_SHADES)
 
 
 def _named(shares: np.ndarray, groups: dict[str, dict[str, str]]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from tests.data.test_point_folders import good_rows, write_folder
 from training import sft_descriptor
 from training.sft.arguments import parse_arguments
 from training.sft.custom_data import holds_own_points
-from training.sft.supervised import SftArguments
+from training.sft.sft_arguments import SftArguments
 
 FLAGS = ["--points_per_photo", "2", "--per_device_train_batch_size", "2", "--use_cpu", "true", "--report_to", "none"]
 FLAGS += ["--disable_tqdm", "true"]

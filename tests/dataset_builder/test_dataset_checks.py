@@ -8,7 +8,7 @@ from PIL import Image
 from talkingpoints.dataset_builder.checks.dataset_checks import BLIND, DUPLICATE, NOT_FOUND, CheckedText, Checker
 from talkingpoints.dataset_builder.checks.round_trips import NEAR, blanked, listen, region_of
 from talkingpoints.dataset_builder.points.preparation import PreparationOptions, prepare_photo
-from talkingpoints.inference import Localization
+from talkingpoints.results import Localization
 from tests.helpers.browser import CHROMIUM, chromium
 from tests.helpers.drawn_cars import drawn_cars
 from training.dataset.check_arguments import CheckArguments, checked_texts, write_checks
@@ -27,7 +27,7 @@ class Listener:
         found = []
         for text in texts:
             x, y = (self.blind if flat else self.places).get(text, (0.0, 0.0))
-            found.append(Localization(x, y, (x / image.width, y / image.height), 0.5, True, 0.9, None))
+            found.append(Localization(x, y, (x / image.width, y / image.height), 0.5, 0.9, None))
         return found
 
 

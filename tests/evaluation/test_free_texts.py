@@ -11,7 +11,9 @@ from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, m
 from talkingpoints.evaluation.protocol import Systems, labelled_points
 from tests.helpers.table_pair import TablePair, write_dataset
 
-ROOT = Path(__file__).resolve().parents[2]
+TRAINING = Path(__file__).resolve().parents[2] / "training"
+BUNDLED = TRAINING / "bundled"
+TEST = TRAINING / "reports" / "free_texts.json"
 
 
 @pytest.fixture
@@ -70,17 +72,16 @@ def test_wrong_files(tmp_path, content, message):
 
 
 def test_the_typed_texts_of_the_training():
-    texts = read_free_texts(ROOT / "training" / "free_texts_train.json")
+    texts = read_free_texts(BUNDLED / "free_texts_train.json")
     assert len(texts) == len({text.text for text in texts}) == 1270
     assert len({(text.dataset, text.image) for text in texts}) == 320
     assert not [text.text for text in texts if re.search(r"\d|\b(ring|circle|marker|coordinates?)\b", text.text, re.I)]
-    held = {(text.dataset, text.image) for split in ("", "_val")
-            for text in read_free_texts(ROOT / "training" / f"free_texts{split}.json")}  # fmt: skip
+    held = {(t.dataset, t.image) for file in (TEST, BUNDLED / "free_texts_val.json") for t in read_free_texts(file)}
     assert not held & {(text.dataset, text.image) for text in texts}
 
 
 def test_the_typed_texts_lie_on_train_photos(data_root):
-    texts = read_free_texts(ROOT / "training" / "free_texts_train.json")
+    texts = read_free_texts(BUNDLED / "free_texts_train.json")
     for name in ("animalpose", "people"):
         rows = load_keypoints(data_root / name, "train").remove_columns("image")
         sizes = {row["file_name"]: (row["width"], row["height"]) for row in rows}
@@ -90,9 +91,9 @@ def test_the_typed_texts_lie_on_train_photos(data_root):
                 assert 0 <= text.x < width and 0 <= text.y < height, text
 
 
-@pytest.mark.parametrize(("file", "split", "n"), [("free_texts.json", "test", 60), ("free_texts_val.json", "val", 100)])
+@pytest.mark.parametrize(("file", "split", "n"), [(TEST, "test", 60), (BUNDLED / "free_texts_val.json", "val", 100)])
 def test_the_committed_texts_belong_to_their_splits(data_root, file, split, n):
-    texts = read_free_texts(ROOT / "training" / file)
+    texts = read_free_texts(file)
     assert len(texts) == n
     for name in ("animalpose", "people"):
         of_set = [text for text in texts if text.dataset == name]

@@ -6,9 +6,12 @@ import pytest
 from PIL import Image
 
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.evaluation import labelled_points as splits
 from talkingpoints.evaluation import protocol
+from talkingpoints.evaluation.labelled_points import labelled_points, shuffled_donors
 from talkingpoints.evaluation.photo_store import PhotoStore
-from tests.helpers.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, write_dataset
+from talkingpoints.evaluation.predictions import localized, point_rows
+from tests.helpers.table_pair import HEIGHT, WIDTH, Answer, TablePair, Text, all_texts, write_dataset
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def dataset(tmp_path):
 
 
 def test_points_of_large_enough_boxes(dataset):
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     assert [(point.row, point.name) for point in points[:4]] == [
         (0, "left eye"),
         (0, "right eye"),
@@ -34,39 +37,39 @@ def test_points_of_large_enough_boxes(dataset):
 
 def test_limit_spreads_photos_evenly(tmp_path):
     dataset = load_keypoints(write_dataset(tmp_path / "nine", n_photos=9), "test")
-    rows = [point.row for point in protocol.labelled_points(dataset, limit=3)]
+    rows = [point.row for point in labelled_points(dataset, limit=3)]
     assert rows == [0, 0, 0, 3, 3, 3, 6, 6, 6]
-    assert len(protocol.labelled_points(dataset, limit=100)) == 27
+    assert len(labelled_points(dataset, limit=100)) == 27
     with pytest.raises(ValueError, match="limit must be at least 1 photo; got 0"):
-        protocol.labelled_points(dataset, limit=0)
+        labelled_points(dataset, limit=0)
 
 
 def test_nothing_to_measure(dataset):
     with pytest.raises(ValueError, match="no labelled keypoint on an object of at least 500 px a side in 4 photos"):
-        protocol.labelled_points(dataset, min_box_side_px=500)
+        labelled_points(dataset, min_box_side_px=500)
 
 
 def test_donors_come_from_other_photos(dataset):
-    points = protocol.labelled_points(dataset)
-    donors = protocol.shuffled_donors(points, seed=0)
+    points = labelled_points(dataset)
+    donors = shuffled_donors(points, seed=0)
     assert all(points[donor].row != point.row for donor, point in zip(donors, points, strict=True))
-    assert donors == protocol.shuffled_donors(points, seed=0)
-    assert donors != protocol.shuffled_donors(points, seed=1)
+    assert donors == shuffled_donors(points, seed=0)
+    assert donors != shuffled_donors(points, seed=1)
     with pytest.raises(ValueError, match="points in at least two photos"):
-        protocol.shuffled_donors(points[:3], seed=0)
+        shuffled_donors(points[:3], seed=0)
 
 
 def test_written_texts_do_not_depend_on_what_else_is_measured(dataset):
-    points = protocol.labelled_points(dataset)
-    texts = protocol.written_texts(dataset, points, ("full", "semantic"), seed=0)
-    alone = protocol.written_texts(dataset, points[4:5], ("semantic",), seed=0)
+    points = labelled_points(dataset)
+    texts = all_texts(dataset, points, ("full", "semantic"), seed=0)
+    alone = all_texts(dataset, points[4:5], ("semantic",), seed=0)
     assert alone["semantic"] == texts["semantic"][4:5]
-    assert texts != protocol.written_texts(dataset, points, ("full", "semantic"), seed=1)
+    assert texts != all_texts(dataset, points, ("full", "semantic"), seed=1)
     assert all(len(of_style) == len(points) and all(of_style) for of_style in texts.values())
 
 
 def test_a_perfect_pair(dataset):
-    pair = TablePair(dataset, protocol.labelled_points(dataset))
+    pair = TablePair(dataset, labelled_points(dataset))
     blind = TablePair(dataset)
     systems = protocol.Systems(pair, blind, {"same": pair, "deaf": blind})
     report = protocol.evaluate(systems, dataset, progress=False).report
@@ -91,13 +94,13 @@ def test_a_perfect_pair(dataset):
 
 
 def test_rows_without_a_listener(dataset):
-    points = protocol.labelled_points(dataset)
-    rows = protocol.point_rows(points)
+    points = labelled_points(dataset)
+    rows = point_rows(points)
     # photo 0 has points (12, 20), (30, 24), (18, 40) of 120 x 80: in unit coordinates the second is the first's nearest
     assert rows["nearest_keypoint"].predictions[:3] * (WIDTH, HEIGHT) == pytest.approx(
         np.array([(30, 24), (12, 20), (30, 24)])
     )
-    assert np.isnan(protocol.point_rows(points[:1])["nearest_keypoint"].predictions).all()
+    assert np.isnan(point_rows(points[:1])["nearest_keypoint"].predictions).all()
     assert rows["image_centre"].predictions.tolist() == [[0.5, 0.5]] * 12
     assert rows["box_centre"].predictions[0] == pytest.approx((36 / WIDTH, 20 / HEIGHT))
     assert rows["box_centre"].texts is None
@@ -122,11 +125,11 @@ def test_one_call_a_photo_and_what_the_controls_see(dataset):
 
 
 def test_barest_texts_and_mirrored_ones(dataset):
-    points = protocol.labelled_points(dataset)
-    texts = protocol.written_texts(dataset, points, ("part_only", "object_only", "full"), seed=0)
+    points = labelled_points(dataset)
+    texts = all_texts(dataset, points, ("part_only", "object_only", "full"), seed=0)
     assert texts["part_only"][:3] == ["the dog's left eye", "the dog's right eye", "the dog's nose"]
     assert set(texts["object_only"]) == {"the dog", "the cat"}
-    mirrored = protocol.mirrored_texts(dataset, points, seed=0)["mirrored"]
+    mirrored = all_texts(dataset, points, (), seed=0)["mirrored"]
     assert "right eye" in mirrored[0] and "left eye" in texts["full"][0]
     swapped = {"left": "right", "right": "left"}
     for own, other in zip(texts["full"][::3], mirrored[::3], strict=True):  # the others lie between two fifths
@@ -143,9 +146,9 @@ def test_a_listener_that_looks_follows_the_mirrored_photo(dataset):
             here = [self.table.get((turned if mirrored else plain, text), (1.0, 1.0)) for text in texts]
             return [Answer((1 - x, y) if mirrored else (x, y)) for x, y in here]
 
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     pair = Looking(dataset, points)
-    for texts in protocol.mirrored_texts(dataset, points, 0).values():
+    for texts in all_texts(dataset, points, (), 0).values():
         for point, text in zip(points, texts, strict=True):
             pair.table[(10 * point.row, text)] = point.point
     report = protocol.evaluate(protocol.Systems(pair), dataset, progress=False).report
@@ -158,12 +161,12 @@ def test_a_cut_run_goes_on_where_it_was(dataset, tmp_path):
         pass
 
     class Breaking(TablePair):
-        def describe(self, image, points_px):
+        def describe(self, image, *, point):
             if len(self.described) == 5:  # two photos are done, each described twice
                 raise Cut
-            return super().describe(image, points_px)
+            return super().describe(image, point=point)
 
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     whole = protocol.evaluate(protocol.Systems(TablePair(dataset, points)), dataset, progress=False)
     with pytest.raises(Cut):
         systems = protocol.Systems(Breaking(dataset, points))
@@ -182,8 +185,28 @@ def test_a_cut_run_goes_on_where_it_was(dataset, tmp_path):
         PhotoStore(tmp_path / "work", {"seed": 1})
 
 
+def test_each_photo_is_opened_once_and_only_where_the_store_lacks_it(dataset, tmp_path, monkeypatch):
+    opened = []
+    load = splits.load_image
+    monkeypatch.setattr(splits, "load_image", lambda image: opened.append(image.getpixel((0, 0))[0]) or load(image))
+    systems, store = protocol.Systems(TablePair(dataset)), PhotoStore(tmp_path)
+    whole = protocol.evaluate(systems, dataset, progress=False, store=store)
+    assert sorted(opened) == [0, 10, 20, 30], "for texts, both views and as the wrong photo of another one"
+    opened.clear()
+    assert protocol.evaluate(systems, dataset, progress=False, store=PhotoStore(tmp_path)).report == whole.report
+    assert not opened, "everything is in the store"
+    own = {"dataset": dataset, "progress": False, "wanted": ("reference", "descriptor")}
+    protocol.evaluate(systems, **own, store=PhotoStore(tmp_path / "own"))
+    file = tmp_path / "own" / "part_0.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith('{"photo": 1,')))
+    opened.clear()
+    protocol.evaluate(systems, **own, store=PhotoStore(tmp_path / "own"))
+    assert opened == [10], "no other photo lends a text"
+
+
 def test_processes_share_the_photos(dataset, tmp_path):
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     pairs = [TablePair(dataset, points) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         stores = [PhotoStore(tmp_path, {}, process, 2) for process in range(2)]
@@ -201,8 +224,8 @@ def test_processes_share_the_photos(dataset, tmp_path):
 
 def test_an_empty_description_is_a_miss_and_is_counted(dataset):
     class Silent(TablePair):
-        def describe(self, image, points_px):
-            return [Text(" "), *super().describe(image, points_px)[1:]]
+        def describe(self, image, *, point):
+            return [Text(" "), *super().describe(image, point=point)[1:]]
 
         def localize(self, image, texts):
             assert all(text.strip() for text in texts)
@@ -223,9 +246,9 @@ def test_an_answer_that_is_no_point(dataset, answer):
         def localize(self, image, texts):
             return [answer for _ in texts]
 
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     with pytest.raises(RuntimeError, match="to 'some text' on image 100; expected a finite point"):
-        protocol.localized(Broken(dataset), dataset, points, {"row": ["some text"] * len(points)})
+        localized(Broken(dataset), dataset[0]["image"], points, {"row": ["some text"] * len(points)})
 
 
 @pytest.mark.parametrize("given", [float("nan"), 0.25])
@@ -234,15 +257,15 @@ def test_confidence_may_be_missing(dataset, given):
         def localize(self, image, texts):
             return [Answer((0.5, 0.5), confidence=given) for _ in texts]
 
-    points = protocol.labelled_points(dataset)
-    row = protocol.localized(Listener(dataset), dataset, points, {"row": ["some text"] * len(points)})["row"]
+    points = labelled_points(dataset)
+    row = localized(Listener(dataset), dataset[0]["image"], points, {"row": ["some text"] * len(points)})["row"]
     assert row.confidence == pytest.approx(np.full(12, given), nan_ok=True)
 
 
 def test_a_row_needs_one_text_a_point(dataset):
-    points = protocol.labelled_points(dataset)
+    points = labelled_points(dataset)
     with pytest.raises(ValueError, match="row 'short' has 1 texts for 12 points"):
-        protocol.localized(TablePair(dataset), dataset, points, {"short": ["one"]})
+        localized(TablePair(dataset), dataset[0]["image"], points, {"short": ["one"]})
 
 
 def test_a_photo_of_another_size_than_annotated(tmp_path):
@@ -253,7 +276,7 @@ def test_a_photo_of_another_size_than_annotated(tmp_path):
 
 
 def test_only_the_wanted_rows(dataset):
-    pair = TablePair(dataset, protocol.labelled_points(dataset))
+    pair = TablePair(dataset, labelled_points(dataset))
     systems = protocol.Systems(pair, blind=pair, listeners={"other": pair})
     whole = protocol.evaluate(systems, dataset, progress=False, resamples=10)
     some = protocol.evaluate(systems, dataset, progress=False, resamples=10, wanted=("reference", "box_centre"))

@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from talkingpoints.captioning import CaptionedSegments, SegmentCaption
-from talkingpoints.inference import Localization
+from talkingpoints.encoded_photo import EncodedPhoto
 from talkingpoints.keypoint_encoder import cell_centers, gaussian_window
-from talkingpoints.points import check_points_px, mask_box, to_pixels, to_unit
+from talkingpoints.masks import mask_box
+from talkingpoints.points import check_points
+from talkingpoints.results import CaptionedSegments, Localization, Point, SegmentCaption
 
 STEPS = 20
 GRID = 14
@@ -38,8 +39,8 @@ BOOM = (1, 2, 3)
 
 
 class FakePair:
-    """The calls of ``TalkingPoints`` that the app makes, one at a time as there; ``asked`` lists size and point of each
-    description. ``segmenter`` says whether there is one; ``segmented`` counts the photos that it has seen.
+    """The calls of ``TalkingPoints`` that the app makes, one at a time as there; ``asked`` lists size and unit point
+    of each description. ``segmenter`` says whether there is one; ``segmented`` counts the photos that it has seen.
     """
 
     def __init__(self, seconds_per_word: float = 0.0, segmenter: bool = True) -> None:
@@ -49,16 +50,19 @@ class FakePair:
         self.asked: list[tuple[tuple[int, int], tuple[float, float]]] = []
         self._lock = threading.RLock()
 
-    def stream(self, image: Image.Image, point_px: tuple[float, float]) -> Iterator[str]:
-        size = (image.height, image.width)
-        self.asked.append((size, point_px))
-        column, row = _letters(to_unit(check_points_px(point_px, size), size))
+    def encode(self, image: Image.Image) -> EncodedPhoto:
+        return EncodedPhoto(image)
+
+    def stream(self, image: Image.Image | EncodedPhoto, *, point: tuple[float, float]) -> Iterator[str]:
+        self.asked.append((_size(image), point))
+        check_points(point)
+        column, row = _letters(point)
         with self._lock:
             for word in ("column", f" {column}", " row", f" {row}"):
                 time.sleep(self.seconds_per_word)
                 yield word
 
-    def localize(self, image: Image.Image, text: str) -> Localization:
+    def localize(self, image: Image.Image | EncodedPhoto, text: str) -> Localization:
         if "boom" in text:
             raise RuntimeError("out of <b>memory</b> in /secret/place")
         if "wrong" in text:
@@ -70,25 +74,17 @@ class FakePair:
         letters = read.groups() if read else ("k", "k")
         column, row = ((string.ascii_lowercase.index(letter) + 0.5) / STEPS for letter in letters)
         unit = (column, row)
-        x, y = to_pixels(unit, (image.height, image.width))
+        place = Point.at(unit, _size(image))
         centres = (np.arange(GRID) + 0.5) / GRID
         heat = np.exp(-((centres[None, :] - unit[0]) ** 2 + (centres[:, None] - unit[1]) ** 2) / 0.01)
-        found = "unicorn" not in text
-        return Localization(
-            x=float(x),
-            y=float(y),
-            unit=unit,
-            confidence=0.71,
-            found=found,
-            presence=0.93 if found else 0.08,
-            heatmap=(heat / heat.sum()).astype(np.float32),
-        )
+        presence = 0.08 if "unicorn" in text else 0.93
+        return Localization(place.x, place.y, place.unit, 0.71, presence, (heat / heat.sum()).astype(np.float32))
 
-    def caption_segments(self, image: Image.Image) -> CaptionedSegments:
+    def caption_segments(self, image: Image.Image | EncodedPhoto) -> CaptionedSegments:
         if not self.segmenter:
             raise OSError("no file named config.json in /secret/place")
         self.segmented += 1
-        pixels = np.asarray(image).astype(int)
+        pixels = np.asarray(image.image if isinstance(image, EncodedPhoto) else image).astype(int)
         if (pixels == BOOM).all(axis=-1).any():
             raise RuntimeError("out of <b>memory</b> in /secret/place")
         id_map, found = np.zeros(pixels.shape[:2], dtype=np.int32), []
@@ -106,6 +102,10 @@ class FakePair:
     def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray:
         inside = gaussian_window(torch.tensor([point]), cell_centers(cells, cells)[None], 0.1, 0.1)
         return inside.view(cells, cells).numpy()
+
+
+def _size(image: Image.Image | EncodedPhoto) -> tuple[int, int]:
+    return image.size if isinstance(image, EncodedPhoto) else (image.height, image.width)
 
 
 def _letters(unit: Sequence[float]) -> list[str]:

@@ -52,7 +52,7 @@ def arguments(script: str, folder: Path, output: Path) -> list[str]:
         options |= {"points_per_photo": 2, "attn_implementation": "eager"}
     else:
         options |= {"localizer": folder / "localizer", "num_generations": 2, "max_completion_length": 4,
-                    "meter_photos": 0, "bf16": False, "gradient_checkpointing": False}  # fmt: skip
+                    "metric_photos": 0, "bf16": False, "gradient_checkpointing": False}  # fmt: skip
     return [word for key, value in options.items() for word in (f"--{key}", str(value))]
 
 

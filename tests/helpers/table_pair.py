@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from talkingpoints.evaluation import protocol
+from talkingpoints.evaluation.labelled_points import LabelledPoint, OpenedPhotos, by_photo
+from talkingpoints.evaluation.written_texts import mirrored_texts, written_texts
 
 NAMES = ["left_eye", "right_eye", "nose", "tailbase"]
 CATEGORIES = [
@@ -57,20 +58,30 @@ class Answer:
     found: bool = True
 
 
+def all_texts(dataset, points, styles, seed, **options):
+    """Texts of points in several photos, by style; for no styles, those of the mirrored photos by row."""
+    opened, texts = OpenedPhotos(dataset), {}
+    for row, indices in by_photo(points).items():
+        photo, here = opened(row), [points[i] for i in indices]
+        written = written_texts(photo, here, styles, seed, **options) if styles else mirrored_texts(photo, here, seed)
+        for style, of_style in written.items():
+            texts.setdefault(style, []).extend(of_style)
+    return texts
+
+
 class TablePair:
     """Describes a point by its number and answers known texts on known photos; all else is in the corner."""
 
-    def __init__(self, dataset, points: Iterable[protocol.LabelledPoint] = ()):
+    def __init__(self, dataset, points: Iterable[LabelledPoint] = ()):
         self.table = {}
         self.described, self.localized, self.seen = [], [], []
         points = list(points)
-        for texts in protocol.written_texts(
-            dataset, points, ("full", "short", "colloquial", "semantic", "guiding"), 0
-        ).values():
+        for texts in all_texts(dataset, points, ("full", "short", "colloquial", "semantic", "guiding"), 0).values():
             for point, text in zip(points, texts, strict=True):
                 self.table[(10 * point.row, text)] = point.point
 
-    def describe(self, image, points_px):
+    def describe(self, image, points_px=None, *, point=()):
+        points_px = points_px or [(x * image.width, y * image.height) for x, y in point]
         self.described.append(points_px)
         key = image.getpixel((0, 0))[0]
         texts = [f"photo {key}, point {x:.3f} {y:.3f}" for x, y in points_px]

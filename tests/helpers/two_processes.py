@@ -26,7 +26,7 @@ from torch.distributed.fsdp import FSDPModule
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from tests.helpers.tiny import tiny_descriptor, tiny_localizer
-from training.sft import supervised
+from training.sft import examples as training_examples
 from training.sft.collators import DescriptorCollator, LocalizerCollator
 from training.sft.processes import keep_existing_layers
 
@@ -80,7 +80,7 @@ def shard(base: str, dataset: str) -> list[dict[str, float]]:
 def main(jobs: Path) -> None:
     """Do the jobs; see the module docstring."""
     PartialState(cpu=True)
-    supervised.PointExamples = SeenExamples
+    training_examples.PointExamples = SeenExamples
     done: list[list] = []
     for name, argv in json.loads(jobs.read_text()):
         if name == "shard":

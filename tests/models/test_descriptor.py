@@ -6,9 +6,10 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
-from talkingpoints import PointDescriptorConfig, modeling_descriptor
+from talkingpoints import PointDescriptorConfig
 from talkingpoints.keypoint_encoder import KeypointEncoder, cell_centers, gaussian_window
-from talkingpoints.vision_language import equal_images, run_prefix
+from talkingpoints.shared_prefix import SharedPrefix
+from talkingpoints.vision_language import equal_images
 from tests.helpers.tiny import photo, tiny_descriptor
 
 POINTS = [(0.1, 0.2), (0.8, 0.7)]
@@ -249,12 +250,13 @@ def test_a_photo_that_comes_again_is_run_once_with_its_prefix(base: Path, order:
 
 def test_generation_encodes_a_repeated_photo_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefixes: list[int] = []
+    start = SharedPrefix.start
 
-    def spied(*args, **kwargs):
-        prefixes.append(args[-1])
-        return run_prefix(*args, **kwargs)
+    def spied(self, *args):
+        prefixes.append(self.length)
+        return start(self, *args)
 
-    monkeypatch.setattr(modeling_descriptor, "run_prefix", spied)
+    monkeypatch.setattr(SharedPrefix, "start", spied)
     model, processor = tiny_descriptor(base, share_image_prefix=True)
     twice = processor(images=[photo()] * 2, points=[[p] for p in POINTS])
     once = processor(images=[photo()], points=[POINTS])
@@ -326,7 +328,7 @@ def test_wrong_prompts_are_refused(base: Path) -> None:
     inputs = processor(images=[photo()], points=[POINTS])
     broken = inputs["input_ids"].clone()
     broken[0, (broken[0] == model.config.point_token_id).nonzero()[0]] = 5
-    with pytest.raises(ValueError, match="7 placeholder tokens for 8 embeddings"):
+    with pytest.raises(ValueError, match=r"each row needs 4 placeholder tokens, one for each embedding, got \[3, 4\]"):
         model(input_ids=broken, pixel_values=inputs["pixel_values"])
     broken = inputs["input_ids"].clone()
     broken[0, (broken[0] >= model.config.location_token_id).nonzero()[0]] = 5

@@ -248,11 +248,11 @@ def test_the_localizer_reads_and_looks(tiny: Tiny, head: str) -> None:
         inputs = tiny.localizing(images=[image], texts=[[text]])
         alone = scores(model, **inputs)[0]
         torch.testing.assert_close(row[: len(alone)], alone, **CLOSE)
-        assert 0 <= answer["point_px"][0] <= image.width and 0 <= answer["point_px"][1] <= image.height
+        assert 0 <= answer.x <= image.width and 0 <= answer.y <= image.height
         if head == "heatmap":
             height, width = model.encode_images(**inputs).grids[0]
-            assert answer["heatmap"].shape == (2 * height, 2 * width)
-            assert abs(float(answer["heatmap"].sum()) - 1) < 1e-4
+            assert answer.heatmap.shape == (2 * height, 2 * width)
+            assert abs(float(answer.heatmap.sum()) - 1) < 1e-4
     first = scores(model, **tiny.localizing(images=[PHOTOS[0]], texts=[TEXTS]))
     assert (first[0] - first[1]).abs().max() > 1e-3
     other = scores(model, **tiny.localizing(images=[photo(seed=2)], texts=[TEXTS]))

@@ -1,8 +1,10 @@
 """TalkingPoints on a tiny random pair: frames, lists, streaming, round trips, errors, threads, pipelines."""
 
+import inspect
 import threading
 import time
 from pathlib import Path
+from typing import get_overloads
 
 import numpy as np
 import pytest
@@ -26,6 +28,93 @@ def test_points_and_lists_agree(tp: TalkingPoints) -> None:
     assert [d.text for d in together] == [tp.describe(photo(), p).text for p in points]
     assert (together[1].point.x, together[1].point.y) == (90.5, 60)
     assert together[1].point.unit == pytest.approx((90.5 / 96, 60 / 64))
+
+
+def test_points_come_in_pixels_or_in_the_unit_square(tp: TalkingPoints) -> None:
+    image = photo()
+    unit = tp.describe(image, point=[(0.25, 0.5), (0.9, 0.1)])
+    assert [(d.point.x, d.point.y) for d in unit] == [(24, 32), pytest.approx((86.4, 6.4))]
+    assert [d.text for d in unit] == [d.text for d in tp.describe(image, [(24, 32), (86.4, 6.4)])]
+    assert "".join(tp.stream(image, point=(0.25, 0.5))).strip() == unit[0].text
+    assert tp.round_trip(image, point=(0.25, 0.5)) == tp.round_trip(image, (24, 32))
+    for call in (tp.describe, tp.round_trip, lambda *a, **k: list(tp.stream(*a, **k))):
+        with pytest.raises(ValueError, match="unit points must lie in"):
+            call(image, point=(1.01, 0.5))
+        with pytest.raises(ValueError, match=r"give one of .*point_px"):
+            call(image)
+    for call in (tp.round_trip, lambda *a: list(tp.stream(*a))):
+        with pytest.raises(ValueError, match="give one point"):
+            call(image, [(1, 2), (3, 4)])
+
+
+def test_an_encoded_photo_serves_every_call_and_is_encoded_once(
+    tp: TalkingPoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, encoded = photo(seed=3), tp.encode(photo(seed=3))
+    ring = np.zeros((64, 96), dtype=bool)
+    ring[10:40, 20:70] = True
+    expected = {
+        "points": tp.describe(image, [(10, 20), (90, 60)]),
+        "box": tp.describe(image, box=(5, 6, 50, 40)),
+        "mask": tp.describe(image, mask=ring),
+        "stream": list(tp.stream(image, (10, 20))),
+        "texts": [there.to_dict() | {"heatmap": 0} for there in tp.localize(image, ["ear", "nose"])],
+    }
+    calls: list[str] = []
+    for name, model in (("descriptor", tp.descriptor), ("localizer", tp.localizer)):
+        encode = model.encode_images
+        monkeypatch.setattr(
+            model, "encode_images", lambda name=name, encode=encode, **i: calls.append(name) or encode(**i)
+        )
+    for _ in range(2):
+        assert expected == {
+            "points": tp.describe(encoded, [(10, 20), (90, 60)]),
+            "box": tp.describe(encoded, box=(5, 6, 50, 40)),
+            "mask": tp.describe(encoded, mask=ring),
+            "stream": list(tp.stream(encoded, (10, 20))),
+            "texts": [there.to_dict() | {"heatmap": 0} for there in tp.localize(encoded, ["ear", "nose"])],
+        }
+    tp.round_trip(encoded, (10, 20))
+    assert sorted(calls) == ["descriptor", "localizer"]
+    features = encoded.nbytes - 3 * 96 * 64
+    assert features > 2 * 4 * tp.descriptor.config.get_text_config().hidden_size
+
+
+def test_an_encoding_does_not_outlive_the_weights_it_was_made_with(pair: tuple[Path, Path]) -> None:
+    tp = TalkingPoints.from_pretrained(*pair)
+    encoded, text = tp.encode(photo()), "the left ear"
+    before = tp.localize(encoded, text).unit
+    with torch.no_grad():
+        for parameter in tp.localizer.vlm.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    after = tp.localize(encoded, text).unit
+    assert after == tp.localize(photo(), text).unit != before
+    other = TalkingPoints.from_pretrained(*pair)
+    assert other.localize(encoded, text).unit == before, "each pair has an encoding of its own"
+
+
+def test_answers_become_dictionaries(tp: TalkingPoints) -> None:
+    trip = tp.round_trip(photo(), (24, 32))
+    there = trip.localization
+    place = {"x": there.x, "y": there.y, "unit": list(there.unit)}
+    answer = trip.to_dict()
+    assert answer["text"] == trip.description.text and answer["point"] == {"x": 24, "y": 32, "unit": [0.25, 0.5]}
+    assert answer["localization"] == place | {
+        "confidence": there.confidence, "presence": there.presence, "found": there.found, "heatmap": there.heatmap,
+    }  # fmt: skip
+    assert trip.description.to_dict() == {"text": answer["text"], "x": 24, "y": 32, "unit": [0.25, 0.5]}
+    large = there.in_size((640, 960))
+    assert (large.x, large.y, large.unit) == (pytest.approx(10 * there.x), pytest.approx(10 * there.y), there.unit)
+    region = tp.describe(photo(), box=(5, 6, 50, 40))
+    assert region.to_dict() == {"text": region.text, "box": [5, 6, 50, 40]}
+
+
+def test_help_and_editors_show_every_form_of_describe() -> None:
+    forms = [str(inspect.signature(form)) for form in get_overloads(TalkingPoints.describe)]
+    assert len(forms) == 8 and all("Description" in form for form in forms)
+    for name in ("point_px", "point", "mask", "box"):
+        assert f"{name}:" in str(inspect.signature(TalkingPoints.describe))
+        assert f"{name}=" in TalkingPoints.describe.__doc__ or name == "point_px"
 
 
 def test_texts_and_lists_agree(tp: TalkingPoints) -> None:

@@ -107,15 +107,15 @@ def test_the_heat_map_lies_on_the_photo(base: Path) -> None:
     output.heatmap_logits = torch.full_like(output.heatmap_logits, -20.0)
     output.heatmap_logits[0, 1 * 4 + 3, 2] = 20.0  # second row of cells, last column; lower left sub-cell
     row = processor.post_process(output, [(64, 96)])[0]
-    assert row["heatmap"].shape == (8, 8)
-    assert divmod(int(row["heatmap"].argmax()), 8) == (3, 6)
-    assert abs(float(row["heatmap"].sum()) - 1) < 1e-5
+    assert row.heatmap.shape == (8, 8)
+    assert divmod(int(row.heatmap.argmax()), 8) == (3, 6)
+    assert abs(float(row.heatmap.sum()) - 1) < 1e-5
 
 
 def test_the_documented_call_works_with_gradients_on(base: Path) -> None:
     model, processor = tiny_localizer(base)
     rows = processor.post_process(model(**processor(images=[photo()], texts=[["nose"]])), [(64, 96)])
-    assert rows[0]["heatmap"].shape == (8, 8)
+    assert rows[0].heatmap.shape == (8, 8)
 
 
 def test_subcells_tile_their_cell() -> None:

@@ -8,7 +8,8 @@ import torch
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, RegionDescription, TalkingPoints
 from talkingpoints.keypoint_encoder import KeypointEncoder, box_window, cell_centers, mask_window
-from talkingpoints.points import box_tokens, check_box_px, check_mask, mask_box
+from talkingpoints.masks import check_mask, mask_box
+from talkingpoints.points import box_tokens, check_box_px
 from talkingpoints.processing_descriptor import REGION_SIDE, region_shares
 from tests.helpers.tiny import photo, tiny_descriptor
 
@@ -195,9 +196,9 @@ def test_describing_regions_of_a_photo(pair: tuple[Path, Path]) -> None:
     assert boxed.box == (24, 16, 72, 48)
     assert tp.describe(photo(), box=[(24, 16, 72, 48)]) == [boxed]
     assert tp.describe(photo(), mask=[]) == []
-    with pytest.raises(ValueError, match="give one of point_px, mask and box"):
+    with pytest.raises(ValueError, match="give one of point_px, point, mask and box"):
         tp.describe(photo(), (3, 3), box=(24, 16, 72, 48))
-    with pytest.raises(ValueError, match="give one of point_px, mask and box"):
+    with pytest.raises(ValueError, match="give one of point_px, point, mask and box"):
         tp.describe(photo())
     with pytest.raises(ValueError, match="the mask must have the image's"):
         tp.describe(photo(), mask=both[0].T)

@@ -156,11 +156,11 @@ def test_a_description_grows():
     assert texts == ["column", "column f", "column f row", "column f row o"]
 
 
-def test_the_model_gets_the_point_in_pixels_of_the_image_it_gets():
+def test_the_model_gets_the_shrunk_photo_and_the_unit_point():
     pair = FakePair()
     photo = photos.open_photo(Image.new("RGB", (4000, 3000)))
     list(handlers.describe(pair, photo, (0.25, 0.5)))
-    assert pair.asked == [((960, 1280), (320.0, 480.0))]
+    assert pair.asked == [((960, 1280), (0.25, 0.5))]
 
 
 def test_what_was_described_is_found_again():

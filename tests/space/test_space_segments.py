@@ -19,9 +19,9 @@ from space.hosting.serving import ModelError, NoSegmenter, ServedPair
 from space.photos import Photo, open_photo
 from space.segment_events import SEEKING, SegmentEvents
 from space.segment_view import count, listed, outline, said, summary, view
-from space.segments import Segment, Segments
-from talkingpoints.captioning import CaptionedSegments, SegmentCaption
-from talkingpoints.points import mask_box
+from space.segments import Segments, ShownSegment
+from talkingpoints.masks import mask_box
+from talkingpoints.results import CaptionedSegments, SegmentCaption
 from tests.helpers.fake_pair import BOOM, FOREVER, PAINTS, FakePair, segmented_photo
 
 GREY = Image.new("RGB", (400, 300), "grey")
@@ -430,4 +430,4 @@ def decoded(url: str) -> np.ndarray:
 
 
 def test_a_segment_s_name_is_that_of_its_label():
-    assert Segment(1, "wall-other-merged", False, 0.5, "", (0, 0, 1, 1), 1.0, (0.5, 0.5), 0.5).name == "wall"
+    assert ShownSegment(1, "wall-other-merged", False, 0.5, "", (0, 0, 1, 1), 1.0, (0.5, 0.5), 0.5).name == "wall"

@@ -34,5 +34,5 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         compare.main(["--row", "descriptor", f"default={first}", f"moved={moved}"])
     with pytest.raises(ValueError, match="no row 'blind'; it has descriptor"):
         compare.main(["--row", "blind", f"default={first}"])
-    with pytest.raises(SystemExit):
-        compare.main(["--row", "descriptor", first])
+    with pytest.raises(ValueError, match=r"systems must be NAME=FILE\.npz"):
+        compare.main(["--row", "descriptor", "--systems", str(first)])

@@ -13,6 +13,7 @@ from tests.helpers.drawn import drawn_dataset
 from tests.helpers.table_pair import TablePair, write_dataset
 from tests.helpers.tiny import tiny_pair
 from training import evaluate as script
+from training.sft.arguments import parse_arguments
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_stored_answers_of_another_model_are_not_taken(tmp_path, dataset):
     model.mkdir()
     (model / "model.safetensors").write_bytes(b"one")
     arguments = ["--dataset", str(tmp_path / "animals"), "--split", "test", "--output", "r.json"]
-    arguments = script.parse_arguments([*arguments, "--localizer", str(model)])
+    (arguments,) = parse_arguments(script.ARGUMENTS, [*arguments, "--localizer", str(model)])
     before = script.question(arguments)
     assert before == script.question(arguments)
     (model / "model.safetensors").write_bytes(b"other")
@@ -171,18 +172,26 @@ def test_command_line_with_models(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "required: --dataset, --split, --output"),
-        (["--limit", "0"], "--limit: expected a whole number of at least 1, got '0'"),
-        (["--limit", "some"], "--limit: expected a whole number of at least 1, got 'some'"),
-        (["--threads", "-2"], "--threads: expected a whole number of at least 1, got '-2'"),
+        (["--limit", "0"], "limit must be a whole number of at least 1, got 0"),
+        (["--threads", "-2"], "threads must be a whole number of at least 1, got -2"),
         (["--predictions", "all.json"], "ends in .npz, got 'all.json'"),
-        (["--listeners", "folder"], "expected NAME=DIR, the name without '@', got 'folder'"),
+        (["--listeners", "folder"], r"NAME=DIR, the name without '@', got \['folder'\]"),
+        (["--listeners", "a=x", "a=y"], "two have the name 'a'"),
+        (["--rows", "best"], r"rows must be some of .*, got \['best'\]"),
     ],
 )
-def test_wrong_arguments(capsys, arguments, message):
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        parse_arguments(script.ARGUMENTS, ["--datasets", "d", "--split", "test", "--output", "r.json", *arguments])
+
+
+def test_missing_arguments(capsys):
     with pytest.raises(SystemExit):
-        script.parse_arguments(arguments)
-    assert message in capsys.readouterr().err
+        parse_arguments(script.ARGUMENTS, ["--limit", "some"])
+    assert "--limit: invalid int value: 'some'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_arguments(script.ARGUMENTS, [])
+    assert "required: --dataset, --split, --output" in capsys.readouterr().err
 
 
 def test_dataset_that_is_not_there(tmp_path):

@@ -1,4 +1,4 @@
-"""GRPO on tiny models: what is trained and what stays, the reference, resuming, adapters, meters, the table."""
+"""GRPO on tiny models: what is trained and what stays, the reference, resuming, adapters, reward hacking, the table."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,10 @@ from tests.helpers.families import family_base
 from tests.helpers.tiny import photo, tiny_descriptor
 from training import grpo_descriptor
 from training.bundled import build_base, cross_category
-from training.grpo import meters
+from training.grpo.grpo_arguments import GrpoArguments
 from training.grpo.keypoint_prompts import PointPrompts, prompt_dataset
+from training.grpo.reward_functions import ListenerReward, Stopwatch, share_without_spread
+from training.grpo.reward_hacking import FILE, RewardHackingMetrics, summary
 from training.sft.arguments import load_each, parse_arguments
 
 
@@ -35,7 +37,7 @@ def command(pair: tuple[Path, Path], drawn: Path, output: Path, steps: int, **op
         "output_dir": output,
         "max_steps": steps,
         "points_per_photo": 2,
-        "fewest_words": 1,
+        "min_words": 1,
         "per_device_train_batch_size": 8,
         "num_generations": 4,
         "max_completion_length": 10,
@@ -47,7 +49,7 @@ def command(pair: tuple[Path, Path], drawn: Path, output: Path, steps: int, **op
         "multi_objective_aggregation": "normalize_then_sum",
         "attn_implementation": "eager",
         "frozen_modules": "vision_tower",
-        "meter_photos": 0,
+        "metric_photos": 0,
         "use_cpu": True,
         "report_to": "none",
         "save_steps": 2,
@@ -70,7 +72,7 @@ def logged(trainer, name: str) -> list[float]:
 def test_two_steps_train_the_language_model_and_the_encoder(
     pair: tuple[Path, Path], drawn: Path, tmp_path: Path
 ) -> None:
-    options = {"meter_photos": 2, "meter_points": 1, "meter_steps": 1, "listeners": f"other={pair[1]}"}
+    options = {"metric_photos": 2, "metric_points": 1, "metric_steps": 1, "listeners": f"other={pair[1]}"}
     options |= {"variety_weight": 0.5}
     trainer = grpo_descriptor.main(command(pair, drawn, tmp_path / "run", 2, **options))
     kl = logged(trainer, "kl")
@@ -82,12 +84,12 @@ def test_two_steps_train_the_language_model_and_the_encoder(
     rewards = [f"rewards/{name}/mean" for name in ("listener", "fluency", "variety")]
     for name in (*rewards, "frac_listener_zero_std", "unfair_rate"):
         assert len(logged(trainer, name)) == 2
-    written = json.loads((tmp_path / "run" / "meters.json").read_text())
+    written = json.loads((tmp_path / "run" / FILE).read_text())
     assert [reading["step"] for reading in written["readings"]] == [0, 1, 2]
     last = written["readings"][-1]
     assert set(last["mpck_img"]) == {"reward", "other"} and last["mpck_img"]["reward"] == last["mpck_img"]["other"]
     assert 0 < last["reward_share"] < 1 and last["fluency"] < 0 and last["training"]["kl"] == pytest.approx(np.mean(kl))
-    assert logged(trainer, "meters/mpck_img/other")
+    assert logged(trainer, "reward_hacking/mpck_img/other")
 
 
 def test_the_reference_sees_the_photo_and_the_point(pair: tuple[Path, Path], drawn: Path, tmp_path: Path) -> None:
@@ -154,15 +156,16 @@ def test_an_adapter_is_merged(pair: tuple[Path, Path], drawn: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"use_vllm": True}, "vLLM knows no Point Descriptor"),
+        ({"use_vllm": True}, "vLLM has no Point Descriptor"),
+        ({"use_transformers_continuous_batching": True}, "the photo and the point would be lost"),
         ({"num_iterations": 2, "save_steps": 3}, "save_steps must be a multiple of 2"),
         ({"frozen_modules": "nothing"}, r"no parameter has \['nothing'\]"),
         ({"reward": "best"}, "reward must be one of"),
-        ({"hearings": "upside_down"}, "hearings must be some of"),
+        ({"hearings": "upside_down"}, "listener_views must be some of"),
         ({"listeners": ["a=x", "a=y"]}, "each with a name of its own"),
         ({"listeners": "reward=x"}, "take another one"),
         ({"labels": "unicorn"}, "no photo shows unicorn"),
-        ({"meter_steps": 0}, "meter_steps of at least 1"),
+        ({"metric_steps": 0}, "metric_steps of at least 1"),
     ],
 )
 def test_what_cannot_work_is_refused(
@@ -203,16 +206,16 @@ class OneAnswer:
     def __init__(self, point: tuple[float, float]):
         self.point, self.asked = point, []
 
-    def find(self, photos, keys, texts, hearing="plain"):
+    def find(self, photos, keys, texts, view="plain"):
         self.asked += texts
         return np.array([self.point if text else (np.nan, np.nan) for text in texts])
 
 
 @pytest.mark.parametrize(("reward", "best", "worst"), [("shaped", 1.0, 0.0), ("mse", 0.0, -2.0)])
 def test_unfair_texts_are_worth_the_least(reward: str, best: float, worst: float) -> None:
-    arguments = grpo_descriptor.GrpoArguments(base="", datasets=[], localizer="", reward=reward)
+    arguments = GrpoArguments(base="", datasets=[], localizer="", reward=reward)
     listener = OneAnswer((0.3, 0.4))
-    function = grpo_descriptor.ListenerReward(listener, arguments, {"": 0.1}, meters.Stopwatch())
+    function = ListenerReward(listener, arguments, {"": 0.1}, Stopwatch())
     texts = ["the left ear of the dog", "the ear at (30, 40)", "ear", "the nose, which is elsewhere"]
     points = [[0.3, 0.4]] * 3 + [[0.9, 0.9]]
     noted: dict[str, float] = {}
@@ -228,7 +231,7 @@ def test_unfair_texts_are_worth_the_least(reward: str, best: float, worst: float
 
 def test_prompts_without_spread_are_counted() -> None:
     rewards = np.array([0.5, 0.5, 0.1, 0.2])
-    assert grpo_descriptor.share_without_spread(rewards, [7, 7, 8, 8]) == 0.5
+    assert share_without_spread(rewards, [7, 7, 8, 8]) == 0.5
 
 
 def test_prompts_are_the_same_whoever_asks_and_are_made_once(base: Path, drawn: Path) -> None:
@@ -285,26 +288,26 @@ class Flat:
         return np.full(len(texts), -0.5)
 
 
-def test_meters_by_hand(drawn: Path) -> None:
-    grpo = grpo_descriptor.GrpoArguments(base="", datasets=[], localizer="", meter_photos=4, meter_points=3)
+def test_metrics_of_reward_hacking_by_hand(drawn: Path) -> None:
+    grpo = GrpoArguments(base="", datasets=[], localizer="", metric_photos=4, metric_points=3)
     listeners = {"reward": OneAnswer((0.5, 0.5)), "other": OneAnswer((9.0, 9.0))}
     rows = load_keypoints(drawn, "val")
-    read = meters.Meters(Parrot("30 pixels from the 30 pixels"), listeners, Flat(), rows, grpo).read()
+    read = RewardHackingMetrics(Parrot("30 pixels from the 30 pixels"), listeners, Flat(), rows, grpo).measure()
     assert read["digit_rate"] == 1 and read["words"] == 6 and read["fluency"] == -0.5 and read["empty_rate"] == 0
     assert read["flip_consistency"] == 1 and read["mpck_img_other_photo"] == read["mpck_img"]["reward"] > 0
     assert read["mpck_img"]["other"] == 0
-    silent = meters.Meters(Parrot(""), listeners, Flat(), rows, grpo).read()
+    silent = RewardHackingMetrics(Parrot(""), listeners, Flat(), rows, grpo).measure()
     assert silent["empty_rate"] == 1 and silent["fluency"] is None and silent["mpck_img"]["reward"] == 0
     with pytest.raises(ValueError, match="at least two with keypoints"):
-        meters.Meters(Parrot(""), listeners, Flat(), rows.select([0]), grpo)
+        RewardHackingMetrics(Parrot(""), listeners, Flat(), rows.select([0]), grpo)
 
 
 def test_gains_and_who_confirms_them() -> None:
     readings = [{"step": i, "mpck_img": {"reward": 50 + 4 * i, "other": 50 + i, "none": 50 - i}} for i in range(3)]
-    found = meters.summary(readings)
+    found = summary(readings)
     assert found["gain"] == {"reward": 8, "other": 2, "none": -2}
     assert found["confirmed"] == {"other": 0.25, "none": -0.25}
-    assert meters.summary(readings[:1])["confirmed"] == {"other": None, "none": None}
+    assert summary(readings[:1])["confirmed"] == {"other": None, "none": None}
 
 
 def predictions(folder: Path, found: list[float], other: list[float], text: str) -> None:
@@ -327,7 +330,7 @@ def test_the_cross_category_table(tmp_path: Path) -> None:
     predictions(tmp_path / "test_a_2", [0.01] * 4, [0.15, 0.15, 0.01, 0.01], "the dog at 30")
     (tmp_path / "grpo_a_2").mkdir()
     readings = [{"step": 0, "fluency": -0.5}, {"step": 9, "fluency": -0.5 + np.log(0.9), "reward_share": 0.2}]
-    (tmp_path / "grpo_a_2" / "meters.json").write_text(json.dumps({"readings": readings}))
+    (tmp_path / "grpo_a_2" / FILE).write_text(json.dumps({"readings": readings}))
     lines = cross_category.main(["--runs", str(tmp_path)]).splitlines()
     assert "| a | reward | 1 | 0.00 | 50.00 | +50.00 | +50.00 to +50.00 |" in lines
     assert "| a | reward | all | 0.00 | 75.00 | +75.00 | +75.00 to +75.00 |" in lines

@@ -21,7 +21,8 @@ from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_pair
 from training import evaluate, sft_descriptor, sft_localizer
 from training.sft.processes import TWO_CPU_PROCESSES
-from training.sft.supervised import SftArguments, check_sharding
+from training.sft.sft_arguments import SftArguments
+from training.sft.supervised import check_sharding
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {"sft_descriptor": sft_descriptor, "sft_localizer": sft_localizer}
@@ -119,7 +120,7 @@ def runs(plain_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / TWO_CPU_PROCESSES)]
     done = subprocess.run(
-        [*launch, str(ROOT / "tests" / "two_processes.py"), str(runs.root / "jobs.json")],
+        [*launch, str(ROOT / "tests" / "helpers" / "two_processes.py"), str(runs.root / "jobs.json")],
         cwd=runs.root, env=environment, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-5000:]

@@ -21,7 +21,6 @@ from tests.helpers.drawn import drawn_dataset
 from tests.helpers.hub import running_hub
 from tests.helpers.tiny import photo
 from tests.models.test_cards import REPORTS, report
-from tests.test_readme import README
 from training import sft_descriptor
 from training.push_to_hub import collect_points, kind_of, prepare_adapter, published_weights, push
 
@@ -211,21 +210,21 @@ def test_cards_code_runs_without_the_package_and_gives_the_same(
     assert rows[:2] == [[[96, 64], 10.0, 20.5, "the ear, left"], [[96, 64], 30.0, 40.0, "the nose"]] and len(rows) == 6
 
 
-def test_readme_s_and_cards_code_runs_with_the_package(
+def test_the_page_s_and_cards_code_runs_with_the_package(
     hub: dict[str, str], pushed: dict[str, dict[str, Any]], pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     DOG.save(tmp_path / "dog.jpg", format="PNG")
     (tmp_path / "run.py").write_text(RUN)
     codes = [
-        next(code for code in snippets(README) if "me/my-points" in code),
+        next(code for code in snippets((ROOT / "docs" / "hub.md").read_text()) if "me/my-points" in code),
         snippets(read(hub, "me/my-points/resolve/v1/README.md"))[0],
         snippets(read(hub, "me/my-points/resolve/main/README.md"))[0],
     ]
     environment = {**hub, "PYTHONPATH": str(ROOT)}
-    readme, card, later = json.loads(run(["run.py", "", *codes], environment, tmp_path).splitlines()[-1])
+    page, card, later = json.loads(run(["run.py", "", *codes], environment, tmp_path).splitlines()[-1])
     expected = TalkingPoints.from_pretrained(descriptor=pair[0]).describe(DOG, (30, 20)).text
     other = TalkingPoints.from_pretrained(descriptor=pushed["later"]["folder"]).describe(DOG, (30, 20)).text
-    assert readme == card == expected and later == other != expected
+    assert page == card == expected and later == other != expected
 
 
 def test_cards_lie_beside_the_weights(hub: dict[str, str], pushed: dict[str, dict[str, Any]]) -> None:
@@ -365,7 +364,7 @@ def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], b
 def test_grpo_pushes_the_merged_model(hub: dict[str, str], pair: tuple[Path, Path], tmp_path: Path) -> None:
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": pair[0], "localizer": pair[1], "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1,
-               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "meter_photos": 0,
+               "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4, "metric_photos": 0,
                "bf16": False, "gradient_checkpointing": False, "use_cpu": True, "report_to": "none", "lora_r": 2,
                "push_to_hub": True, "hub_model_id": "me/grpo", "save_steps": 1, "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]

@@ -10,10 +10,10 @@ from PIL import Image
 
 from talkingpoints import TalkingPoints
 from talkingpoints.data.examples.region_examples import MixedExamples, RegionExamples
-from talkingpoints.data.readers.coco_masks import deepest_point
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos
 from talkingpoints.data.readers.region_captions import coco_regions, pix2cap, visual_genome_regions
 from talkingpoints.data.readers.segment_filters import SegmentFilters
+from talkingpoints.mask_pieces import deepest_point
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.tiny import photo

@@ -125,26 +125,27 @@ PHOTOS = [photo(seed=1), photo(80, 90, seed=2)]
 TEXTS = ["the left ear of the dog", "the nose", "its tail, far right"]
 
 
-def test_a_listener_finds_what_localize_finds(base: Path) -> None:
+def test_a_listener_finds_what_localize_finds(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three texts about two photos in one pass; the photos are encoded once, also for later calls."""
     model, processor = tiny_localizer(base, share_image_prefix=True)
     pair = TalkingPoints(*tiny_descriptor(base), model, processor)
     listener = Listener(model, processor)
     photos, keys = [PHOTOS[0], PHOTOS[1], PHOTOS[0]], ["first", "second", "first"]
     encoded: list[int] = []
-    encode = listener.features.encode
-    listener.features.encode = lambda photos: encoded.append(len(photos)) or encode(photos)
+    encode = model.encode_images
     for _ in range(2):
-        found = listener.find(photos, keys, TEXTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "encode_images", lambda **i: encoded.append(len(i["pixel_values"])) or encode(**i))
+            found = listener.find(photos, keys, TEXTS)
         expected = [pair.localize(image, text).unit for image, text in zip(photos, TEXTS, strict=True)]
         np.testing.assert_allclose(found, expected, atol=1e-4)
     assert encoded == [2]
     assert np.isnan(listener.find(photos, keys, ["", "the nose", " "])[[0, 2]]).all()
-    with pytest.raises(ValueError, match="hearing must be one of"):
+    with pytest.raises(ValueError, match="view must be one of"):
         listener.find(photos, keys, TEXTS, "backwards")
 
 
-def test_the_mirrored_hearing_is_of_the_mirrored_photo(base: Path) -> None:
+def test_the_mirrored_view_is_of_the_mirrored_photo(base: Path) -> None:
     model, processor = tiny_localizer(base, share_image_prefix=True)
     listener = Listener(model, processor)
     found = listener.find(PHOTOS[:1], ["first"], TEXTS[:1], "mirrored")[0]
@@ -158,7 +159,7 @@ def test_the_mirrored_hearing_is_of_the_mirrored_photo(base: Path) -> None:
 def test_features_are_forgotten_when_there_are_too_many(base: Path) -> None:
     listener = Listener(*tiny_localizer(base), capacity=1)
     listener.find(PHOTOS, ["first", "second"], TEXTS[:2])
-    assert list(listener.features._kept) == [("second", False)]
+    assert list(listener.photos._kept) == [("second", False)]
 
 
 @pytest.mark.parametrize("share", [True, False])

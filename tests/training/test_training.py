@@ -19,12 +19,14 @@ from talkingpoints.writer.scene import Scene, SceneObject
 from talkingpoints.writer.styles import ALL_STYLES
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.tiny import tiny_localizer
-from training import sft_descriptor, sft_localizer
-from training.bundled import build_base, bundle, pretrain_facts, pretrain_vision
+from training import evaluate, grpo_descriptor, sft_descriptor, sft_localizer
+from training.bundled import build_base, bundle, pretrain_facts, pretrain_vision, sft_facts
 from training.bundled.fact_embeddings import FACTS, UNSAID, FactEmbeddings, FactVocabulary
+from training.bundled.sft_facts import FactCollator
 from training.sft.arguments import parse_arguments, with_keypoints
 from training.sft.collators import LocalizerCollator
-from training.sft.supervised import SftArguments, build_examples, parse_weights
+from training.sft.examples import build_examples
+from training.sft.sft_arguments import SftArguments, parse_weights
 
 SCRIPTS = {"descriptor": sft_descriptor, "localizer": sft_localizer}
 
@@ -230,9 +232,9 @@ def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp
 
     def distance(flags: list[str]) -> float:
         """Of the trained model's reading from the facts, on one batch."""
-        trainer = sft_localizer.main(flags)
+        trainer = sft_facts.main(flags)
         embeddings = FactEmbeddings.load(tmp_path / "facts")
-        collator = LocalizerCollator(trainer.processing_class, vocabulary=embeddings.vocabulary)
+        collator = FactCollator(trainer.processing_class, False, embeddings.vocabulary)
         batch = collator([trainer.train_dataset[i] for i in range(4)])
         facts = batch.pop("facts")
         with torch.no_grad():
@@ -240,9 +242,7 @@ def test_the_language_model_is_taught_to_read_facts(base: Path, drawn: Path, tmp
 
     assert distance([*with_facts, "1"]) < 0.9 * distance([*with_facts, "0"])
     with pytest.raises(ValueError, match="pretrain_facts"):
-        sft_localizer.main([*flags, "--facts", str(base)])
-    with pytest.raises(ValueError, match="need --facts"):
-        sft_localizer.main([*flags, "--point_weight", "0"])
+        sft_facts.main([*flags, "--facts", str(base)])
 
 
 def test_the_base_is_built_from_the_writer_s_texts(drawn: Path, tmp_path: Path) -> None:
@@ -351,6 +351,28 @@ def test_flags_override_the_yaml_file(tmp_path: Path) -> None:
     both = ["--config", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "--flip", "0.75"]
     (sft,) = parse_arguments((SftArguments,), both)
     assert (sft.base, sft.datasets, sft.flip) == ("x", ["c"], 0.75)
+
+
+def test_flags_have_one_name_everywhere_and_keep_their_older_ones(tmp_path: Path) -> None:
+    flags = [
+        "--base",
+        "x",
+        "--dataset",
+        "a",
+        "b",
+        "--output",
+        str(tmp_path),
+        "--hearings",
+        "plain",
+        "--meter_steps",
+        "7",
+    ]
+    grpo, training = parse_arguments(grpo_descriptor.ARGUMENTS, [*flags, "--localizer", "y", "--bf16", "false"])
+    assert (grpo.datasets, training.output_dir) == (["a", "b"], str(tmp_path))
+    assert (grpo.listener_views, grpo.metric_steps) == (["plain"], 7)
+    flags = ["--datasets", "a", "--split", "test", "--output", "r.json"]  # a file, not a folder
+    (arguments,) = parse_arguments(evaluate.ARGUMENTS, flags)
+    assert (arguments.dataset, str(arguments.output)) == ("a", "r.json")
 
 
 def test_wrong_command_lines_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

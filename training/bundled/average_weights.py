@@ -17,8 +17,7 @@ from transformers import AutoConfig
 from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.adapters import load_whole
 from talkingpoints.configuration_descriptor import PointDescriptorConfig
-from training.sft.arguments import parse_arguments
-from training.sft.supervised import DTYPES
+from training.sft.arguments import DTYPES, parse_arguments
 
 
 @dataclass

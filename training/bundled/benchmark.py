@@ -16,7 +16,6 @@ SigLIP tower and a Llama, 60 million parameters), which shows cost and nothing e
 Not a test: it says what it measured, and nothing waits for a number.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -24,6 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ from talkingpoints import (
     __version__,
 )
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
+from training.sft.arguments import parse_arguments
 
+MODELS = ("bundled", "mid")
 NEW_TOKENS = 32
 N_POINTS, N_TEXTS = 17, 32
 PHOTO_SIZE = (640, 480)
@@ -55,9 +57,30 @@ PLACES = ("far left, top", "centre right, upper part", "very centre", "near the 
 Calls = Mapping[str, Callable[[], Any]]
 
 
-def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+@dataclass(kw_only=True)
+class BenchmarkArguments:
+    """What is measured, and how often.
+
+    Raises:
+        ValueError: If a model is unknown, or a number is below 1.
+    """
+
+    output: Path = field(metadata={"help": "JSON file for the report"})
+    models: list[str] = field(default_factory=lambda: list(MODELS), metadata={"help": f"some of {', '.join(MODELS)}"})
+    repeats: int = field(default=9, metadata={"help": "timed rounds of each side"})
+    device: str = field(default="cuda" if torch.cuda.is_available() else "cpu", metadata={"help": "torch device"})
+    threads: int = field(default=os.cpu_count() or 1, metadata={"help": "CPU threads (default: all)"})
+
+    def __post_init__(self) -> None:
+        if not set(self.models) <= set(MODELS):
+            raise ValueError(f"models must be some of {MODELS}, got {self.models}")
+        if self.repeats < 1 or self.threads < 1:
+            raise ValueError(f"repeats and threads must be at least 1, got {self.repeats} and {self.threads}")
+
+
+def main(argv: Sequence[str]) -> dict[str, Any]:
     """Measure what the command line asks for, print a table and write the report."""
-    arguments = parse_arguments(argv)
+    (arguments,) = parse_arguments((BenchmarkArguments,), argv, __doc__)
     torch.set_num_threads(arguments.threads)
     report: dict[str, Any] = {
         "device": torch.cuda.get_device_name(arguments.device) if arguments.device.startswith("cuda") else "cpu",
@@ -75,20 +98,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; `--help` prints what each argument is."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json", help="where the report goes")
-    parser.add_argument("--models", nargs="+", choices=("bundled", "mid"), default=["bundled", "mid"])
-    parser.add_argument("--repeats", type=int, default=9, help="timed rounds of each side (default: 9)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (default: all)")
-    arguments = parser.parse_args(argv)
-    if arguments.repeats < 1 or arguments.threads < 1:
-        parser.error("--repeats and --threads must be at least 1")
-    return arguments
 
 
 def bundled_pair(device: str) -> TalkingPoints:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     CLIPImageProcessorPil,
     LlamaConfig,
@@ -82,9 +82,17 @@ def written_texts(arguments: BaseArguments) -> Iterator[str]:
             yield from examples[rng.randrange(len(examples))]["texts"]
 
 
-def build_tokenizer(texts: Iterator[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: any text can be written with it, and texts like these are short."""
+def build_tokenizer(texts: Iterator[str], vocab_size: int, lowercase: bool = False) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer: any text can be written with it, and texts like these are short.
+
+    Args:
+        texts: to learn pieces from.
+        vocab_size: entries, special tokens included.
+        lowercase: read capitals as small letters.
+    """
     tokenizer = Tokenizer(models.BPE())
+    if lowercase:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

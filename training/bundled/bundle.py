@@ -9,10 +9,10 @@ second writes the model cards from the reports of training/evaluate.py. The thir
 no part of the pair, with reports of training/reports/predict_segments.py.
 """
 
-import argparse
 import json
 import shutil
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from talkingpoints.cards import Told, model_card
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, BUNDLED_SEGMENTER, CHECKPOINTS
 from training.push_to_hub import published_weights
+from training.sft.arguments import parse_arguments
 
 MAX_BYTES = 24 * 2**20
 
@@ -122,6 +123,17 @@ FURTHER = {"descriptor": TOWER, "localizer": TYPED + TOWER}
 """What the data's paragraph adds."""
 
 
+@dataclass(kw_only=True)
+class BundleArguments:
+    """Trained models to copy, and reports for the model cards."""
+
+    descriptor: Path | None = field(default=None, metadata={"help": "trained descriptor to bundle"})
+    localizer: Path | None = field(default=None, metadata={"help": "trained localizer to bundle"})
+    segmenter: Path | None = field(default=None, metadata={"help": "trained segmenter to bundle"})
+    segmenter_reports: list[Path] = field(default_factory=list, metadata={"help": "reports for its model card"})
+    reports: list[Path] = field(default_factory=list, metadata={"help": "reports for the model cards of the pair"})
+
+
 def copy_model(source: Path, target: Path) -> None:
     """Copy a saved model without its remote code, and without mention of that code or of folders.
 
@@ -207,13 +219,7 @@ def quality_table(report: dict[str, Any]) -> str:
 
 def main(argv: list[str]) -> None:
     """Copy models, write cards, or both; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--descriptor", type=Path, help="trained descriptor to bundle")
-    parser.add_argument("--localizer", type=Path, help="trained localizer to bundle")
-    parser.add_argument("--segmenter", type=Path, help="trained segmenter to bundle")
-    parser.add_argument("--segmenter_reports", type=Path, nargs="+", default=[], help="reports for its model card")
-    parser.add_argument("--reports", type=Path, nargs="+", default=[], help="reports for the model cards")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments((BundleArguments,), argv, __doc__)
     for name, folder in FOLDERS.items():
         source = getattr(arguments, name)
         if source is not None:

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 import torch
 
 from talkingpoints import PanopticSegmenterImageProcessor

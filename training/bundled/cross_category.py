@@ -10,25 +10,34 @@ paired over points, intervals over photos (talkingpoints/evaluation/metrics/boot
 seeds of each point. Rows through the rewarding listener, and through those that took no part.
 """
 
-import argparse
 import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from talkingpoints.evaluation.metrics.bootstrap import Interval, bootstrap_difference, bootstrap_mean
-from training.grpo.meters import REWARDING
+from training.grpo.grpo_arguments import REWARDING
+from training.grpo.reward_hacking import FILE
 from training.grpo.rewards import distinct_2, has_coordinates
 from training.reports.compare import Measured, read
+from training.sft.arguments import parse_arguments
 
 _TEST = re.compile(r"test_([a-z]+)_(\d+)")
 _PREDICTIONS = "predictions.npz"
 _ROW = "descriptor"
 _DRAWS = 20
+
+
+@dataclass(kw_only=True)
+class TableArguments:
+    """Where the runs are."""
+
+    runs: Path = field(metadata={"help": "output folder of the recipe"})
+    seed: int = field(default=0, metadata={"help": "seed of the bootstrap"})
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,13 @@ def difference(zero: Measured, scores: np.ndarray, seed: int) -> Interval:
     return bootstrap_difference(scores, zero.scores, zero.photos, seed=seed)
 
 
-def meters_table(settings: Sequence[Setting]) -> str:
-    """What the texts are like, before and after; fluency is the ratio of the mean likelihood per token under the
-    supervised descriptor (geometric mean over val texts of meters.json), after to before. Distinct-2 falls with the
-    amount of text, so that longer texts seem less varied: beside it stands that of as much text everywhere."""
+def texts_table(settings: Sequence[Setting]) -> str:
+    """Properties of the texts before and after GRPO.
+
+    Fluency is the mean likelihood per token under the supervised descriptor (geometric mean over the val texts of
+    reward_hacking.json), as a ratio of after to before. Distinct-2 falls with the amount of text, so longer texts seem
+    less varied; the next column compares equal amounts of text.
+    """
     lines = [
         "| setting | seed | digit rate | distinct-2 | of equal text | words | fluency ratio | other photo's text "
         "| reward share |",
@@ -133,8 +145,8 @@ def meters_table(settings: Sequence[Setting]) -> str:
             words = np.mean([len(text.split()) for text in texts])
             cells = [setting.name, seed or "zero-shot", f"{digits:.4f}", f"{distinct_2(texts):.4f}", f"{equal:.4f}"]
             cells.append(f"{words:.1f}")
-            meters = setting.runs / f"grpo_{setting.name}_{seed}" / "meters.json"
-            lines.append("| " + " | ".join(map(str, [*cells, *_trained(meters, folder)])) + " |")
+            metrics = setting.runs / f"grpo_{setting.name}_{seed}" / FILE
+            lines.append("| " + " | ".join(map(str, [*cells, *_trained(metrics, folder)])) + " |")
     return "\n".join(lines)
 
 
@@ -149,15 +161,15 @@ def some_of(texts: Sequence[str], words: int, seed: int) -> list[str]:
     return found
 
 
-def _trained(meters: Path, test: Path) -> list[str]:
+def _trained(metrics: Path, test: Path) -> list[str]:
     """Fluency ratio, worth of another photo's text in the test, and share of time, where they were measured."""
     wrong = "wrong_photo"
     with np.load(test / _PREDICTIONS) as arrays:
         measured = f"prediction_{wrong}" in arrays
     other = f"{read(test / _PREDICTIONS, wrong).scores.mean():.1f}" if measured else "-"
-    if not meters.is_file():
+    if not metrics.is_file():
         return ["-", other, "-"]
-    readings = json.loads(meters.read_text(encoding="utf-8"))["readings"]
+    readings = json.loads(metrics.read_text(encoding="utf-8"))["readings"]
     ends = [readings[0].get("fluency"), readings[-1].get("fluency")]
     ratio = "-" if None in ends else f"{np.exp(ends[1] - ends[0]):.3f}"
     share = readings[-1].get("reward_share")
@@ -166,12 +178,9 @@ def _trained(meters: Path, test: Path) -> list[str]:
 
 def main(argv: Sequence[str]) -> str:
     """Print and return the tables; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, required=True, help="output folder of the recipe")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    arguments = parser.parse_args(argv)
+    (arguments,) = parse_arguments((TableArguments,), argv, __doc__)
     settings = find_settings(arguments.runs)
-    text = f"{gains_table(settings, arguments.seed)}\n\n{meters_table(settings)}"
+    text = f"{gains_table(settings, arguments.seed)}\n\n{texts_table(settings)}"
     print(text)
     return text
 

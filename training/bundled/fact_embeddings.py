@@ -1,6 +1,6 @@
 """Facts about points as numbers: what a text tells -> one vector, the sum of an embedding for each fact.
 
-``pretrain_facts.py`` learns the embeddings, together with a localizer's head; ``sft_localizer.py`` then teaches the
+``pretrain_facts.py`` learns the embeddings, together with a localizer's head; ``sft_facts.py`` then teaches the
 language model to turn words into such vectors.
 """
 

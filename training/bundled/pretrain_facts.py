@@ -6,7 +6,7 @@
 The data are those of ``sft_localizer.py``, but in place of reading a text, the model is told the facts that the text
 tells: the hidden state of the query token is a sum of learned embeddings (facts.py). The head learns to bring facts
 and photo together at a fraction of the cost of reading. What is left to the language model is to turn words into such
-a sum; the embeddings are saved beside the model, for ``sft_localizer.py --facts``.
+a sum; the embeddings are saved beside the model, for ``sft_facts.py --facts``.
 """
 
 import sys
@@ -14,15 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from transformers import Trainer, TrainingArguments, set_seed
+from transformers import Trainer, TrainingArguments
 
 from talkingpoints import PointLocalizer, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample, PointExamples
 from talkingpoints.modeling_localizer import PointLocalizerOutput
 from training.bundled.fact_embeddings import FactEmbeddings, FactVocabulary
+from training.bundled.sft_facts import FactCollator
 from training.sft.arguments import parse_arguments
-from training.sft.collators import LocalizerCollator
-from training.sft.supervised import SftArguments, build_examples, fit, parse_weights
+from training.sft.examples import build_examples
+from training.sft.processes import start_run
+from training.sft.sft_arguments import SftArguments, parse_weights
+from training.sft.supervised import fit
 from training.sft_localizer import HeadArguments, by_photo, localizer_metrics
 
 _VOCABULARY_EXAMPLES = 1000
@@ -74,7 +77,7 @@ def what_is_read(
     examples: Sequence[PointExample],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What a trained localizer makes of texts: hidden states of the query token (R, width), and their facts (R, F)."""
-    collate = LocalizerCollator(processor, vocabulary=vocabulary)
+    collate = FactCollator(processor, False, vocabulary)
     localizer.eval()
     queries, facts = [], []
     for i in range(0, len(examples), _READ_AT_ONCE):
@@ -90,9 +93,7 @@ def main(argv: list[str]) -> Trainer:
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
     if training.push_to_hub:
         raise ValueError("push_to_hub: this training pushes nothing")
-    if sft.threads:
-        torch.set_num_threads(sft.threads)
-    set_seed(training.seed)
+    start_run(training, sft.threads)
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be

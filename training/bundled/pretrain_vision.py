@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments, set_seed
+from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
@@ -25,6 +25,7 @@ from talkingpoints.localizer_heads import gaussian_target, subcell_centers
 from talkingpoints.writer.scene import Scene
 from training.sft.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
 from training.sft.checkpoints import WholeCheckpoints
+from training.sft.processes import one_pass, start_run
 
 
 @dataclass(kw_only=True)
@@ -153,9 +154,7 @@ def main(argv: list[str]) -> Trainer:
     vision, training = parse_arguments(ARGUMENTS, argv)
     if training.push_to_hub:
         raise ValueError("push_to_hub: this training pushes nothing")
-    set_seed(training.seed)
-    if vision.threads:
-        torch.set_num_threads(vision.threads)
+    start_run(training, vision.threads)
     vlm, processor = (
         AutoModelForImageTextToText.from_pretrained(vision.base),
         AutoProcessor.from_pretrained(vision.base),
@@ -167,7 +166,7 @@ def main(argv: list[str]) -> Trainer:
     tower = vlm.model.vision_tower
     model = VisionPretraining(tower, len(names), len(labels), vision.subcells, vision.target_sigma)
     passes = passes_over(with_keypoints(splits["train"]), training)
-    training.num_train_epochs = 1
+    one_pass(training)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]

@@ -25,7 +25,7 @@ import yaml
 from talkingpoints.inference import CHECKPOINTS
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
-RESUMING = ("pretrain_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor", "train_segmenter")
+RESUMING = ("pretrain_facts", "sft_facts", "sft_localizer", "sft_descriptor", "grpo_descriptor", "train_segmenter")
 """Scripts with ``--resume``."""
 _UNTRAINED = ("build_panoptic_masks", "build_pix2cap", "convert_efficientnet_lite", "take_tower", "average_weights")
 UNTHREADED = ("build_base", "renew_words", *_UNTRAINED)

@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 from tqdm.auto import tqdm
 
 from talkingpoints.data.readers.class_masks import CATEGORIES, SMALLEST, read_class_mask, segments_of

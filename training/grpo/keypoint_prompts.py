@@ -1,7 +1,7 @@
-"""Annotated keypoints without any text -> prompts for GRPO: a photo, a point of it, and what a reward must know.
+"""Prompts for GRPO from annotated keypoints without texts: a photo, one of its points, and what the rewards need.
 
-TRL's trainer takes ``datasets.Dataset`` only, so the examples are made when a row of indices is read. Example ``i`` is
-always the same, whoever asks; each comes ``num_generations`` times in a row, and is made once.
+TRL's trainer takes ``datasets.Dataset`` only, so an example is made when its index is read. Example ``i`` is always the
+same. TRL reads each index ``num_generations`` times in a row; the example is made once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ class PointPrompts:
     """Indices -> columns of examples; a transform of ``datasets``.
 
     Args:
-        examples: the photos and how they are changed; no text of theirs is ever written.
-        processor: of the descriptor; it writes the prompts.
-        points_per_photo: examples in a row that show the same view of a photo.
+        examples: The photos and their augmentation; their texts are not used.
+        processor: The descriptor's processor; it writes the prompts.
+        points_per_photo: Consecutive examples that show the same view of a photo.
     """
 
     def __init__(self, examples: PointExamples, processor: PointDescriptorProcessor, points_per_photo: int):
@@ -32,9 +32,16 @@ class PointPrompts:
         return len(self.examples) * self.points_per_photo
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        """``prompt``: the messages; ``image``: RGB photo; ``point``: unit (x, y); ``box``: its object's, unit;
-        ``part``: the keypoint's name; ``size``: (height, width) of the photo in pixels; ``view``: names the photo as it
-        is shown; ``example``: the index."""
+        """The columns of some examples.
+
+        Args:
+            batch: ``example``: their indices.
+
+        Returns:
+            ``prompt``: messages; ``image``: RGB photo; ``point``: unit (x, y); ``box``: of its object, unit x0, y0, x1,
+            y1; ``part``: name of the keypoint; ``size``: (height, width) of the photo in pixels; ``view``: key of the
+            photo as shown; ``example``: the index.
+        """
         places = [divmod(index, self.points_per_photo) for index in batch["example"]]
         views = dict.fromkeys(view for view, _ in places)
         self._last = {view: self._last[view] if view in self._last else self._view(view) for view in views}
@@ -45,7 +52,7 @@ class PointPrompts:
     def _view(self, index: int) -> list[dict[str, Any]]:
         """The examples of one view of a photo."""
         image, scene = self.examples.view(index)
-        # without augmentation all passes show one photo alike, and its features can be kept
+        # without augmentation a photo looks the same in all passes, so its features can be cached
         view = f"{self.examples.photo_of(index)}" if self.examples.augmentation is None else f"view {index}"
         return [
             {
@@ -62,12 +69,12 @@ class PointPrompts:
 
 
 def drawn_points(scene: Scene, count: int, seed: Sequence[int]) -> list[tuple[Any, Any]]:
-    """(object, keypoint) pairs of a scene in random order, ``count`` of them; where it has fewer they come again."""
+    """``count`` (object, keypoint) pairs of a scene in random order; they repeat if the scene has fewer."""
     pairs = [(item, keypoint) for item in scene.objects for keypoint in item.keypoints]
     order = np.random.default_rng(seed).permutation(len(pairs))
     return [pairs[order[i % len(pairs)]] for i in range(count)]
 
 
 def prompt_dataset(prompts: PointPrompts) -> Dataset:
-    """The dataset that TRL's trainer takes: a column of indices, made into examples when it is read."""
+    """The dataset for TRL's trainer: a column of indices that are made into examples when they are read."""
     return Dataset.from_dict({"example": list(range(len(prompts)))}).with_transform(prompts)

@@ -1,11 +1,12 @@
-"""What a description is worth, as plain functions: how near a listener came, and which texts are worth nothing.
+"""The rewards of GRPO as plain functions: how near the listener's point is, and which texts get no reward.
 
-Two rewards. The paper's is the negative squared distance in the unit square (arXiv 2510.14583, section on GRPO). Ours
-is a Gaussian of the distance in shares of the object's box, as wide as the part is far from its neighbours: it asks for
-as much precision as tells a part from the next one, and is at most 1. Texts that give numbers or coordinates are worth
-nothing, and so are those that are too short or too long: the listener reads them, but nobody talks like that.
+There are two rewards. The paper's is the negative squared distance in the unit square (arXiv 2510.14583, section on
+GRPO). Ours is a Gaussian of the distance, measured in shares of the object's box. Its width grows with the distance of
+the part to its neighbours, so it asks for the precision that tells a part from the next one; its maximum is 1. Texts
+with numbers or coordinates get no reward, and neither do texts that are too short or too long: a listener may be able
+to read them, but people do not talk like that.
 
-Leaves out the models that read (listening.py) and the training (grpo_descriptor.py).
+The models that read the texts are in ``listeners.py``, the functions that TRL calls in ``reward_functions.py``.
 """
 
 import itertools
@@ -23,10 +24,10 @@ from talkingpoints.writer.scene import Scene
 Array = NDArray[np.float64]
 
 WORST_MSE = -2.0
-"""The least that :func:`negative_mse` can be: corner to corner."""
+"""The lowest value of :func:`negative_mse`: from corner to corner."""
 
 WIDTH_RANGE = (0.05, 0.25)
-"""Of a part's Gaussian, in shares of the longer side of the object's box."""
+"""Allowed widths of a part's Gaussian, in shares of the longer side of the object's box."""
 
 _NUMBER = (
     r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
@@ -49,8 +50,8 @@ _SYNONYM = re.compile(r"\b(?:" + "|".join(sorted(map(re.escape, _SYNONYMS), key=
 
 
 def negative_mse(found: ArrayLike, truth: ArrayLike) -> Array:
-    """The paper's reward: minus the squared distance of unit points (n, 2), from 0 down to -2; no answer (NaN) is worth
-    the least."""
+    """The paper's reward: minus the squared distance of unit points (n, 2), from 0 down to -2, which is also the reward
+    for no point (NaN)."""
     errors = ((np.asarray(found, dtype=np.float64) - np.asarray(truth, dtype=np.float64)) ** 2).sum(-1)
     return np.where(np.isnan(errors), WORST_MSE, -errors)
 
@@ -59,15 +60,15 @@ def box_distances(found: ArrayLike, truth: ArrayLike, boxes: ArrayLike, sizes: A
     """Distance in pixels, in shares of the longer side of the object's box.
 
     Args:
-        found, truth: (n, 2) unit points (x, y); NaN in ``found`` for no answer.
+        found, truth: (n, 2) unit points (x, y); NaN in ``found`` for no point.
         boxes: (n, 4) unit x0, y0, x1, y1, not empty.
         sizes: (n, 2) (height, width) of the photos in pixels.
 
     Returns:
-        (n,), inf where there is no answer.
+        (n,), inf where there is no point.
 
     Raises:
-        ValueError: an empty box.
+        ValueError: If a box is empty.
     """
     side = np.asarray(sizes, dtype=np.float64)[:, ::-1]
     corners = np.asarray(boxes, dtype=np.float64).reshape(-1, 2, 2)
@@ -81,16 +82,16 @@ def box_distances(found: ArrayLike, truth: ArrayLike, boxes: ArrayLike, sizes: A
 def closeness(distances: ArrayLike, widths: ArrayLike, tail: float = 0.3) -> Array:
     """The shaped reward (n,), from 1 at the point down to 0.
 
-    (1 - tail) exp(-d² / 2w²) + tail exp(-d² / 2(3w)²): the narrow Gaussian asks for the part, the wide one still tells
-    a miss from a far miss, where the narrow one is flat.
+    The reward is (1 - tail) exp(-d² / 2w²) + tail exp(-d² / 2(3w)²). The narrow Gaussian asks for the right part. The
+    wide one still tells a miss from a far miss, where the narrow one is flat.
 
     Args:
-        distances: (n,) in shares of the box, inf for no answer.
+        distances: (n,) in shares of the box, inf for no point.
         widths: (n,) of the narrow Gaussian, above 0.
-        tail: share of the wide one, 0 to 1.
+        tail: Share of the wide one, 0 to 1.
 
     Raises:
-        ValueError: a width that is not above 0, or a tail outside [0, 1].
+        ValueError: If a width is not above 0, or the tail is outside [0, 1].
     """
     width = np.asarray(widths, dtype=np.float64)
     if not (width > 0).all() or not 0 <= tail <= 1:
@@ -100,20 +101,20 @@ def closeness(distances: ArrayLike, widths: ArrayLike, tail: float = 0.3) -> Arr
 
 
 def part_widths(scenes: Sequence[Scene], scale: float = 0.5) -> dict[str, float]:
-    """How wide each part's Gaussian is: ``scale`` times the median distance to its nearest neighbour on the object.
+    """Width of each part's Gaussian: ``scale`` times the median distance to the nearest other part of the object.
 
-    Needs keypoints only. In shares of the longer side of the box, at least 0.05 and at most 0.25; sides of a part count
-    together ("left ear" and "right ear" as "ear").
+    Only keypoints are needed. Widths are in shares of the longer side of the box, limited to ``WIDTH_RANGE``. Both
+    sides of a part share one width ("left ear" and "right ear" are "ear").
 
     Args:
-        scenes: annotated photos.
-        scale: at the default two neighbours' Gaussians cross at 0.6 of their height.
+        scenes: Annotated photos.
+        scale: At the default the Gaussians of two neighbours cross at 0.6 of their height.
 
     Returns:
         Part (without its side) -> width; "" for any other part: the median of all widths.
 
     Raises:
-        ValueError: no object has two keypoints.
+        ValueError: If no object has two keypoints.
     """
     nearest: dict[str, list[float]] = {}
     for scene in scenes:
@@ -128,7 +129,7 @@ def part_widths(scenes: Sequence[Scene], scale: float = 0.5) -> dict[str, float]
             for keypoint, distance in zip(item.keypoints, distances.min(axis=1), strict=True):
                 nearest.setdefault(split_side(keypoint.name)[1], []).append(float(distance))
     if not nearest:
-        raise ValueError("no object of the photos has two keypoints, so nothing says how far parts are from each other")
+        raise ValueError("no object of the photos has two keypoints, so the distance between parts is unknown")
     widths = {part: float(np.clip(scale * np.median(seen), *WIDTH_RANGE)) for part, seen in nearest.items()}
     return {**widths, "": float(np.median(list(widths.values())))}
 
@@ -139,33 +140,33 @@ def width_of(part: str, widths: Mapping[str, float]) -> float:
 
 
 def has_coordinates(text: str) -> bool:
-    """Whether a text gives a number or a coordinate: a digit in any script, percent, pixels, axes, "point four",
-    "twenty-three". One number word alone is none: "one of two dogs"."""
+    """Whether a text holds a number or a coordinate: a digit in any script, percent, pixels, axes, "point four",
+    "twenty-three". A single number word is allowed: "one of two dogs"."""
     return any(character.isnumeric() for character in text) or _COORDINATES.search(text) is not None
 
 
-def is_fair(text: str, fewest_words: int = 3, most_words: int = 60) -> bool:
-    """Whether a text may be rewarded at all: no coordinates, and neither too short nor too long."""
-    return fewest_words <= len(text.split()) <= most_words and not has_coordinates(text)
+def is_fair(text: str, min_words: int = 3, max_words: int = 60) -> bool:
+    """Whether a text may get a reward: it has no coordinates and is neither too short nor too long."""
+    return min_words <= len(text.split()) <= max_words and not has_coordinates(text)
 
 
 def distinct_2(texts: Sequence[str]) -> float:
-    """Share of different ones among all pairs of neighbouring words, 0 to 1 (Li et al., 2016); 0 if there are none."""
+    """Share of distinct pairs among all pairs of neighbouring words, 0 to 1 (Li et al., 2016); 0 without pairs."""
     words = [text.lower().split() for text in texts]
     pairs = [pair for row in words for pair in itertools.pairwise(row)]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
 def rarity(texts: Sequence[str]) -> list[float]:
-    """How rare each text's wording is among all: the mean, over its pairs of neighbouring words, of 1 / texts with that
-    pair; in (0, 1], 0 for a text without a pair."""
+    """How rare each text's wording is among all texts: the mean of 1 / (number of texts with this pair) over its pairs
+    of neighbouring words. In (0, 1]; 0 for a text without a pair."""
     pairs = [set(itertools.pairwise(text.lower().split())) for text in texts]
     texts_with = Counter(pair for row in pairs for pair in row)
     return [sum(1 / texts_with[pair] for pair in row) / len(row) if row else 0.0 for row in pairs]
 
 
 def mirrored_words(text: str) -> str:
-    """What the text would say of the mirrored photo: left and right swapped, also in "leftmost" and "right-hand".
+    """The text for the mirrored photo: left and right are swapped, also in "leftmost" and "right-hand".
 
     "Right" as an adverb ("right at the top") stays.
 
@@ -183,7 +184,7 @@ def mirrored_words(text: str) -> str:
 
 
 def paraphrased(text: str) -> str:
-    """The same in other words, by the writer's synonyms: a reward that is bound to one wording is worth less.
+    """The text in other words, by the writer's synonyms: a good description does not depend on one wording.
 
     Example:
         >>> paraphrased("A dog in the centre of the photo. Its nose, just above the throat. Grey, smooth.")

@@ -2,8 +2,9 @@
 
     python -m training.reports.base_sizes
 
-Everything is computed: the models are built from training/reports/bases.yaml without their weights (torch's meta
-device) and counted, and memory is parameters times bytes. Activations are left out: they depend on batch and photo.
+Everything is computed, nothing measured: the models are built from training/reports/bases.yaml without their weights
+(torch's meta device) and counted, and memory is parameters times bytes. The table leaves activations out, since they
+depend on batch and photo; :func:`activation_memory` estimates them for the yaml files of training/configs/bases.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ SETTINGS = {
 }
 """To start with on one GPU: rules of thumb, not measured."""
 
+TEXT_TOKENS, ANSWER_TOKENS = 60, 30
+"""Tokens behind the photo of a row, and those of them that are the answer: as the writer's longest style has."""
+
+_IMAGE_TOKENS = {"idefics3": 17 * 64, "smolvlm": 17 * 64, "qwen3_vl": 300}
+"""Image tokens by family: 16 tiles and the whole photo; a photo of 640 x 480. Others: the cells of their grid."""
+
+_ACTIVATIONS = 34  # bytes per token, layer and unit of width in 16 bits, fused attention (arXiv 2205.05198, sec. 4.1)
+_LOGITS = 10  # bytes of a logit: in 16 bits, as float32 for the loss, and its gradient
 _ADAM = 16  # bytes of a trained float32 weight: itself, its gradient and two moments
 _NF4 = 4.127 / 8  # bytes of a weight in NF4 with double quantisation (QLoRA, arXiv 2305.14314, section 3)
 _GIB = 2**30
@@ -61,17 +70,31 @@ class Size:
         """Weights that LoRA trains of the larger of the two models."""
         return self.lora + max(self.new)
 
+    def weights(self, bits: int) -> float:
+        """GiB of the base's weights in 32, 16, 8 or 4 bits; 8 and 4 bits concern linear layers, others have 16."""
+        linear = {32: 4, 16: 2, 8: 1, 4: _NF4}[bits]
+        return (linear * self.linear + max(2, linear) * (self.parameters - self.linear)) / _GIB
+
+    def training_memory(self, bits: int, lora: bool) -> float:
+        """GiB that training takes without activations: weights, gradients and Adam's moments.
+
+        Args:
+            bits: Of the base's weights; 32 or 16 where all weights are trained.
+            lora: Train LoRA and the new parts only, in float32.
+        """
+        if lora:
+            return self.weights(bits) + _ADAM * self.trained / _GIB
+        return _ADAM * bits / 32 * (self.parameters + max(self.new)) / _GIB
+
     @property
     def memory(self) -> dict[str, float]:
         """GiB without activations: weights alone, and with gradients and Adam's moments."""
-        bfloat16 = 2 * self.parameters
-        nf4 = 2 * (self.parameters - self.linear) + _NF4 * self.linear
         return {
-            "bfloat16": bfloat16 / _GIB,
-            "4 bits": nf4 / _GIB,
-            "LoRA": (bfloat16 + _ADAM * self.trained) / _GIB,
-            "LoRA on 4 bits": (nf4 + _ADAM * self.trained) / _GIB,
-            "all weights": _ADAM * (self.parameters + max(self.new)) / _GIB,
+            "bfloat16": self.weights(16),
+            "4 bits": self.weights(4),
+            "LoRA": self.training_memory(16, lora=True),
+            "LoRA on 4 bits": self.training_memory(4, lora=True),
+            "all weights": self.training_memory(32, lora=False),
         }
 
     @property
@@ -86,8 +109,8 @@ def read_bases(path: Path = BASES) -> dict[str, PreTrainedConfig]:
     return {name: nested_config(values) for name, values in content.items() if not name.startswith("_")}
 
 
-def measure(name: str, config: PreTrainedConfig) -> Size:
-    """Count one base, without its weights."""
+def measure(name: str, config: PreTrainedConfig, rank: int = LORA_RANK) -> Size:
+    """Count one base, without its weights; LoRA of this rank."""
     from peft import get_peft_model
 
     with torch.device("meta"):
@@ -103,9 +126,30 @@ def measure(name: str, config: PreTrainedConfig) -> Size:
         models.append(PointDescriptor(PointDescriptorConfig(vlm_config=config, **narrow), vlm))
         models.append(PointLocalizer(PointLocalizerConfig(vlm_config=config), vlm))
     new = tuple(model.num_parameters() - parameters for model in models)
-    adapted = get_peft_model(models[0], lora_config(models[0], LORA_RANK), low_cpu_mem_usage=True)
+    adapted = get_peft_model(models[0], lora_config(models[0], rank), low_cpu_mem_usage=True)
     lora = sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n)
     return Size(name, parameters, language, parameters - language, linear, grid_of(config), lora, new)
+
+
+def activation_memory(config: PreTrainedConfig, photos: int, texts: int, vision: bool) -> float:
+    """GiB of activations of a step with ``share_image_prefix`` and without gradient checkpointing.
+
+    Args:
+        config: Of the base.
+        photos, texts: Photos at once, and texts of each.
+        vision: The vision tower is trained too, so that its activations are kept.
+    """
+    text, tower, grid = config.get_text_config(), config.vision_config, grid_of(config)
+    image_tokens = _IMAGE_TOKENS.get(config.model_type) or (0 if grid is None else grid[0] * grid[1])
+    tokens = image_tokens + texts * TEXT_TOKENS
+    needed = _ACTIVATIONS * tokens * text.hidden_size * text.num_hidden_layers
+    needed += _LOGITS * texts * ANSWER_TOKENS * text.vocab_size
+    if vision:
+        if config.model_type not in ("idefics3", "smolvlm"):
+            raise ValueError(f"vision: the patches of a photo are not known for {config.model_type}")
+        patches = 17 * (tower.image_size // tower.patch_size) ** 2
+        needed += _ACTIVATIONS * patches * tower.hidden_size * tower.num_hidden_layers
+    return photos * needed / _GIB
 
 
 def grid_of(config: PreTrainedConfig) -> tuple[int, int] | None:

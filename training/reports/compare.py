@@ -1,14 +1,14 @@
 """Compare systems that `evaluate.py --predictions` measured on the same points: a table with paired intervals.
 
-    python -m training.reports.compare --row descriptor default=a.npz no_region=b.npz sigma_05=c.npz
+    python -m training.reports.compare --row descriptor --systems default=a.npz no_region=b.npz sigma_05=c.npz
 
 The first is what the others are compared with. mpck_img with its 95% interval, and the difference with the interval of
 a paired bootstrap over photos (talkingpoints/evaluation/metrics/bootstrap.py), as a Markdown table.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,24 @@ import numpy as np
 
 from talkingpoints.evaluation.metrics import pck
 from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference, bootstrap_mean
+from training.sft.arguments import parse_arguments
+
+
+@dataclass(kw_only=True)
+class CompareArguments:
+    """What is compared.
+
+    Raises:
+        ValueError: If a system is not NAME=FILE.npz.
+    """
+
+    systems: list[str] = field(metadata={"help": "NAME=FILE.npz; the others are compared with the first"})
+    row: str = field(metadata={"help": "row of the reports, for example descriptor"})
+    seed: int = field(default=0, metadata={"help": "seed of the bootstrap"})
+
+    def __post_init__(self) -> None:
+        if not all(name and path for name, _, path in (system.partition("=") for system in self.systems)):
+            raise ValueError(f"systems must be NAME=FILE.npz, got {self.systems}")
 
 
 class Measured(NamedTuple):
@@ -72,19 +90,20 @@ def table(systems: Sequence[tuple[str, Measured]], *, seed: int = 0, resamples: 
 
 def main(argv: Sequence[str]) -> str:
     """Print and return the table; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "systems", nargs="+", metavar="NAME=FILE.npz", help="the first is what others are compared with"
-    )
-    parser.add_argument("--row", required=True, help="which row of the reports, for example descriptor")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    arguments = parser.parse_args(argv)
+    # the systems may also come without their flag, before all flags or behind them
+    (arguments,) = parse_arguments((CompareArguments,), _with_flag(argv), __doc__)
     pairs = [system.partition("=") for system in arguments.systems]
-    if not all(name and path for name, _, path in pairs):
-        parser.error("systems are NAME=FILE.npz")
     text = table([(name, read(Path(path), arguments.row)) for name, _, path in pairs], seed=arguments.seed)
     print(text)
     return text
+
+
+def _with_flag(argv: Sequence[str]) -> list[str]:
+    """The older way to name systems, as words without a flag, in the newer one."""
+    systems = [word for word in argv if word.partition("=")[2].endswith(".npz")]
+    if "--systems" in argv or not systems:
+        return list(argv)
+    return [*(word for word in argv if word not in systems), "--systems", *systems]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Region captions, read by the localizer: how many of their texts lead back into the segment they were written for.
+"""Share of region captions that lead the localizer back into the segment they describe.
 
-    python -m training.reports.evaluate_region_trips --annotations runs/captions/pix2cap_test.json --photos DIR/images \\
-        --id_maps runs/panoptic/test --output runs/region_trips.json
+    python -m training.reports.evaluate_region_trips --annotations runs/captions/pix2cap_test.json \\
+        --photos DIR/images --id_maps runs/panoptic/test --output runs/region_trips.json
 
-The descriptor is given each segment's mask; beside its row stand those of the annotation's own text, of another
-photo's text, and of places without any text. Intervals are over photos (bootstrap).
+The descriptor is given the mask of each segment. The other rows are the annotation's own text, the text of another
+photo, and points without any text. Intervals are over photos (bootstrap).
 """
 
 import json
@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
 
 import torch
 

@@ -19,8 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 from PIL import Image, ImageDraw
 from tqdm.auto import tqdm
 
@@ -52,8 +50,8 @@ from talkingpoints.llm.asker import Limits
 from talkingpoints.llm.background import in_order
 from talkingpoints.llm.requests import GaveUpError, RejectedError, WriteRequest
 from talkingpoints.llm.server import ServerChat
-from training.sft.arguments import parse_arguments
 from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.sft.arguments import parse_arguments
 
 BENCHMARKS = ("visual_genome", "vip_bench")
 WRITERS = ("server", "local", "descriptor")

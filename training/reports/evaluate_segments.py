@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 from tqdm.auto import tqdm
 
 from talkingpoints.data.readers.coco_panoptic import PanopticPhotos

@@ -6,8 +6,8 @@
 
 ``--segmenter`` is any folder or Hub id that ``AutoModelForUniversalSegmentation`` loads and whose labels are among the
 annotations' categories. Writes the JSON, a folder of the same name with the segments' pixels, which is what
-training/reports/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. With ``--descriptor``
-each segment has a caption.
+training/reports/evaluate_segments.py reads, and ``NAME_quality.json`` with panoptic quality in percent. With
+``--descriptor`` each segment has a caption.
 """
 
 import json
@@ -17,17 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script, from anywhere
-
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation
 
-from talkingpoints import PointDescriptor, PointDescriptorProcessor, load_image
+from talkingpoints import PointDescriptor, PointDescriptorProcessor
 from talkingpoints.adapters import load_model
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticPhotos, PanopticWriter
-from talkingpoints.describing import describe_places
+from talkingpoints.encoded_photo import EncodedPhoto, describe_places
 from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation, compared
 from talkingpoints.evaluation.segment_predictions import percentages, predicted
 from training.sft.arguments import parse_arguments
@@ -59,7 +57,7 @@ def captioned(
 ) -> PanopticPhoto:
     """A photo whose found segments have the descriptor's words."""
     masks = [ids == segment.id for segment in photo.segments]
-    texts = describe_places(model, processor, load_image(photo.image), "masks", masks)
+    texts = describe_places(model, processor, EncodedPhoto(photo.image), "masks", masks)
     keys = [(photo.image_id, segment.id) for segment in photo.segments]
     return photo.with_descriptions(dict(zip(keys, texts, strict=True)))
 

@@ -1,11 +1,13 @@
 """Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first; and what they all
 say, which photos a model is trained on and how these are changed."""
 
+import argparse
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import torch
 import yaml
 from datasets import Dataset, concatenate_datasets
 from transformers import HfArgumentParser, TrainingArguments
@@ -15,8 +17,11 @@ from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.data.validation.findings import Findings
 from training.sft.processes import join_on_cpu
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 HALVES = ("even", "odd")
 
+_SAME = (("datasets", "dataset"), ("output_dir", "output"))
 _PUSH = ("--push_to_hub", "--push-to-hub")
 _TRUTH = ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0")  # what HfArgumentParser takes for a bool
 
@@ -45,8 +50,7 @@ class DataArguments(AugmentationArguments):
         metadata={
             "help": "COCO-keypoints folders with the splits train and val; for sft_*.py also one's own points: folders "
             "with metadata.csv or metadata.jsonl (file_name, x, y, text, label), and datasets on the Hub, of "
-            "save_to_disk or of parquet files (image, x, y, text, label)",
-            "aliases": ["--dataset"],
+            "save_to_disk or of parquet files (image, x, y, text, label)"
         }
     )
     half: str | None = field(
@@ -147,20 +151,45 @@ def with_keypoints(rows: Dataset, crowded: int = 1) -> int:
     return sum(crowded if count > 1 else 1 for count in counts if count)
 
 
-def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
-    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags; a training's ``--push_to_hub`` may be given the id.
+def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
+    """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
+
+    ``--datasets`` and ``--dataset`` mean the same, and so do ``--output_dir`` and ``--output``, unless the dataclasses
+    have both. A training's ``--push_to_hub`` also takes the repository id.
 
     Args:
-        types: dataclasses whose fields are the allowed keys and flags.
-        argv: command line without the program; a file overrides the same keys of those before it, a flag all of them.
+        types: Dataclasses whose fields are the allowed keys and flags.
+        argv: Command line without the program. A file overrides the same keys of the files before it, a flag overrides
+            all files.
+        description: Text of ``--help``.
 
     Returns:
         One instance per type.
 
     Raises:
-        ValueError: a yaml file is no flat mapping.
-        SystemExit: unknown or missing arguments (with a message, as argparse does).
+        ValueError: If a yaml file is not a flat mapping, or a dataclass refuses a value.
+        SystemExit: If arguments are unknown or missing (with a message, as argparse does).
     """
+    join_on_cpu()
+    words = _as_named(_with_config(argv), {item.name for kind in types for item in fields(kind)})
+    if any(issubclass(kind, TrainingArguments) for kind in types):
+        words = _with_hub_id(words)
+    parser = HfArgumentParser(types, allow_abbrev=False, description=description, formatter_class=_Help)
+    return parser.parse_args_into_dataclasses(args=words)
+
+
+def given_names(argv: Sequence[str]) -> set[str]:
+    """Names of the arguments that a command line and its yaml files give."""
+    words = (word for word in _with_config(argv) if word.startswith("--"))
+    return {word[2:].partition("=")[0].replace("-", "_") for word in words}
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help with default values, and the description as it is written."""
+
+
+def _with_config(argv: Sequence[str]) -> list[str]:
+    """The command line with the keys of its yaml files as flags before its own flags."""
     argv = list(argv)
     flags: list[str] = []
     if "--config" in argv:
@@ -176,11 +205,18 @@ def parse_arguments(types: Sequence[type], argv: list[str]) -> tuple[Any, ...]:
                 continue  # "key:" with nothing behind it leaves the default
             flags += [f"--{key}", *_as_words(key, value)]
         del argv[at:end]
-    join_on_cpu()
-    words = [*flags, *argv]
-    if any(issubclass(kind, TrainingArguments) for kind in types):
-        words = _with_hub_id(words)
-    return HfArgumentParser(types, allow_abbrev=False).parse_args_into_dataclasses(args=words)
+    return [*flags, *argv]
+
+
+def _as_named(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """Flags that go by two names, by the name that the dataclasses have."""
+    renamed = {
+        f"--{other}": f"--{name}"
+        for pair in _SAME
+        for name, other in (pair, pair[::-1])
+        if name in names and other not in names
+    }
+    return [renamed.get(word, word) for word in words]
 
 
 def _with_hub_id(words: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Examples -> batches: the processors do the work, these only line things up.
+"""Collators: examples -> batches. The processors do the work.
 
-Every photo of a batch brings the same number of points, so rows are a multiple of photos and each photo is encoded
-once for all of its points.
+All photos of a batch have the same number of points. So the rows are a multiple of the photos, and each photo is
+encoded once for all of its points.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,7 @@ import torch
 from talkingpoints import PointDescriptorProcessor, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample, blind_image
 from talkingpoints.data.examples.region_examples import RegionExample
-from talkingpoints.data.readers.coco_masks import deepest_point
-from training.bundled.fact_embeddings import FACTS, UNKNOWN, FactVocabulary
+from talkingpoints.mask_pieces import deepest_point
 
 
 class DescriptorCollator:
@@ -34,22 +33,18 @@ class DescriptorCollator:
 
 
 class LocalizerCollator:
-    """Photos and texts -> inputs of the localizer, with the points to find and who is absent.
+    """Photos and texts -> inputs of the localizer, with the points to find and which texts are present.
 
-    The point of a region is the one deepest inside; its caption tells no facts that are known as such.
+    The point of a region is the one deepest inside.
 
     Args:
-        processor: of the localizer.
-        blind: show one constant grey image in place of all photos: a listener that can only read.
-        vocabulary: if given, the batch also holds ``facts``, what each text tells in numbers.
+        processor: The localizer's processor.
+        blind: Show one constant grey image instead of the photos, for a localizer that can only read.
     """
 
-    def __init__(
-        self, processor: PointLocalizerProcessor, blind: bool = False, vocabulary: FactVocabulary | None = None
-    ):
+    def __init__(self, processor: PointLocalizerProcessor, blind: bool = False):
         self.processor = processor
         self.blind = blind
-        self.vocabulary = vocabulary
 
     def __call__(self, examples: Sequence[PointExample | RegionExample]) -> dict[str, torch.Tensor]:
         images = [example["image"] for example in examples]
@@ -60,11 +55,6 @@ class LocalizerCollator:
         batch = dict(self.processor(images=images, texts=texts))
         points = [_points(example) for example in examples]
         batch["points"] = torch.from_numpy(np.stack(points))
-        if self.vocabulary is not None:
-            unknown = torch.full((len(points[0]), len(FACTS)), UNKNOWN)
-            batch["facts"] = torch.stack(
-                [self.vocabulary.encode(example) if example.get("facts") else unknown for example in examples]
-            )
         present = np.ones(len(points[0]), np.float32)
         batch["presence"] = torch.from_numpy(np.stack([example.get("presence", present) for example in examples]))
         return batch

@@ -100,7 +100,6 @@ def own_examples(
     given = [name for name, value in unused.items() if value]
     if given:
         raise ValueError(f"{', '.join(given)}: only for annotated keypoints, not for one's own texts")
-    _ = training.device  # joins the processes
     if sft.streaming:
         return _streamed(sft, training)
     own = read_once(lambda: _read(sft))

@@ -16,7 +16,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainingArguments, set_seed
 
 from training.sft.checkpoints import WholeCheckpoints
 
@@ -50,6 +50,21 @@ def join_on_cpu() -> bool:
     return True
 
 
+def start_run(training: TrainingArguments, threads: int = 0) -> None:
+    """Join the processes of a run on their devices, set torch's threads and seed all random generators. Scripts call it
+    before they read data or make weights.
+
+    Args:
+        training: Names devices, backend and seed.
+        threads: Threads of torch; 0 leaves torch's default.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    device = training.device  # transformers joins the processes when it sets up the device
+    _log.info("process %d of %d runs on %s", training.process_index, training.world_size, device)
+    set_seed(training.seed)
+
+
 def read_once(read: Callable[[], T]) -> T:
     """Call a function in the main process and hand its result, or its ``ValueError``, to all."""
     state = PartialState()
@@ -65,6 +80,11 @@ def read_once(read: Callable[[], T]) -> T:
     if isinstance(outcome[0], ValueError):
         raise outcome[0]
     return outcome[0]
+
+
+def one_pass(training: TrainingArguments) -> None:
+    """Let the ``Trainer`` run through the examples once: they already are as many as the passes ask for."""
+    training.num_train_epochs = 1
 
 
 def keep_existing_layers(model: PreTrainedModel) -> None:

@@ -148,7 +148,6 @@ def mixed_examples(
     Raises:
         ValueError: what :func:`read_set` refuses, or weights that are all 0.
     """
-    _ = training.device  # joins the processes
     sets = read_once(lambda: [read_set(description, skip_bad_rows) for description in regions.region_sets])
     seed = training.seed
     parts: list[tuple[Dataset, float]] = [

@@ -1,211 +1,31 @@
-"""What the two supervised trainings share: their arguments, their data, and the run itself.
+"""The run that the two supervised trainings share: train, evaluate, save and publish.
 
 Resuming is exact: example ``i`` of the data is always the same (keypoint_examples.py), it is read in order, and the
 ``Trainer`` restores weights, optimiser, schedule and random states.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from datasets import Dataset
-from transformers import PreTrainedModel, ProcessorMixin, Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations.liger import apply_liger_kernel
 from transformers.trainer_utils import HubStrategy
 
-from talkingpoints.adapters import ATTENTION, commit_of, lora_config, save_point_config
-from talkingpoints.building import quantization
+from talkingpoints.adapters import commit_of, lora_config, save_point_config
 from talkingpoints.cards import Told, model_card
-from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.data.validation.findings import Findings
 from talkingpoints.publishing import Target, model_files, publish
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
-from training.sft.arguments import DataArguments, passes_over, with_keypoints
+from training.sft.arguments import DTYPES, DataArguments
+from training.sft.callbacks import DrawSample, EstimateCallback, SamplePictures, early_stopping
 from training.sft.checkpoints import newest_whole
-from training.sft.custom_data import OwnDataArguments, holds_own_points, own_examples
-from training.sft.processes import GlobalBatchTrainer, keep_existing_layers, read_once
-from training.sft.region_data import RegionSetArguments, mixed_examples
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(kw_only=True)
-class SftArguments(OwnDataArguments, DataArguments):
-    """Model and data of a supervised training."""
-
-    datasets: list[str] = field(default_factory=list, metadata=DataArguments.__dataclass_fields__["datasets"].metadata)
-    styles: list[str] = field(
-        default_factory=lambda: ["full=1"], metadata={"help": "style=weight pairs of the writer for training"}
-    )
-    val_styles: list[str] = field(default_factory=lambda: ["full=1"], metadata={"help": "the same for validation"})
-    points_per_photo: int = field(default=8, metadata={"help": "points (texts) per photo and step"})
-    arbitrary: float = field(default=0.0, metadata={"help": "share of points that are no keypoints"})
-    background: float = field(default=0.0, metadata={"help": "share of points on the background"})
-    crowded: int = field(default=1, metadata={"help": "how often a pass shows a photo of two or more objects"})
-    slow_modules: list[str] = field(
-        default_factory=list, metadata={"help": "parts of module names that are pretrained, for example vision_tower"}
-    )
-    slow_lr_scale: float = field(default=0.1, metadata={"help": "their share of the learning rate"})
-    frozen_modules: list[str] = field(
-        default_factory=list, metadata={"help": "parts of names of parameters that stay as they are"}
-    )
-    share_image_prefix: bool = field(default=False, metadata={"help": "run image tokens once for all texts of a photo"})
-    attn_implementation: str = field(default="sdpa", metadata={"help": "eager is twice as fast for tiny models on CPU"})
-    lora_r: int = field(default=0, metadata={"help": "rank of LoRA; 0 trains all weights"})
-    lora_alpha: int = field(default=32, metadata={"help": "scale of LoRA: the update is multiplied by alpha / r"})
-    lora_dropout: float = field(default=0.0, metadata={"help": "dropout of LoRA"})
-    lora_target_modules: list[str] = field(
-        default_factory=lambda: [ATTENTION],
-        metadata={"help": "one regular expression over modules' names, or several ends of names; default: attention "
-                  "projections of the language model"},
-    )  # fmt: skip
-    base_bits: int = field(
-        default=32,
-        metadata={"help": "weights of the base: 32 (float32), 16 (bfloat16), or with LoRA 8 or 4 (needs bitsandbytes)"},
-    )
-    resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
-    save_dtype: str = field(default="float32", metadata={"help": "dtype of the final weights: float32 or bfloat16"})
-
-    @property
-    def base_options(self) -> dict[str, Any]:
-        """How ``from_base`` is to load the base.
-
-        Raises:
-            ValueError: another number of bits, or a quantised base without LoRA.
-        """
-        if self.base_bits not in (32, 16, 8, 4):
-            raise ValueError(f"base_bits must be 32, 16, 8 or 4, got {self.base_bits}")
-        if self.base_bits in (32, 16):
-            return {"dtype": torch.float32 if self.base_bits == 32 else torch.bfloat16}
-        if not self.lora_r:
-            raise ValueError(f"base_bits={self.base_bits}: quantised weights cannot be trained, only LoRA beside them; "
-                             "give lora_r")  # fmt: skip
-        return {"dtype": torch.bfloat16, "load": {"quantization_config": quantization(self.base_bits)}}
-
-
-def parse_weights(pairs: list[str]) -> dict[str, float]:
-    """``["full=2", "short=1"]`` -> ``{"full": 2.0, "short": 1.0}``.
-
-    Raises:
-        ValueError: a pair is not name=number.
-    """
-    try:
-        return {name: float(weight) for name, weight in (pair.split("=") for pair in pairs)}
-    except ValueError as error:
-        raise ValueError(f"styles must be name=weight pairs, got {pairs}") from error
-
-
-def build_examples(
-    sft: SftArguments,
-    training: TrainingArguments,
-    negatives: float = 0.0,
-    regions: RegionSetArguments | None = None,
-) -> tuple[torch.utils.data.Dataset, torch.utils.data.Dataset | dict[str, torch.utils.data.Dataset]]:
-    """Training and validation examples of all datasets together; with regions, validation examples by kind.
-
-    The training examples are as many as ``max_steps`` or ``num_train_epochs`` ask for, all different, so that the
-    ``Trainer`` runs through them once.
-
-    Raises:
-        ValueError: no datasets, datasets of both kinds, or what the readers refuse.
-    """
-    captioned = regions is not None and bool(regions.region_sets)
-    if not sft.datasets and not captioned:
-        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
-    points = None
-    if sft.datasets:
-        build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
-        points = build(sft, training, negatives)
-    examples = points
-    if captioned:
-        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
-    training.num_train_epochs = 1
-    return examples
-
-
-def _keypoint_examples(
-    sft: SftArguments, training: TrainingArguments, negatives: float
-) -> tuple[PointExamples, PointExamples]:
-    if sft.streaming:
-        raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
-    _ = training.device  # joins the processes
-    train, val = read_once(lambda: _read(sft))
-    shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
-    passes = passes_over(with_keypoints(train, sft.crowded), training)
-    points, seed = sft.points_per_photo, training.seed
-    return (
-        PointExamples(
-            train,
-            points,
-            parse_weights(sft.styles),
-            passes,
-            sft.augmentation,
-            **shares,
-            seed=seed,
-            crowded=sft.crowded,
-        ),
-        PointExamples(val, points, parse_weights(sft.val_styles), **shares, seed=seed),
-    )
-
-
-def _read(sft: SftArguments) -> tuple[Dataset, Dataset]:
-    """Photos to train on and to validate with; refuses whatever is wrong with them, or logs it and leaves it out."""
-    findings = Findings()
-    train, val = (sft.load(split, findings) for split in ("train", "val"))
-    findings.settle(sft.skip_bad_rows)
-    return train, val
-
-
-def build_optimizer(
-    model: torch.nn.Module, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
-) -> torch.optim.Optimizer | None:
-    """The optimiser that ``training`` asks for, with a lower learning rate for pretrained modules.
-
-    Early gradients of a new module say little, and Adam gives them full-sized steps all the same: at the common rate
-    a pretrained module behind it loses what it knows.
-
-    Args:
-        model: to be trained.
-        training: learning rate, weight decay and optimiser.
-        slow_modules: parts of the names of the pretrained modules' parameters; if empty, the ``Trainer`` is left to
-            make its own optimiser (None).
-        slow_lr_scale: their share of the learning rate; 0 freezes them.
-
-    Raises:
-        ValueError: a name that no parameter has.
-    """
-    if not slow_modules:
-        return None
-    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    unknown = [slow for slow in slow_modules if not any(slow in name for name in names)]
-    if unknown:
-        raise ValueError(f"slow_modules: no parameter has {unknown} in its name")
-    optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(training, model)
-    decayed = set(Trainer.get_decay_parameter_names(None, model))
-    parameters = dict(model.named_parameters())
-    if slow_lr_scale == 0:
-        for name, module in model.named_modules():
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and any(slow in name for slow in slow_modules):
-                module.momentum = 0.0  # what does not learn keeps its running statistics too
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name in names:
-        is_slow = any(slow in name for slow in slow_modules)
-        groups.setdefault((is_slow, name in decayed), []).append(parameters[name])
-    return optimizer_class(
-        [
-            {
-                "params": group,
-                "lr": training.learning_rate * (slow_lr_scale if is_slow else 1.0),
-                "weight_decay": training.weight_decay if decay else 0.0,
-            }
-            for (is_slow, decay), group in groups.items()
-        ],
-        **options,
-    )
+from training.sft.optimizer import build_optimizer, freeze
+from training.sft.processes import GlobalBatchTrainer, keep_existing_layers, one_pass, read_once
+from training.sft.sft_arguments import SftArguments
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -234,62 +54,51 @@ def fit(
     sft: SftArguments,
     training: TrainingArguments,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
-    **trainer_options,
+    draw: DrawSample | None = None,
+    **trainer_options: Any,
 ) -> Trainer:
-    """Train, from the last checkpoint where that is asked for; nothing is saved but checkpoints.
+    """Train, from the last checkpoint if asked; only checkpoints are saved.
 
     Args:
-        model: to be trained.
-        sft, training: the command line.
-        trainer_class: makes the trainer.
-        trainer_options: further arguments of it: data, collator, metrics.
+        model: The model to train.
+        sft, training: The command line.
+        trainer_class: Makes the trainer.
+        draw: Draws what the model makes of a validation example; None for no pictures.
+        trainer_options: Its further arguments: data, collator, metrics.
 
     Returns:
-        The trainer, trained.
+        The trainer after training.
     """
+    one_pass(training)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are in random order already
     optimizer = partial(
         build_optimizer, training=training, slow_modules=sft.slow_modules, slow_lr_scale=sft.slow_lr_scale
     )
-    trainer = trainer_class(model=model, args=training, build_optimizer=optimizer, **trainer_options)
+    callbacks: list[TrainerCallback] = [EstimateCallback()]
+    if sft.early_stopping_patience:
+        callbacks.append(early_stopping(sft, training, trainer_options["eval_dataset"]))
+    trainer = trainer_class(
+        model=model, args=training, build_optimizer=optimizer, callbacks=callbacks, **trainer_options
+    )
     check_sharding(trainer.accelerator, sft)
+    if draw is not None and sft.sample_photos:
+        _add_pictures(trainer, trainer_options["eval_dataset"], sft.sample_photos, draw)
     keep_existing_layers(model)
     freeze(model, sft.frozen_modules)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, sft.resume))
     return trainer
 
 
-def freeze(model: torch.nn.Module, frozen_modules: Sequence[str], all_statistics: bool = False) -> None:
-    """Keep parameters as they are, by parts of their names, and the batch statistics beside them.
-
-    The trainer puts the model into training mode before every step, so the layers switch themselves back.
-
-    Args:
-        model: changed in place.
-        frozen_modules: parts of the names.
-        all_statistics: keep every layer's batch statistics.
-
-    Raises:
-        ValueError: a name that no parameter has.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    unknown = [frozen for frozen in frozen_modules if not any(frozen in name for name in names)]
-    if unknown:
-        raise ValueError(f"frozen_modules: no parameter has {unknown} in its name")
-    for name, parameter in model.named_parameters():
-        if any(frozen in name for frozen in frozen_modules):
-            parameter.requires_grad_(False)
-    for name, module in model.named_modules():
-        # a layer's name ends where its parameters' names go on
-        is_frozen = all_statistics or any(frozen in f"{name}." for frozen in frozen_modules)
-        if is_frozen and isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.register_forward_pre_hook(lambda norm, _: norm.eval() and None)
+def _add_pictures(trainer: Trainer, examples: Any, count: int, draw: DrawSample) -> None:
+    """Draw the first validation examples after each evaluation during training."""
+    if trainer.args.eval_strategy.value != "no" and not is_sharded(trainer.accelerator):
+        shown = next(iter(examples.values())) if isinstance(examples, dict) else examples
+        trainer.add_callback(SamplePictures(trainer, [shown[i] for i in range(min(count, len(shown)))], draw))
 
 
 def last_checkpoint(training: TrainingArguments, resume: bool) -> str | None:
     """The checkpoint to go on from, if that is asked for and there is one; see :func:`newest_whole`."""
-    _ = training.device  # joins the processes
     return read_once(lambda: newest_whole(Path(str(training.output_dir)))) if resume else None
 
 
@@ -313,6 +122,7 @@ def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
         model, sft.lora_r, sft.lora_alpha, sft.lora_dropout, targets[0] if len(targets) == 1 else targets
     )
     config.revision = commit_of(sft.base)
+    config.use_rslora, config.use_dora = sft.use_rslora, sft.use_dora
     adapted = get_peft_model(model, config)
     adapted.print_trainable_parameters()
     return adapted
@@ -335,7 +145,6 @@ def taken_target(training: TrainingArguments) -> Target | None:
         raise ValueError(f"hub_strategy: {training.hub_strategy.value!r}; checkpoints are not pushed, allowed: end")
     name = training.hub_model_id or Path(str(training.output_dir)).resolve().name
     target = Target(name, "model", training.hub_revision, training.hub_private_repo, token)
-    _ = training.device  # joins the processes
     return replace(target, repo_id=read_once(target.made))
 
 
@@ -352,54 +161,62 @@ def publish_run(trainer: Trainer, data: DataArguments, target: Target | None) ->
     push_card(model_card(weights, told, repo_id=target.repo_id, revision=revision), target)
 
 
+def check_options(sft: SftArguments, training: TrainingArguments) -> None:
+    """Refuse options that contradict each other, before data and weights are read.
+
+    Raises:
+        ValueError: If an option is not allowed, or two of them exclude each other.
+    """
+    if training.gradient_checkpointing and sft.share_image_prefix:
+        raise ValueError(
+            "gradient_checkpointing turns off the caches that share_image_prefix is made of; use one of the two"
+        )
+    if sft.lora_r and training.push_to_hub:
+        check_base(sft.base)
+
+
+def use_liger(model: PreTrainedModel, training: TrainingArguments) -> None:
+    """Apply Liger's kernels where ``use_liger_kernel`` asks for them.
+
+    Liger knows models by their type, so it is given the base. The ``Trainer`` would give it our model, whose type it
+    does not know, and nothing would change.
+    """
+    if training.use_liger_kernel:
+        # our losses are computed from logits, which the fused cross-entropy never makes
+        apply_liger_kernel(model.vlm, {"fused_linear_cross_entropy": False, **(training.liger_kernel_config or {})})
+        training.use_liger_kernel = False
+
+
 def run(
     model: PreTrainedModel,
-    processor: ProcessorMixin,
-    collator: Callable,
     sft: SftArguments,
     training: TrainingArguments,
-    negatives: float = 0.0,
-    regions: RegionSetArguments | None = None,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
-    **trainer_options,
+    draw: DrawSample | None = None,
+    **trainer_options: Any,
 ) -> Trainer:
     """Train, evaluate, save model and processor to ``output_dir``, and push them if asked.
 
     Args:
-        model, processor, collator: of the descriptor or the localizer.
-        sft, training: the command line.
-        negatives: share of texts about other photos.
-        regions: captioned regions beside the points or instead of them.
-        trainer_class: makes the trainer.
-        trainer_options: further arguments of it.
+        model: The descriptor or the localizer.
+        sft, training: The command line.
+        trainer_class: Makes the trainer.
+        draw: Draws what the model makes of a validation example; None for no pictures.
+        trainer_options: Its further arguments: data, collator, processor, metrics.
 
     Returns:
-        The trainer, finished.
+        The trainer after training.
+
+    Raises:
+        ValueError: See :func:`check_options`.
     """
-    if sft.save_dtype not in DTYPES:
-        raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {sft.save_dtype!r}")
-    if training.gradient_checkpointing and sft.share_image_prefix:
-        raise ValueError(
-            "gradient_checkpointing turns off the caches that share_image_prefix is made of; take one of them"
-        )
-    if sft.lora_r and training.push_to_hub:
-        check_base(sft.base)
+    check_options(sft, training)
     target = taken_target(training)
-    train, val = build_examples(sft, training, negatives, regions)
     model.vlm.set_attn_implementation(sft.attn_implementation)
+    use_liger(model, training)
     if sft.lora_r:
         model = with_lora(model, sft)
-    trainer = fit(
-        model,
-        sft,
-        training,
-        trainer_class,
-        data_collator=collator,
-        train_dataset=train,
-        eval_dataset=val,
-        processing_class=processor,
-        **trainer_options,
-    )
+    trainer = fit(model, sft, training, trainer_class, draw=draw, **trainer_options)
     trainer.save_model()  # before anything else can fail
     if sft.lora_r and trainer.is_world_process_zero():
         save_point_config(model, training.output_dir)

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from talkingpoints.data.examples.augmentation import Augmentation, augment
-from talkingpoints.data.examples.keypoint_examples import PointExample, photo_in_pass
+from talkingpoints.data.examples.keypoint_examples import PointExample
+from talkingpoints.data.examples.photo_passes import PhotoPasses
 from talkingpoints.data.readers.custom_points import PhotoPoints, RowGroup, check_group, read_photo
 from talkingpoints.writer.facts import point_facts
 from talkingpoints.writer.scene import Scene
@@ -26,7 +27,7 @@ _MAX_BAD_PHOTOS = 1000
 _log = logging.getLogger(__name__)
 
 
-class OwnExamples(torch.utils.data.Dataset):
+class OwnExamples(PhotoPasses):
     """Views of one's own photos.
 
     Args:
@@ -45,17 +46,13 @@ class OwnExamples(torch.utils.data.Dataset):
         colour: float = 0.0,
         seed: int = 0,
     ):
+        super().__init__(range(len(photos)), passes, seed)
         self.photos = photos
         self.points_per_photo = points_per_photo
-        self.passes = passes
         self.colour = colour
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return self.passes * len(self.photos)
 
     def __getitem__(self, index: int) -> PointExample:
-        photo = self.photos[photo_in_pass(index, len(self.photos), self.seed)]
+        photo = self.photos[self.photo_of(index)]
         return own_example(photo, index, self.points_per_photo, self.colour, self.seed)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-import torch
 from datasets import Dataset
 from PIL import Image
 
 from talkingpoints.data.examples.augmentation import Augmentation, augment
+from talkingpoints.data.examples.photo_passes import PhotoPasses
 from talkingpoints.images import load_image
 from talkingpoints.writer.object_colours import object_colours_of
 from talkingpoints.writer.scene import Scene, SceneObject, scene_of
@@ -50,7 +50,7 @@ class _Point(NamedTuple):
     facts: PointFacts
 
 
-class PointExamples(torch.utils.data.Dataset):
+class PointExamples(PhotoPasses):
     """Endless views of annotated photos, cut off after ``passes`` over them.
 
     Args:
@@ -101,18 +101,14 @@ class PointExamples(torch.utils.data.Dataset):
         if not self.rows:
             raise ValueError("no photo of the dataset holds a keypoint")
         several = [sum(bool(item.keypoints) for item in scene.objects) > 1 for scene in self.scenes]
-        self.shown = [photo for photo, more in enumerate(several) for _ in range(crowded if more else 1)]
+        shown = [photo for photo, more in enumerate(several) for _ in range(crowded if more else 1)]
+        super().__init__(shown, passes, seed)
         self.dataset = dataset
         self.points_per_photo = points_per_photo
         self.styles = dict(styles or {"full": 1.0})
-        self.passes = passes
         self.augmentation = augmentation
         self.shares = (arbitrary, background, negatives)
-        self.seed = seed
         self._pixels: dict[int, np.ndarray] = {}
-
-    def __len__(self) -> int:
-        return self.passes * len(self.shown)
 
     def __getitem__(self, index: int) -> PointExample:
         image, scene, rng = self._view(index)
@@ -148,12 +144,8 @@ class PointExamples(torch.utils.data.Dataset):
 
     def _view(self, index: int) -> tuple[Image.Image, Scene, np.random.Generator]:
         """The same, and the source of the example's further chance."""
-        rng = np.random.default_rng((self.seed, 1, index))
+        rng = self.chance(index)
         return *self._photo(self.photo_of(index), rng), rng
-
-    def photo_of(self, index: int) -> int:
-        """The photo that example ``index`` shows."""
-        return self.shown[photo_in_pass(index, len(self.shown), self.seed)]
 
     def _photo(self, photo: int, rng: np.random.Generator) -> tuple[Image.Image, Scene]:
         """A photo and its scene, augmented."""
@@ -219,12 +211,6 @@ class PointExamples(torch.utils.data.Dataset):
         style = list(self.styles)[rng.choice(len(weights), p=weights / weights.sum())]
         facts = point_facts(scene, point, pixels, index, part, look)
         return _Point(point, *write_told(facts, style, random.Random(int(rng.integers(2**31)))), facts)
-
-
-def photo_in_pass(index: int, photos: int, seed: int) -> int:
-    """The photo that example ``index`` of endless passes over ``photos`` shows: each pass has its own order."""
-    number, place = divmod(index, photos)
-    return int(np.random.default_rng((seed, 0, number)).permutation(photos)[place])
 
 
 def point_on(item: SceneObject, rng: np.random.Generator) -> tuple[float, float]:

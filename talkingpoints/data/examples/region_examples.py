@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from talkingpoints.data.examples.augmentation import Augmentation, augment
-from talkingpoints.data.examples.keypoint_examples import photo_in_pass
+from talkingpoints.data.examples.photo_passes import PhotoPasses
 from talkingpoints.data.readers.region_captions import RegionPhoto
 from talkingpoints.images import load_image
 from talkingpoints.writer.scene import Scene
@@ -26,7 +26,7 @@ class RegionExample(TypedDict):
     texts: list[str]
 
 
-class RegionExamples(torch.utils.data.Dataset):
+class RegionExamples(PhotoPasses):
     """Views of photos with captioned regions.
 
     Args:
@@ -50,18 +50,13 @@ class RegionExamples(torch.utils.data.Dataset):
     ):
         if not photos:
             raise ValueError("no photo has a captioned region")
+        super().__init__(range(len(photos)), passes, seed)
         self.photos = photos
         self.regions_per_photo = regions_per_photo
-        self.passes = passes
         self.colour = colour
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return self.passes * len(self.photos)
 
     def __getitem__(self, index: int) -> RegionExample:
-        photo = self.photos[photo_in_pass(index, len(self.photos), self.seed)]
-        rng = np.random.default_rng((self.seed, 1, index))
+        photo, rng = self.photos[self.photo_of(index)], self.chance(index)
         image = load_image(photo.image)
         size = (image.height, image.width)
         chosen = np.resize(rng.permutation(len(photo.regions)), self.regions_per_photo).tolist()

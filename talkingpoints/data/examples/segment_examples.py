@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from talkingpoints.components import EIGHT
 from talkingpoints.configuration_segmenter import VOID_LABEL
 from talkingpoints.data.examples.augmentation import Augmentation, crop_box, recoloured
 from talkingpoints.data.readers.coco_panoptic import PanopticPhoto
 from talkingpoints.images import load_shrunk
+from talkingpoints.mask_pieces import EIGHT
 
 BORDER = 0.018
 """Half the width of a border, in shares of the photo's longest side: 4 of 224 pixels."""

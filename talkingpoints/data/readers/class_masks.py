@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from talkingpoints.components import connected_pieces
 from talkingpoints.data.readers.coco_panoptic import VOID, Category, Segment, measured
 from talkingpoints.data.validation.photos import read_pixels
+from talkingpoints.mask_pieces import connected_pieces
 
 VOC_VOID = 255
 VOC_CLASSES = 21

@@ -1,13 +1,11 @@
-"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text; and the middle of a mask."""
+"""COCO segmentations -> masks: polygons, run lengths, and run lengths as COCO's text."""
 
 from typing import Any
 
-import cv2
 import numpy as np
+from pycocotools import mask as coco
 
 from talkingpoints.data.validation.fields import Side, Whole, checked_field
-
-_SHIFT = 4  # fractional bits of polygon corners
 
 
 def compact(values: dict[str, Any]) -> dict[str, Any]:
@@ -49,30 +47,10 @@ def mask_of(segmentation: Any, size: tuple[int, int], where: str) -> np.ndarray:
         if isinstance(segmentation, dict):
             runs = _runs_of(segmentation, size)
             return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(size, order="F")
-        mask = np.zeros(size, np.uint8)
-        for corners in _polygons_of(segmentation, size):  # cv2 counts from pixels' middles
-            cv2.fillPoly(mask, [np.round((corners - 0.5) * (1 << _SHIFT)).astype(np.int32)], 1, shift=_SHIFT)
-        return mask.astype(bool)
+        polygons = [corners.ravel().tolist() for corners in _polygons_of(segmentation, size)]
+        return coco.decode(coco.merge(coco.frPyObjects(polygons, *size))).astype(bool)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-
-
-def depths(mask: np.ndarray) -> np.ndarray:
-    """How far each pixel of a mask, bool or 0 and 1 (height, width), is from its edge, in pixels, float32 (height,
-    width); the border of the array is an edge too."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    return cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-
-
-def deepest_point(mask: np.ndarray) -> tuple[float, float]:
-    """The point of a mask that is farthest from its edge, unit (x, y): in a ring it lies on the ring.
-
-    Args:
-        mask: bool (height, width), not empty; the photo's border is an edge too.
-    """
-    depth = depths(mask)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return (float(x) + 0.5) / mask.shape[1], (float(y) + 0.5) / mask.shape[0]
 
 
 def _array(polygon: Any) -> Any:

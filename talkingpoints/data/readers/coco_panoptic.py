@@ -24,7 +24,7 @@ from talkingpoints.data.validation.files import read_object
 from talkingpoints.data.validation.findings import Findings
 from talkingpoints.data.validation.paths import below
 from talkingpoints.data.validation.photos import read_pixels
-from talkingpoints.points import mask_box
+from talkingpoints.masks import mask_box
 
 VOID = 0
 """Id of pixels that belong to no segment."""

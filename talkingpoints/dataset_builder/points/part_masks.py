@@ -9,10 +9,11 @@ import dataclasses
 
 import cv2
 import numpy as np
+from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from talkingpoints.data.readers.coco_masks import depths
 from talkingpoints.dataset_builder.points.tasks import BoxPx
+from talkingpoints.mask_pieces import connected_pieces, depths
 
 MIN_PIECE_PX = 24
 MIN_PIECE_SHARE = 0.1  # of the part's largest piece: smaller ones are crumbs
@@ -58,17 +59,15 @@ class Piece:
 
 def pieces_of(mask: np.ndarray) -> list[Piece]:
     """The connected pieces of a part that are large enough, the largest first."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    if count < 2:
-        return []
+    labels, areas = connected_pieces(mask)
+    boxes = ndimage.find_objects(labels)
     pieces = []
     for i in np.argsort(-areas, kind="stable"):
         if areas[i] < max(MIN_PIECE_PX, MIN_PIECE_SHARE * areas.max()):
             break
-        left, top, width, height = (int(v) for v in stats[i + 1, :4])
-        inside = labels[top : top + height, left : left + width] == i + 1
-        pieces.append(Piece(left, top, inside, depths(inside)))
+        inside = labels[boxes[i]] == i + 1
+        rows, columns = boxes[i]
+        pieces.append(Piece(columns.start, rows.start, inside, depths(inside)))
     return pieces
 
 

@@ -16,7 +16,7 @@ from talkingpoints.dataset_builder.points.skeleton import MeasuredPhoto
 from talkingpoints.dataset_builder.points.tasks import BoxPx, PartPhoto, PointTask
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.images import load_image
-from talkingpoints.points import mask_box
+from talkingpoints.masks import mask_box
 
 SPLITS = ("train", "val", "test")
 WHOLE = "all"

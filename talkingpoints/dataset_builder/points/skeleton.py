@@ -13,7 +13,8 @@ import numpy as np
 
 from talkingpoints.dataset_builder.points.part_masks import Piece, Texture, pieces_of, point_piece
 from talkingpoints.dataset_builder.points.tasks import BoxPx, PartObject, PartPhoto, Skeleton
-from talkingpoints.points import mask_box, to_unit
+from talkingpoints.masks import mask_box
+from talkingpoints.points import to_unit
 from talkingpoints.writer import phrases
 from talkingpoints.writer.facts import CLOSE, Neighbour, direction, place_among, point_facts, split_side
 from talkingpoints.writer.scene import Keypoint, Scene, SceneObject

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from talkingpoints.data.readers.coco_masks import depths
+from talkingpoints.mask_pieces import depths
 from talkingpoints.palette import mark_colour
 
 MARKS_VERSION = "marks 1"

@@ -59,7 +59,7 @@ def bootstrap_mean(
     _, image_index = np.unique(names, return_inverse=True)
     sums = np.bincount(image_index, weights=values)
     counts = np.bincount(image_index)
-    draws = _draw_counts(len(counts), resamples, seed)
+    draws = resampled_counts(len(counts), resamples, seed)
     means = (draws @ sums) / (draws @ counts)
     low, high = np.quantile(means, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     return Interval(float(values.mean()), float(low), float(high))
@@ -94,7 +94,7 @@ def bootstrap_difference(
     return bootstrap_mean(first - second, images, resamples=resamples, level=level, seed=seed)
 
 
-def _draw_counts(images: int, resamples: int, seed: int) -> NDArray[np.float64]:
+def resampled_counts(images: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """(resamples, images): how often each image was drawn; a row sums to the number of images."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(images, np.full(images, 1.0 / images), size=resamples).astype(np.float64)

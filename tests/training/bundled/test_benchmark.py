@@ -59,5 +59,6 @@ def test_a_report_of_a_small_base_with_random_weights(tmp_path: Path, monkeypatc
     for name in benchmark.AIMS:
         assert result[name]["ratio"]["cpu"]["median"] > 0 and result[name]["per_second"] > 0
         assert all(mib > 1 for mib in result[name]["peak_memory_mib"].values())
-    with pytest.raises(SystemExit):
-        benchmark.parse_arguments(["--output", str(file), "--repeats", "0"])
+    for words in (["--repeats", "0"], ["--models", "huge"]):
+        with pytest.raises(ValueError, match=words[0][2:]):
+            benchmark.main(["--output", str(file), *words])

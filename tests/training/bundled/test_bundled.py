@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from talkingpoints import TalkingPoints
+from talkingpoints import RoundTrip, TalkingPoints
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
 from talkingpoints.inference import CHECKPOINTS
 from talkingpoints.points import to_pixels
@@ -50,7 +50,7 @@ def test_descriptions_name_the_animal_and_are_found_again(tp: TalkingPoints, cas
         descriptions = tp.describe(image, points)
         named += [label in d.text.lower() for d in descriptions]
         found = tp.localize(image, [d.text for d in descriptions])
-        errors += [tp.measure(d, f).error_img for d, f in zip(descriptions, found, strict=True)]
+        errors += [RoundTrip.of(d, f).error_img for d, f in zip(descriptions, found, strict=True)]
         centre += [np.hypot(d.point.unit[0] - 0.5, d.point.unit[1] - 0.5) for d in descriptions]
     assert np.mean(named) > 0.6
     assert np.mean(np.array(errors) < 0.1) > 0.5

@@ -83,7 +83,4 @@ def test_committed_recipes_fit_the_scripts(path: Path, tmp_path: Path) -> None:
         stage = stages[name]
         words = recipe.command(name, stage, tmp_path, tmp_path, ["python"])
         script = importlib.import_module(f"training.{stage.script}")
-        if stage.script == "evaluate":
-            script.parse_arguments(words[3:])
-        else:
-            parse_arguments(script.ARGUMENTS, words[3:])
+        parse_arguments(script.ARGUMENTS, words[3:])
