@@ -13,12 +13,12 @@ from typing import Any
 
 from PIL import Image
 
-from talkingpoints.llm.asker import Asker
-from talkingpoints.llm.prompt_files import Prompt
-from talkingpoints.llm.requests import GaveUpError, RejectedError, WriteRequest
 from talkingpoints.evaluation.truth.claims import TYPES
 from talkingpoints.evaluation.truth.judged import question
 from talkingpoints.evaluation.truth.ring import whole_and_crop
+from talkingpoints.llm.asker import Asker
+from talkingpoints.llm.prompt_files import Prompt
+from talkingpoints.llm.requests import GaveUpError, RejectedError, WriteRequest
 
 PROMPTS = Path(__file__).parent / "prompts"
 ANSWERS: Mapping[str, bool | None] = {"yes": True, "no": False, "unclear": None}
