@@ -130,7 +130,7 @@ def _record(
     points = []
     for i, place in enumerate(places):
         truth = truth_at(photo, place)
-        texts = {row: said[i] for row, said in rows.items() if said[i] is not None}
+        texts = {row: text for row, said in rows.items() if (text := said[i]) is not None}
         points.append(
             {
                 "point": [round(value, 4) for value in place.point],
@@ -240,9 +240,14 @@ def judged_texts(records: Iterable[Mapping[str, Any]], row: str) -> list[JudgedT
         for i, point in enumerate(record["points"]):
             judged = point["judged"].get(row)
             if judged is not None:
-                claims = (tuple(judged[name]) for name in ("types", "slots", "verdicts"))
-                found.append(JudgedText(record["photo"], f"{record['photo']} {i}", *claims, judged["read"]))
+                found.append(as_judged(judged, record["photo"], f"{record['photo']} {i}"))
     return found
+
+
+def as_judged(judged: Mapping[str, Any], photo: str = "", key: str = "") -> JudgedText:
+    """A row's entry of a record as a judged text."""
+    types, slots, verdicts = (tuple(judged[name]) for name in ("types", "slots", "verdicts"))
+    return JudgedText(photo, key, types, slots, verdicts, judged["read"])
 
 
 def heard_texts(records: Iterable[Mapping[str, Any]]) -> list[refusal.Heard]:
@@ -306,8 +311,7 @@ def by_kind(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     for record in records:
         for point in record["points"]:
             judged = point["judged"]["descriptor"]
-            claims = tuple(tuple(judged[name]) for name in ("types", "slots", "verdicts"))
-            gated = JudgedText("", "", *claims).gated
+            gated = as_judged(judged).gated
             kinds = [v for t, v in zip(judged["types"], gated, strict=True) if t == "object"]
             for kind in point["kinds"] or ("background",) if point["kinds"] is not None else ():
                 counts.setdefault(kind, []).append((bool(kinds) and kinds[0] is True, False not in gated))
