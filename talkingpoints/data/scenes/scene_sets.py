@@ -121,8 +121,8 @@ def _read(data: Path, name: str, split: str, options: dict[str, Any]) -> Iterato
     if kind == "pascal":
         yield from _pascal(data, folder, split, options)
         return
-    shares = options.get("splits")
-    own_split = split != "test" and shares is not None  # val is cut out of train
+    shares: dict[str, float] = options.get("splits", {})
+    own_split = split != "test" and bool(shares)  # val is cut out of train
     file = folder / "annotations" / f"{'train' if own_split else split}.json"
     boxes = part_boxes(data / "voc_parts" / "annotations" / f"{split}.json") if kind == "voc" else {}
     names = sorted({c["name"] for _, found in read_entries(file) for _, c in found} - {"_background_"})
