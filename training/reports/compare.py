@@ -21,8 +21,9 @@ import numpy as np
 
 from talkingpoints.evaluation.metrics import pck
 from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference, bootstrap_mean
+from talkingpoints.evaluation.truth.breakdowns import READ_WITHIN
 from talkingpoints.evaluation.truth.claims import TYPES
-from talkingpoints.evaluation.truth.measure import READ_WITHIN, ROWS, judged_texts
+from talkingpoints.evaluation.truth.measure import ROWS, judged_texts
 from talkingpoints.evaluation.truth.scores import JudgedText, differences, figures
 from talkingpoints.results import PRESENT
 from training.sft.arguments import parse_arguments

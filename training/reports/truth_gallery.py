@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from talkingpoints.evaluation.truth.annotations import AnnotatedPhoto
-from talkingpoints.evaluation.truth.measure import as_judged
+from talkingpoints.evaluation.truth.breakdowns import as_judged
 from talkingpoints.evaluation.truth.ring import ringed
 
 SHOWN, SIDE_PX = 8, 320
