@@ -350,7 +350,7 @@ class TalkingPoints:
             visual = None
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = texts[start : start + _TEXTS_AT_ONCE]
-                inputs = moved(self.localizer_processor(images=[photo], texts=[some]), self.localizer)
+                inputs = moved(self.localizer_processor(images=[photo], text=[some]), self.localizer)
                 if visual is None:
                     visual = self.localizer.encode_images(**inputs)
                 del inputs["pixel_values"]

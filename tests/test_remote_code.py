@@ -24,7 +24,7 @@ processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
 assert "talkingpoints" not in sys.modules, "the package must not be there"
 with torch.inference_mode():
     if kind == "localizer":
-        result = model(**processor(images=image, texts=[["the left ear"]])).heatmap_logits
+        result = model(**processor(images=image, text=[["the left ear"]])).heatmap_logits
     else:
         result = model(**processor(images=image, points=[[(0.3, 0.4)]])).logits[:, -1]
 print(json.dumps(result.flatten().tolist()))
@@ -53,7 +53,7 @@ def test_a_fresh_process_without_the_package_gives_the_same(kind: str, pair: tup
     model, processor = AutoModel.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)
     with torch.inference_mode():
         if kind == "localizer":
-            here = model(**processor(images=[photo()], texts=[["the left ear"]])).heatmap_logits
+            here = model(**processor(images=[photo()], text=[["the left ear"]])).heatmap_logits
         else:
             here = model(**processor(images=[photo()], points=[[(0.3, 0.4)]])).logits[:, -1]
     torch.testing.assert_close(remote, here.flatten(), rtol=1e-5, atol=1e-5)

@@ -57,7 +57,7 @@ class LocalizerCollator:
         if self.blind:
             images = [blind_image()]
             texts = [[text for row in texts for text in row]]
-        batch = dict(self.processor(images=images, texts=texts))
+        batch = dict(self.processor(images=images, text=texts))
         points = [_points(example) for example in examples]
         batch["points"] = torch.from_numpy(np.stack(points))
         if self.vocabulary is not None:

@@ -88,7 +88,7 @@ class Listener:
         most = max(map(len, groups.values()))
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
-        inputs = moved(self.processor(images=list(shown.values()), texts=padded), self.model)
+        inputs = moved(self.processor(images=list(shown.values()), text=padded), self.model)
         del inputs["pixel_values"]
         points = self.model(**inputs, visual=self.features(shown)).points.double().cpu().numpy().clip(0, 1)
         found = np.full((len(texts), 2), np.nan)
@@ -98,7 +98,7 @@ class Listener:
         return flip_horizontal(found) if mirror else found
 
     def _encode(self, photos: list[Image.Image]) -> VisualFeatures:
-        inputs = self.processor(images=photos, texts=[["."]] * len(photos))
+        inputs = self.processor(images=photos, text=[["."]] * len(photos))
         return self.model.encode_images(**moved(inputs, self.model))
 
 
