@@ -9,8 +9,9 @@ from torch import nn
 from transformers import AttentionInterface, AutoModel, AutoModelForUniversalSegmentation, Trainer, TrainingArguments
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from talkingpoints import PointDescriptor
-from talkingpoints.inference import BUNDLED_SEGMENTER
+from talkingpoints import PointDescriptor, building, vision_language
+from talkingpoints.families import image_grid
+from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_SEGMENTER
 from talkingpoints.modeling_point import PointModel
 from tests.tiny import photo, tiny_base, tiny_descriptor, tiny_localizer
 
@@ -184,3 +185,26 @@ def test_the_segmenter_keeps_the_contract_too() -> None:
         (logits,) = model(pixels, return_dict=False)
     assert torch.equal(logits, output.logits)
     assert [state.shape[1] for state in output.hidden_states] == model.config.vision_config.map_widths
+
+
+def test_the_bundled_tower_takes_every_attention_of_the_scripts() -> None:
+    model = AutoModel.from_pretrained(BUNDLED_DESCRIPTOR)
+    for name in ("sdpa", "eager", "sdpa"):  # the default of --attn_implementation, over a tower without attention
+        model.vlm.set_attn_implementation(name)
+        tower = model.vlm.config.vision_config
+        assert (tower._attn_implementation, tower.backbone_config._attn_implementation) == (name, name)
+
+
+def test_grids_come_from_what_the_tower_sees_and_are_not_guessed(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = AutoModel.from_pretrained(saved / "localizer").vlm.config
+    assert image_grid(config, 64, size=(64, 256)) == (0, 4, 16)
+    assert image_grid(config, 64, size=(64, 64)) == (0, 8, 8)
+    with pytest.raises(ValueError, match="lie on no grid of square cells over an image of 64 x 128 pixels"):
+        image_grid(config, 64, size=(64, 128))
+    with pytest.raises(ValueError, match="neither a grid nor pixels of one whole image"):
+        image_grid(config, 64)
+    monkeypatch.setattr(building, "TESTED", ())  # as a family that nobody has tried
+    PointDescriptor.from_base(saved / "base")
+    monkeypatch.setattr(vision_language, "image_grid", lambda *_: 1 / 0)
+    with pytest.raises(ValueError, match="'llava' models cannot be a base here, a photo of 160 x 60 pixels"):
+        PointDescriptor.from_base(saved / "base")
