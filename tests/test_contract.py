@@ -208,3 +208,10 @@ def test_grids_come_from_what_the_tower_sees_and_are_not_guessed(saved: Path, mo
     monkeypatch.setattr(vision_language, "image_grid", lambda *_: 1 / 0)
     with pytest.raises(ValueError, match="'llava' models cannot be a base here, a photo of 160 x 60 pixels"):
         PointDescriptor.from_base(saved / "base")
+
+
+@pytest.mark.parametrize("name", ["eager", "sdpa"])
+def test_a_base_keeps_its_attention(saved: Path, name: str) -> None:
+    model, _ = PointDescriptor.from_base(saved / "base", load={"attn_implementation": name})
+    vlm = model.config.vlm_config
+    assert [c._attn_implementation for c in (vlm, vlm.text_config, vlm.vision_config)] == [name] * 3

@@ -19,10 +19,13 @@ class PointModelConfig(PreTrainedConfig):
     sub_configs = {"vlm_config": AutoConfig}  # noqa: RUF012  (what transformers reads)
 
     def __init__(self, vlm_config: PreTrainedConfig | dict | None = None, share_image_prefix: bool = False, **kwargs):
-        self.vlm_config = nested_config(vlm_config)
+        nested = nested_config(vlm_config)
+        self.vlm_config = None  # a base at hand keeps the attention that it was built with
         self.share_image_prefix = share_image_prefix
-        tied = bool(self.vlm_config and self.vlm_config.tie_word_embeddings)
-        super().__init__(**{"tie_word_embeddings": tied, **kwargs})
+        super().__init__(**{"tie_word_embeddings": bool(nested and nested.tie_word_embeddings), **kwargs})
+        self.vlm_config = nested
+        if nested is not None and self._attn_implementation is not None:
+            nested._attn_implementation = self._attn_implementation
 
     @property
     def image_token_id(self) -> int:
