@@ -15,8 +15,9 @@ from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, 
 
 from .building import Base, is_adapter, load_base
 from .cards import is_hub_id
-from .configuration_descriptor import PointDescriptorConfig, nested_config
+from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
+from .configuration_point import nested_config
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 

@@ -69,7 +69,7 @@ print(processor.batch_decode(output, skip_special_tokens=True)[0])""",
         argument="localizer",
         row="reference",
         call='print(tp.localize("dog.jpg", "the dog\'s left ear"))',
-        inference="""inputs = processor(images=[photo], texts=[["the dog's left ear"]])
+        inference="""inputs = processor(images=photo, text="the dog's left ear")
 there = processor.post_process(model(**inputs), sizes=[(photo.height, photo.width)])[0]
 print(there.x, there.y, there.confidence, there.presence)""",
     ),

@@ -90,7 +90,7 @@ class Listener:
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
         prepared, visual = encode(self.model, self.processor, self.photos(shown))
-        inputs = moved(self.processor(images=prepared, texts=padded), self.model)
+        inputs = moved(self.processor(images=prepared, text=padded), self.model)
         points = self.model(**inputs, visual=visual).points.double().cpu().numpy().clip(0, 1)
         found = np.full((len(texts), 2), np.nan)
         for number, rows in enumerate(groups.values()):

@@ -17,7 +17,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedConfig
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, PointLocalizerConfig
 from talkingpoints.adapters import lora_config
-from talkingpoints.configuration_descriptor import nested_config
+from talkingpoints.configuration_point import nested_config
 
 BASES = Path(__file__).parent / "bases.yaml"
 LORA_RANK = 16

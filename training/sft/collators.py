@@ -53,7 +53,7 @@ class LocalizerCollator:
         if self.blind:
             images = [blind_image()]
             texts = [[text for row in texts for text in row]]
-        batch = dict(self.processor(images=images, texts=texts))
+        batch = dict(self.processor(images=images, text=texts))
         points = [points_of(example) for example in examples]
         batch["points"] = torch.from_numpy(np.stack(points))
         present = np.ones(len(points[0]), np.float32)
