@@ -6,9 +6,9 @@
 
 Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a key of a yaml file (``--config``).
 Each segment of a photo is marked with an outline and a number, and a model writes a caption for each number. The result
-is COCO panoptic JSON with a ``description`` for each segment, over the existing PNGs: ``pix2cap.json`` (or
-``pix2cap_NAME.json`` for each of several annotation files), with ``counts.json`` and a page to look at,
-``review.html``.
+is COCO panoptic JSON with a ``description`` for each segment, and beside it a folder of its name with the PNGs (links
+to the existing ones, or copies): ``pix2cap.json`` (or ``pix2cap_NAME.json`` for each of several annotation files), with
+``counts.json`` and a page to look at, ``review.html``.
 The models' answers are kept in ``work/answers.jsonl``; the same command continues an interrupted run.
 """
 
@@ -29,7 +29,7 @@ from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
 from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from talkingpoints.llm.answer_store import AnswerStore
 from training.dataset.segment_review import SegmentReview
-from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.dataset.writer_arguments import WriterArguments, asker_of, check_losses
 from training.sft.arguments import parse_arguments
 
 
@@ -109,9 +109,8 @@ def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWri
         raise ValueError(f"annotations: two files have one name, and would both be written as one of {names}")
     found: dict[int, PanopticWriter] = {}
     for name, source in zip(names, opened, strict=True):
-        writer = PanopticWriter(
-            output / name, source.categories.values(), photos=source.photos, photo_maps=source.id_maps
-        )
+        categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
+        writer = PanopticWriter(output / name, categories, output / Path(name).stem, **folders)
         found |= dict.fromkeys(source.image_ids, writer)
     return found
 
@@ -164,6 +163,8 @@ def main(argv: list[str]) -> None:
     for writer in dict.fromkeys(writer_of.values()):
         writer.close()
     review.close()
+    reasons = [reason for all_of_photo in problems.values() for reason in all_of_photo[:1]]
+    check_losses(len(photos), reasons, writing.max_lost)
     report = {"counts": counts.to_json(), "photos_without_texts": problems}
     (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     print(f"{counts.photos_kept} photos, {counts.segments_kept} captions; {len(problems)} photos without (counts.json)")

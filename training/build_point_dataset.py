@@ -23,7 +23,6 @@ if not __package__:
     import run_by_path  # noqa: F401
 
 from filelock import FileLock, Timeout
-from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from talkingpoints import __version__
@@ -43,8 +42,9 @@ from talkingpoints.dataset_builder.points.tasks import PointTask
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
-from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
-from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
+from talkingpoints.publishing import Target, publish
+from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, told, write_checks
+from training.dataset.writer_arguments import WriterArguments, check_losses, model_writer, photo_texts
 from training.sft.arguments import parse_arguments
 from training.sft.sft_arguments import parse_weights
 
@@ -216,6 +216,7 @@ def written(
         made["writer"] = writer.version
         for photo, answers in photo_texts(prepared, tasks_of, writer, total):
             yield photo, [(task, [] if answer.text is None else [("model", answer.text)]) for task, answer in answers]
+        check_losses(total, list(writer.rejected.values()), writing.max_lost)
 
 
 def main(argv: list[str]) -> None:
@@ -264,6 +265,8 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     laid_out.close(name, made, arguments.license, arguments.push_to_hub)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
+    for line in told(made["checks"]):
+        print(line)
     if skipped:
         print(f"{len(skipped)} photos skipped (work/skipped.json), the first: {next(iter(skipped.values()))}")
     if arguments.push_to_hub:
@@ -272,15 +275,12 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
 
 def push(folder: Path, repository: str, private: bool) -> None:
     """Put card and Parquet files into a dataset repository, and take away the files of an earlier push."""
-    api = HfApi()
-    api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-    api.upload_folder(
-        repo_id=repository,
-        repo_type="dataset",
-        folder_path=folder,
-        allow_patterns=["README.md", "data/*.parquet"],
-        delete_patterns=["data/*.parquet"],
-        commit_message="Points and descriptions",
+    files = [folder / "README.md", *sorted((folder / "data").glob("*.parquet"))]
+    publish(
+        {file.relative_to(folder).as_posix(): file for file in files},
+        Target(repository, "dataset", private=private),
+        "Points and descriptions",
+        stale=["data/*.parquet"],
     )
 
 

@@ -22,7 +22,6 @@ if not __package__:
 
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.trainer_utils import HubStrategy
 from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
@@ -36,9 +35,10 @@ from training.grpo.reward_functions import FluencyReward, ListenerReward, Stopwa
 from training.grpo.reward_hacking import RewardHackingCallback, RewardHackingMetrics
 from training.grpo.rewards import part_widths
 from training.sft.arguments import DTYPES, parse_arguments
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.optimizer import freeze
 from training.sft.processes import one_pass, start_run
-from training.sft.supervised import is_sharded, last_checkpoint, publish
+from training.sft.supervised import is_sharded, last_checkpoint, publish_run, taken_target
 
 ARGUMENTS = (GrpoArguments, GRPOConfig)
 
@@ -127,9 +127,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     lora = None
     if grpo.lora_r:
         lora = lora_config(model, grpo.lora_r, grpo.lora_alpha, target_modules=grpo.lora_target_modules)
-        # checkpoints hold adapters: beside the merged model on the Hub, transformers would load them instead
-        training.hub_strategy = HubStrategy.END
-    trainer = GRPOTrainer(
+    trainer = WholeGRPOTrainer(
         model=model,
         reward_funcs=list(rewards),
         args=training,
@@ -153,10 +151,15 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     return trainer
 
 
+class WholeGRPOTrainer(WholeCheckpoints, GRPOTrainer):
+    """TRL's trainer, with checkpoints that appear whole."""
+
+
 def main(argv: list[str]) -> GRPOTrainer:
     """Train; see the module docstring."""
     grpo, training = parse_arguments(ARGUMENTS, argv)
     start_run(training, grpo.threads)
+    target = taken_target(training)
     trainer = build_trainer(grpo, training)
     output = Path(training.output_dir)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, grpo.resume))
@@ -168,8 +171,7 @@ def main(argv: list[str]) -> GRPOTrainer:
     if grpo.save_dtype != "float32":
         trainer.model.to(DTYPES[grpo.save_dtype])  # type: ignore[arg-type, union-attr]
     trainer.save_model()
-    if training.push_to_hub:
-        publish(trainer, grpo)
+    publish_run(trainer, grpo, target)
     return trainer
 
 

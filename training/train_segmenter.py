@@ -38,10 +38,12 @@ from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
+from talkingpoints.publishing import model_files, publish
 from training.sft.arguments import DTYPES, AugmentationArguments, examples_of, parse_arguments
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.optimizer import build_optimizer
 from training.sft.processes import one_pass, start_run
-from training.sft.supervised import last_checkpoint, measure_and_save
+from training.sft.supervised import last_checkpoint, measure_and_save, taken_target
 
 
 @dataclass(kw_only=True)
@@ -212,6 +214,7 @@ def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     segmenter, training = parse_arguments(ARGUMENTS, argv)
     start_run(training, segmenter.threads)
+    target = taken_target(training)
     train, val = (
         PanopticPhotos(Path(segmenter.annotations) / f"{split}.json", Path(segmenter.photos))
         for split in ("train", "val")
@@ -242,7 +245,7 @@ def main(argv: list[str]) -> Trainer:
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are drawn already
     training.label_names = ["labels"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SegmentCollator(processor),
@@ -261,6 +264,8 @@ def main(argv: list[str]) -> Trainer:
         trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
     measure_and_save(trainer, segmenter.save_dtype)
+    if target is not None and trainer.is_world_process_zero():
+        publish(model_files(Path(str(training.output_dir))), target, "End of training")
     return trainer
 
 

@@ -1,6 +1,7 @@
 """Scenes of annotations: points on the parts, whose each pixel is, splits, and what is never trained on."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -165,5 +166,8 @@ def test_packed_scenes_and_cached_pixels_are_the_same(tmp_path):
     assert (photo.scene().owners == scene.owners).all() and photo.bare.owners is None
     for _ in range(2):
         assert (PixelCache([photo], tmp_path / "cache" / "pixels")[0] == PixelCache([photo])[0]).all()
-    with pytest.raises(ValueError, match="holds other photos"):
-        PixelCache([photo, photo], tmp_path / "cache" / "pixels")
+    assert (PixelCache([photo, photo], tmp_path / "cache" / "pixels")[1] == PixelCache([photo])[0]).all()
+    changed = packed_photo("camvid", tmp_path / "images" / "a.png", scene)
+    Image.new("RGB", scene.size[::-1], "red").save(tmp_path / "images" / "a.png")
+    os.utime(tmp_path / "images" / "a.png", ns=(1, 1))
+    assert (PixelCache([changed], tmp_path / "cache" / "pixels")[0] == [255, 0, 0]).all()  # nothing stale is read

@@ -92,6 +92,8 @@ def what_is_read(
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     start_run(training, sft.threads)
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
     train: Any

@@ -24,6 +24,7 @@ from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
 from talkingpoints.writer.scene import Scene
 from training.sft.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.processes import one_pass, start_run
 
 
@@ -152,6 +153,8 @@ def keypoint_metrics(prediction) -> dict[str, float]:
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     vision, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     start_run(training, vision.threads)
     vlm, processor = (
         AutoModelForImageTextToText.from_pretrained(vision.base),
@@ -168,7 +171,7 @@ def main(argv: list[str]) -> Trainer:
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SceneCollator(

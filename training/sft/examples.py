@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
+from datasets import Dataset
 from transformers import TrainingArguments
 
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.data.readers.coco_keypoints import wrong_entries
-from talkingpoints.data.readers.custom_points import settle
+from talkingpoints.data.validation.findings import Findings
 from training.sft.arguments import passes_over, with_keypoints
 from training.sft.custom_data import holds_own_points, own_examples
 from training.sft.processes import read_once
@@ -34,7 +34,7 @@ def build_examples(
         build: Any = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
         points = build(sft, training, negatives)
     if regions is not None and regions.region_sets:
-        return mixed_examples(regions, points, training, sft.points_per_photo, sft.colour)
+        return mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
     if points is None:
         raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
     return points
@@ -45,8 +45,7 @@ def _keypoint_examples(
 ) -> tuple[PointExamples, PointExamples]:
     if sft.streaming:
         raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
-    unusable = read_once(lambda: _unusable(sft))
-    train, val = (sft.load(split, unusable[split]) for split in ("train", "val"))
+    train, val = read_once(lambda: _read(sft))
     shares: dict[str, Any] = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train, sft.crowded), training)
     points, seed = sft.points_per_photo, training.seed
@@ -65,9 +64,9 @@ def _keypoint_examples(
     )
 
 
-def _unusable(sft: SftArguments) -> dict[str, dict[str, frozenset[str]]]:
-    """By split and folder, the photos that cannot be used; refuses them and whatever else is wrong, or logs it."""
-    found = {split: {folder: wrong_entries(folder, split) for folder in sft.datasets} for split in ("train", "val")}
-    checked = [one for folders in found.values() for one in folders.values()]
-    settle({where: wrong for problems, _ in checked for where, wrong in problems.items()}, sft.skip_bad_rows)
-    return {split: {folder: photos for folder, (_, photos) in folders.items()} for split, folders in found.items()}
+def _read(sft: SftArguments) -> tuple[Dataset, Dataset]:
+    """Photos to train on and to validate with; refuses whatever is wrong with them, or logs it and leaves it out."""
+    findings = Findings()
+    train, val = (sft.load(split, findings) for split in ("train", "val"))
+    findings.settle(sft.skip_bad_rows)
+    return train, val

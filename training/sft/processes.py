@@ -16,7 +16,9 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
-from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedModel, TrainingArguments, set_seed
+
+from training.sft.checkpoints import WholeCheckpoints
 
 T = TypeVar("T")
 
@@ -91,7 +93,7 @@ def keep_existing_layers(model: Any) -> None:
     model._no_split_modules = set(model._no_split_modules or ()) & existing
 
 
-class GlobalBatchTrainer(Trainer):
+class GlobalBatchTrainer(WholeCheckpoints):
     """A ``Trainer`` whose loss is the mean over the global batch, however the batch is divided.
 
     Our models return the mean over the tokens of their batch, or over its texts that are present. The mean of such

@@ -5,6 +5,7 @@ Resuming is exact: example ``i`` of the data is always the same (keypoint_exampl
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ from accelerate.utils import DistributedType
 from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations.liger import apply_liger_kernel
-from transformers.trainer_utils import IntervalStrategy, get_last_checkpoint
+from transformers.trainer_utils import HubStrategy, IntervalStrategy
 
 from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.adapters import commit_of, lora_config, save_point_config
 from talkingpoints.cards import Told, model_card
+from talkingpoints.publishing import Target, model_files, publish
 from training.push_to_hub import check_base, published_weights, push_card, without_folders
 from training.sft.arguments import DTYPES, DataArguments
 from training.sft.callbacks import DrawSample, EstimateCallback, SamplePictures, early_stopping
+from training.sft.checkpoints import newest_whole
 from training.sft.optimizer import build_optimizer, freeze
-from training.sft.processes import GlobalBatchTrainer, keep_existing_layers, one_pass
+from training.sft.processes import GlobalBatchTrainer, keep_existing_layers, one_pass, read_once
 from training.sft.sft_arguments import SftArguments
 
 
@@ -98,8 +101,8 @@ def _add_pictures(trainer: Trainer, examples: Any, count: int, draw: DrawSample)
 
 
 def last_checkpoint(training: TrainingArguments, resume: bool) -> str | None:
-    """The checkpoint to go on from, if that is asked for and there is one."""
-    return get_last_checkpoint(str(training.output_dir)) if resume and Path(str(training.output_dir)).is_dir() else None
+    """The checkpoint to go on from, if that is asked for and there is one; see :func:`newest_whole`."""
+    return read_once(lambda: newest_whole(Path(str(training.output_dir)))) if resume else None
 
 
 def measure_and_save(trainer: Trainer, save_dtype: str) -> None:
@@ -126,14 +129,37 @@ def with_lora(model: PointDescriptor | PointLocalizer, sft: SftArguments) -> Pef
     return adapted
 
 
-def publish(trainer: Trainer, data: DataArguments) -> None:
-    """Push what lies in ``output_dir``, and its card, which names base and data."""
-    pushed, arguments = trainer.push_to_hub(), trainer.args
-    if trainer.is_world_process_zero():
-        told = without_folders(Told(base=data.base, datasets=data.datasets))
-        weights = published_weights(Path(str(arguments.output_dir)))
-        card = model_card(weights, told, repo_id=str(trainer.hub_model_id), revision=pushed.oid)
-        push_card(card, str(trainer.hub_model_id), revision=arguments.hub_revision, token=arguments.hub_token)
+def taken_target(training: TrainingArguments) -> Target | None:
+    """Where a training is to be pushed; taken out of its arguments, so that only :func:`publish_run` pushes.
+
+    The ``Trainer`` itself would push all that lies in ``output_dir``, and save the token with its arguments. The
+    repository is made at once, which tells before the training who may not push.
+
+    Raises:
+        ValueError: checkpoints are to be pushed, which hold more than a model.
+    """
+    token, training.hub_token = training.hub_token, None
+    if not training.push_to_hub:
+        return None
+    training.push_to_hub = False
+    if training.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+        raise ValueError(f"hub_strategy: {training.hub_strategy.value!r}; checkpoints are not pushed, allowed: end")
+    name = training.hub_model_id or Path(str(training.output_dir)).resolve().name
+    target = Target(name, "model", training.hub_revision, training.hub_private_repo, token)
+    return replace(target, repo_id=read_once(target.made))
+
+
+def publish_run(trainer: Trainer, data: DataArguments, target: Target | None) -> None:
+    """Push the model in ``output_dir``, and its card, which names base and data; if there is a target."""
+    if target is None or not trainer.is_world_process_zero():
+        return
+    output = Path(str(trainer.args.output_dir))
+    told = without_folders(Told(base=data.base, datasets=data.datasets))
+    weights = published_weights(output)
+    model_card(weights, told, repo_id=target.repo_id, revision="")  # what cannot be said stops it
+    files = {name: file for name, file in model_files(output).items() if name != "README.md"}
+    _, revision = publish(files, target, "End of training")
+    push_card(model_card(weights, told, repo_id=target.repo_id, revision=revision), target)
 
 
 def check_options(sft: SftArguments, training: TrainingArguments) -> None:
@@ -186,6 +212,7 @@ def run(
         ValueError: See :func:`check_options`.
     """
     check_options(sft, training)
+    target = taken_target(training)
     model.vlm.set_attn_implementation(sft.attn_implementation)
     use_liger(model, training)
     adapted = with_lora(model, sft) if sft.lora_r else None
@@ -194,6 +221,5 @@ def run(
     if adapted is not None and trainer.is_world_process_zero():
         save_point_config(adapted, str(training.output_dir))
     measure_and_save(trainer, sft.save_dtype)
-    if training.push_to_hub:
-        publish(trainer, sft)
+    publish_run(trainer, sft, target)
     return trainer

@@ -113,7 +113,8 @@ def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> A
         return _cut_out(annotations, size, image_file)
     if "owner" in options:
         return _owned_parts(annotations, size, options)
-    things, owners = [], np.full(size, UNLABELLED, dtype=np.int16)
+    things: list[Thing] = []
+    owners = np.full(size, UNLABELLED, dtype=np.int16)
     masked = any(annotation.get("segmentation") for annotation, _ in annotations)
     # Large ones first, so that small ones in front of them stay.
     for annotation, category in sorted(annotations, key=lambda pair: -pair[0]["area"]):
@@ -147,7 +148,7 @@ def _owned_parts(
     if not parts:
         return AnnotatedScene((), size)
     boxes = np.array([part.box for part in parts])
-    x0, y0, x1, y1 = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+    (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0).tolist(), boxes[:, 2:].max(axis=0).tolist()
     hidden = _missing(options, names)
     thing = Thing(options["owner"], (x0, y0, x1, y1), tuple(parts), hidden=hidden)
     if not piece.any():
@@ -206,7 +207,8 @@ def _cut_out(
     """Things on a plain ground: in its box, a thing is what differs from the ground around the box."""
     with Image.open(image_file) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-    things, owners = [], np.full(size, UNLABELLED, dtype=np.int16)
+    things: list[Thing] = []
+    owners = np.full(size, UNLABELLED, dtype=np.int16)
     inside = np.zeros(size, dtype=bool)
     for annotation, category in annotations:
         box = unit(annotation["bbox"], size)

@@ -60,4 +60,4 @@ def hashed_split(name: str, shares: Mapping[str, float]) -> str:
         if place < share:
             return split
         place -= share
-    return next(reversed(shares))
+    return list(shares)[-1]

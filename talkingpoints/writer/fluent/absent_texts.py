@@ -116,7 +116,7 @@ def imagined(kind: str, rng: random.Random) -> Observation:
     name, sided = rng.choice(parts) if parts else (None, False)
     side = rng.choice(("left", "right")) if sided else None
     other, other_sided = rng.choice(parts) if parts else (None, False)
-    near = ()
+    near: tuple[Near, ...] = ()
     if other is not None and other != name:
         direction = rng.choice(("above", "below", "left", "right", "above left", "below right"))
         near = (Near(other, rng.choice(("left", "right")) if other_sided else None, direction, rng.random() < 0.5),)

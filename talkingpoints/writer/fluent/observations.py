@@ -191,7 +191,7 @@ def posture(thing: Thing, size: tuple[int, int]) -> str | None:
         return None  # it sits, rears, or is seen from the front
     drops = [max(p[1] for p in paws[end]) - top[i][1] for i, end in enumerate(("front", "back"))]
     if min(drops) > 0.75 * length:
-        return STANDING
+        return STANDING if facing(thing) else None  # from an end, a lying one's back is as short as its legs
     return LYING if max(drops) < 0.4 * length else None
 
 

@@ -21,9 +21,6 @@ T = TypeVar("T")
 COLUMN_NAMES = ("left", "centre", "right")
 ROW_NAMES = ("top", "middle", "bottom")
 _OPPOSITE = {"left": "right", "right": "left", "upper": "lower", "lower": "upper"}
-_PAIRED = frozenset(
-    {"glasses", "sunglasses", "shoes", "boots", "pants", "jeans", "shorts", "socks", "clothes", "gloves"}
-)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,15 @@ def test_every_claim_of_a_text_is_found():
         ("the second from the left of three cows", {("object", "cow"), ("which", "second left"), ("which", "3")}),
         ("The larger dog's nose", {("object", "dog"), ("which", "larger"), ("part", "nose")}),
         ("Background, to the left of the cat, level with its top.", {("object", "background"), ("place", "left")}),
+        (
+            "The left eye of the cat that fills the photo, on the right as you look at it, at the very top of the cat; "
+            "just above and to the right of the nose, olive and smooth.",
+            {
+                ("object", "cat"), ("part", "eye"), ("side", "left"), ("side", "right"), ("look", "olive"),
+                ("place", "above right"), ("look", "smooth"), ("place", "that fills the photo"),
+            },
+        ),
+        ("a spot on the white dog, not the one on the left", {("object", "dog"), ("look", "white")}),
         ("Something I do not know.", {("object", "unknown")}),
         ("the bird's left wing, blue", {("object", "bird"), ("part", "wing"), ("side", "left"), ("look", "blue")}),
         ("the car's wheel", {("object", "car"), ("part", "wheel")}),
@@ -183,7 +193,9 @@ def test_annotations_of_parts_and_splits(tmp_path):
     assert (door.kind, door.part, door.side) == ("car", "back door", "left") and "vehicle" in door.kinds
     x, y = inner_point(photo, door)
     assert 0.19 < x < 0.41 and 0.3 < y < 0.5
-    assert split_name("outer corner of the right eye", vocabulary()) == ("eye", "right")
+    part, side = split_name("outer corner of the right eye", vocabulary())
+    assert side == "right" and "eye" in vocabulary().enclosing(part)
+    assert split_name("tip of the left wing", vocabulary()) == ("wing", "left")
     with pytest.raises(ValueError, match=r"test\.json is not there"):
         read_photos(tmp_path, "test")
     names = [f"{i:05d}.jpg" for i in range(2000)]
@@ -213,7 +225,7 @@ def test_agreement_leaves_out_what_is_gated_or_unsure(tmp_path):
 
 
 def test_the_published_judgings_fit_their_texts():
-    content = judged.read_judged(sets.Path("training/judged_texts.json"))
+    content = judged.read_judged(Path("training/judged_texts.json"))
     assert len(content["texts"]) == 200
     for text in content["texts"]:
         assert [judged.claim_json(claim) for claim in parse(text["text"]).claims] == text["claims"], text["id"]
