@@ -126,7 +126,7 @@ def main(argv: list[str]) -> None:
     processor = LlavaProcessor(
         image_processor=seen.image_processor,
         tokenizer=tokenizer,
-        patch_size=model.config.vision_config.patch_size,
+        patch_size=localizer.vlm.model.vision_tower.config.patch_size,
         vision_feature_select_strategy="full",
         image_token=IMAGE_TOKEN,
         chat_template=CHAT_TEMPLATE,
