@@ -109,8 +109,13 @@ def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWri
         raise ValueError(f"annotations: two files have one name, and would both be written as one of {names}")
     found: dict[int, PanopticWriter] = {}
     for name, source in zip(names, opened, strict=True):
-        categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
-        writer = PanopticWriter(output / name, categories, output / Path(name).stem, **folders)
+        writer = PanopticWriter(
+            output / name,
+            source.categories.values(),
+            output / Path(name).stem,
+            photos=source.photos,
+            photo_maps=source.id_maps,
+        )
         found |= dict.fromkeys(source.image_ids, writer)
     return found
 

