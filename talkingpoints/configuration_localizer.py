@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedConfig
 
+from .configuration_checks import check_number, check_whole
 from .configuration_descriptor import nested_config
 from .configuration_vision_tower import ConvVisionConfig  # registers the bundled models' vision tower
 
@@ -24,7 +25,7 @@ class PointLocalizerConfig(PreTrainedConfig):
         share_image_prefix: see :class:`PointDescriptorConfig`.
 
     Raises:
-        ValueError: an unknown head, or a temperature that is not above 0.
+        ValueError: an unknown head, a temperature that is not above 0, or a value of which no model can be made.
     """
 
     model_type = "point_localizer"
@@ -46,6 +47,9 @@ class PointLocalizerConfig(PreTrainedConfig):
             raise ValueError(f"head must be one of {HEADS}, got {head!r}")
         if not heatmap_temperature > 0:
             raise ValueError(f"heatmap_temperature must be above 0, got {heatmap_temperature}")
+        check_whole(0, locate_token_id=locate_token_id)
+        check_whole(1, head_size=head_size, subcells=subcells)
+        check_number(0.0, target_sigma=target_sigma, presence_weight=presence_weight)
         self.vlm_config = nested_config(vlm_config)
         self.locate_token_id = locate_token_id
         self.head = head
