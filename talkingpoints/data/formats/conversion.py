@@ -132,7 +132,7 @@ def _check(found: Annotations, folder: Path | None) -> None:
     """Sizes against the photos, units, points inside, photos and points that come twice."""
     kept: list[PhotoRecord] = []
     names: dict[tuple[Path | None, str], int] = {}
-    paths: dict[Path | None, int] = {}
+    paths: dict[Path, int] = {}
     places: dict[tuple[Path | None, str], list[str]] = {}
     for photo in found.photos:
         about = f", {shown(photo.file_name)}"
@@ -145,10 +145,8 @@ def _check(found: Annotations, folder: Path | None) -> None:
             if (root, photo.split) not in places:
                 places[root, photo.split] = photo_folders(root, photo.split)
             photo.path = find_photo(photo, root, places[root, photo.split])
-            if photo.path in paths:
+            if photo.path is not None and paths.setdefault(photo.path, photo.row) != photo.row:
                 raise ValueError(f"the photo is {photo.path.name!r}, as in row {paths[photo.path]}")
-            if photo.path is not None:
-                paths[photo.path] = photo.row
             _check_photo(photo, folder)
             photo.points = _good_points(photo, found.findings, found.where)
             kept.append(photo)
