@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedConfig
 
+from .configuration_checks import check_whole
 from .configuration_point import ConvVisionConfig, PointModelConfig
 
 ATTENTION_REGIONS = ("gaussian", "none")
@@ -52,6 +53,9 @@ class PointDescriptorConfig(PointModelConfig):
             raise ValueError(f"attention_region must be one of {ATTENTION_REGIONS}, got {attention_region!r}")
         if not 0 < window_threshold < 1 or sigma <= 0:
             raise ValueError(f"need sigma > 0 and 0 < window_threshold < 1, got {sigma} and {window_threshold}")
+        check_whole(0, point_token_id=point_token_id, location_token_id=location_token_id)
+        check_whole(1, num_keypoint_tokens=num_keypoint_tokens, encoder_heads=encoder_heads)
+        check_whole(0, encoder_layers=encoder_layers)
         if encoder_size is not None and (encoder_size < 4 or encoder_size % encoder_heads):
             raise ValueError(f"encoder_size must be a multiple of encoder_heads={encoder_heads}, got {encoder_size}")
         self.point_token_id = point_token_id

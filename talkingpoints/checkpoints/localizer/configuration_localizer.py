@@ -2,6 +2,7 @@
 
 from transformers import PreTrainedConfig
 
+from .configuration_checks import check_number, check_whole
 from .configuration_point import ConvVisionConfig, PointModelConfig
 
 HEADS = ("heatmap", "mlp")
@@ -22,7 +23,7 @@ class PointLocalizerConfig(PointModelConfig):
             data, it makes the confidence a probability.
 
     Raises:
-        ValueError: an unknown head, or a temperature that is not above 0.
+        ValueError: an unknown head, a temperature that is not above 0, or a value of which no model can be made.
     """
 
     model_type = "point_localizer"
@@ -44,6 +45,9 @@ class PointLocalizerConfig(PointModelConfig):
             raise ValueError(f"head must be one of {HEADS}, got {head!r}")
         if not heatmap_temperature > 0:
             raise ValueError(f"heatmap_temperature must be above 0, got {heatmap_temperature}")
+        check_whole(0, locate_token_id=locate_token_id)
+        check_whole(1, head_size=head_size, subcells=subcells)
+        check_number(0.0, target_sigma=target_sigma, presence_weight=presence_weight)
         self.locate_token_id = locate_token_id
         self.head = head
         self.head_size = head_size
