@@ -25,6 +25,7 @@ from .inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, BUNDLED_SEGMENTER
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 from .points import check_points_px, to_unit
+from .results import CaptionedSegments
 from .segmenter import Segmenter
 
 
@@ -191,8 +192,8 @@ class PanopticCaptioningPipeline(PhotoPipeline):
     def _forward(self, inputs: dict[str, Any], threshold: float | None = None) -> dict[str, Any]:
         return {"answers": [self.captioner(one["photo"], threshold) for one in inputs["group"]]}
 
-    def postprocess(self, output: dict[str, Any]) -> dict[str, Any]:
-        return output["found"].to_dict()
+    def postprocess(self, output: CaptionedSegments) -> dict[str, Any]:
+        return output.to_dict()
 
 
 for _task, _class, _model, _bundled in (

@@ -168,11 +168,11 @@ def main(argv: list[str]) -> None:
     for writer in dict.fromkeys(writer_of.values()):
         writer.close()
     review.close()
-    reasons = [reason for all_of_photo in problems.values() for reason in all_of_photo[:1]]
-    check_losses(len(photos), reasons, writing.max_lost)
     report = {"counts": counts.to_json(), "photos_without_texts": problems}
     (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     print(f"{counts.photos_kept} photos, {counts.segments_kept} captions; {len(problems)} photos without (counts.json)")
+    reasons = [reason for all_of_photo in problems.values() for reason in all_of_photo[:1]]
+    check_losses(len(photos), reasons, writing.max_lost)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.base_processor import load_base_processor
+from talkingpoints.shared_prefix import SharedPrefix
 from tests.helpers.families import FAMILIES, family_base, tokenizer_of
 from tests.helpers.tiny import loud, photo
 from training.grpo.listeners import FluencyJudge, Listener
@@ -287,8 +288,8 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
 def test_answers_behind_a_shared_prefix_are_the_same(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tiny.describing(images=[PHOTOS[0], photo(seed=1)], points=[POINTS, POINTS])
     shared_calls = []
-    run = type(tiny.descriptor)._generate_shared
-    monkeypatch.setattr(type(tiny.descriptor), "_generate_shared", lambda *args: shared_calls.append(1) or run(*args))
+    run = SharedPrefix.start
+    monkeypatch.setattr(SharedPrefix, "start", lambda *args: shared_calls.append(1) or run(*args))
     scored = []
     for shared in (False, True):
         tiny.descriptor.config.share_image_prefix = shared
