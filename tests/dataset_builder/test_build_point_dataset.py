@@ -296,7 +296,7 @@ def test_a_finished_folder_stays_until_the_next_is_whole(built, cars, tmp_path, 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):
     output = build(cars, tmp_path / "set", "--max_points", "30", "--per_kind", "3", "--formats", "parquet",
-                   "--rows_per_shard", "20", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
+                   "--rows_per_shard", "16", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
     shards = sorted(path.name for path in (output / "data").iterdir())
     assert shards[:2] == ["test-00000-of-00002.parquet", "test-00001-of-00002.parquet"]
     assert sorted(path.name for path in output.iterdir()) == ["README.md", "data", "work"]
