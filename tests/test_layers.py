@@ -14,6 +14,7 @@ BELOW = {
     "evaluation": {"flat", "writer", "data", "llm"},
     "dataset_builder": {"flat", "writer", "data", "llm", "evaluation"},
     "package": {"flat"},
+    "commands": {"package", "flat", "data", "evaluation"},
     "training": {"package", "flat", "writer", "data", "llm", "evaluation", "dataset_builder"},
     "space": {"package", "flat", "data"},
 }

@@ -17,6 +17,8 @@ from PIL import Image
 from talkingpoints import Point, TalkingPoints, images, load_image
 from tests.helpers.tiny import photo
 
+pytestmark = pytest.mark.usefixtures("short_texts")
+
 
 @pytest.fixture(scope="module")
 def tp(pair: tuple[Path, Path]) -> TalkingPoints:

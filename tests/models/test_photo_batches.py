@@ -10,6 +10,8 @@ from talkingpoints import EncodedPhoto, Point, TalkingPoints
 from talkingpoints.photo_batches import PhotoQuestions, in_batches
 from tests.helpers.tiny import photo
 
+pytestmark = pytest.mark.usefixtures("short_texts")
+
 
 @pytest.fixture(scope="module")
 def tp(pair: tuple[Path, Path]) -> TalkingPoints:
