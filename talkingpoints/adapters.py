@@ -16,13 +16,15 @@ from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, 
 
 from .building import Base, is_adapter, load_base
 from .cards import is_hub_id
-from .configuration_descriptor import PointDescriptorConfig, nested_config
+from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
+from .configuration_point import nested_config
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
+
 
 ATTENTION = r".*\.(language_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj)"
 """Attention projections of the language model, and of it alone, in all families."""
@@ -134,9 +136,7 @@ def load_model(
     return model, processor
 
 
-def load_whole(
-    name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32
-) -> tuple[Model, Any]:
+def load_whole(name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32) -> tuple[Model, Any]:
     """As :func:`load_model`, for what changes a model and saves it whole.
 
     Raises:

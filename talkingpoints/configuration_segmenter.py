@@ -30,6 +30,8 @@ class PanopticSegmenterConfig(PreTrainedConfig):
 
     model_type = "panoptic_segmenter"
 
+    sub_configs = {"vision_config": AutoConfig}  # noqa: RUF012  (what transformers reads)
+
     def __init__(
         self,
         vision_config: PreTrainedConfig | dict | None = None,

@@ -30,6 +30,8 @@ class ConvVisionConfig(PreTrainedConfig):
 
     model_type = "talkingpoints_vision"
 
+    sub_configs = {"backbone_config": EfficientNetLiteConfig}  # noqa: RUF012  (what transformers reads)
+
     def __init__(
         self,
         image_size: int = 192,

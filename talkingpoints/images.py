@@ -9,14 +9,36 @@ import io
 import math
 import os
 import re
+import sys
+import urllib.request
 import warnings
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, runtime_checkable
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-ImageLike: TypeAlias = Image.Image | str | os.PathLike | bytes | np.ndarray
+if TYPE_CHECKING:
+    import torch
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A file that is open for reading bytes, such as ``io.BytesIO``."""
+
+    def read(self, size: int = -1, /) -> Any: ...
+
+
+# The tensor is a name only: this file works without torch.
+ImageLike: TypeAlias = Union[Image.Image, str, os.PathLike, bytes, bytearray, Readable, np.ndarray, "torch.Tensor"]
+
+URLS = ("http://", "https://", "data:image/")
+"""How texts begin that are fetched and are no paths."""
+
+MAX_FILE_BYTES = 100_000_000
+"""Larger files are not fetched, nor read from an open file."""
+
+URL_TIMEOUT_S = 20.0
 
 MAX_IMAGE_PIXELS = 50_000_000
 """Larger images are refused before they are decoded (PIL holds an RGB photo of 50 megapixels in 200 MB)."""
@@ -38,17 +60,20 @@ def load_image(image: ImageLike) -> Image.Image:
     """Read an image as a person sees it.
 
     Args:
-        image: a PIL image, a path, the content of a file, or an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4);
-            uint8 0..255, uint16 0..65535, or float 0..1.
+        image: a PIL image, a path, a URL (http, https or data), the content of a file, an open file, an array (H, W),
+            (H, W, 1), (H, W, 3) or (H, W, 4), or a torch tensor, which may also be (1, H, W), (3, H, W) or (4, H, W).
+            Arrays and tensors are uint8 0..255, uint16 0..65535, or float 0..1.
 
     Returns:
         An RGB PIL image, EXIF orientation applied; its ``size`` is the frame of all pixel coordinates.
 
     Raises:
-        ValueError: the file is missing, no image or of another format than ``FORMATS``, the array has another shape,
-            or the image is too large.
+        ValueError: the file is missing, no image or of another format than ``FORMATS``, the URL cannot be read, the
+            array has another shape, or the image is too large.
         TypeError: none of the types above.
     """
+    if isinstance(image, str) and image.startswith(URLS):
+        image = _fetched(image)
     return _load(image, None)[0]
 
 
@@ -69,16 +94,58 @@ def load_shrunk(image: ImageLike, longest: int) -> tuple[Image.Image, tuple[int,
 
 
 def _load(image: ImageLike, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    if isinstance(image, bytes):
+    if isinstance(image, Readable):
+        image = _read(image)
+    if isinstance(image, bytes | bytearray | memoryview):
+        image = bytes(image)
         return _from_file(image, "the image", longest)
     if isinstance(image, str | os.PathLike):
         return _from_file(Path(image), repr(Path(image).name), longest)
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
+    if torch is not None and isinstance(image, torch.Tensor):
+        image = _tensor_values(image)
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     if not isinstance(image, Image.Image):
-        raise TypeError(f"image must be a PIL image, a path, bytes or a numpy array, got {type(image).__name__}")
+        swapped = "; the image comes first, then the point or the text" if isinstance(image, tuple | list) else ""
+        raise TypeError(
+            "image must be a PIL image, a path, a URL, bytes, an open file, a numpy array or a torch tensor, got "
+            f"{'None' if image is None else type(image).__name__}{swapped}"
+        )
     _check_size(image.size)
     return _seen(image, image.size, longest)
+
+
+def _fetched(url: str) -> bytes:
+    """What a URL leads to."""
+    name = url if len(url) <= 100 else f"{url[:100]}..."
+    request = urllib.request.Request(url, headers={"User-Agent": "talkingpoints"})
+    try:
+        with urllib.request.urlopen(request, timeout=URL_TIMEOUT_S) as answer:
+            return _read(answer)
+    except (OSError, ValueError) as error:  # of the network, of the server, of the URL
+        raise ValueError(f"cannot read {name}: {error}") from error
+
+
+def _read(file: Readable) -> bytes:
+    """The bytes of an open file, from where it stands."""
+    content = file.read(MAX_FILE_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise TypeError(f'image is a file that gives {type(content).__name__}; open it for bytes, with mode "rb"')
+    if not content:
+        raise ValueError("the open file is at its end; go back to its start with seek(0)")
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"the file has more than {MAX_FILE_BYTES:,} bytes")
+    return content
+
+
+def _tensor_values(tensor: "torch.Tensor") -> np.ndarray:
+    """A tensor as an array with the channels last."""
+    if tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4):
+        tensor = tensor.permute(1, 2, 0)
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # numpy knows no bfloat16
+    return tensor.detach().cpu().numpy()
 
 
 def _from_file(file: Path | bytes, name: str, longest: int | None) -> tuple[Image.Image, tuple[int, int]]:
@@ -129,13 +196,21 @@ def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] not in (3, 4)) or 0 in array.shape:
-        raise ValueError(f"an image array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got shape {array.shape}")
+        first = array.ndim == 3 and array.shape[0] in (1, 3, 4)
+        advice = "; the channels come last: array.transpose(1, 2, 0)" if first else ""
+        advice = "; give one image, not a batch" if array.ndim == 4 else advice
+        raise ValueError(
+            f"an image array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got shape {array.shape}{advice}"
+        )
     _check_size((array.shape[1], array.shape[0]))
     if array.dtype == np.uint16:
         array = (array // 257).astype(np.uint8)
     elif np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise ValueError(f"a float image must lie in [0, 1], got {array.min():g} to {array.max():g}")
+            raise ValueError(
+                f"a float image must lie in [0, 1], got {array.min():g} to {array.max():g}; divide values of 0 to 255 "
+                "by 255, and undo a processor's normalization"
+            )
         array = (array * 255).round().astype(np.uint8)
     elif array.dtype != np.uint8:
         raise ValueError(f"an image array must be uint8, uint16 or float, got {array.dtype}")

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast, overload
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 
 from .adapters import load_model, load_pair, switch_on
 from .captioning import PanopticCaptioner
@@ -23,10 +24,11 @@ from .images import ImageLike
 from .keypoint_encoder import cell_centers, gaussian_window
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
-from .places import boxes_of, masks_of, one_of, point_of, points_of
+from .photo_batches import PhotoBatches
+from .places import boxes_of, masks_of, one_of, point_of, points_of, texts_of
 from .processing_descriptor import PointDescriptorProcessor
 from .processing_localizer import PointLocalizerProcessor
-from .results import CaptionedSegments, Description, Localization, RegionDescription, RoundTrip
+from .results import CaptionedSegments, Description, Localization, Point, RegionDescription, RoundTrip
 from .segmenter import Segmenter
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -36,10 +38,11 @@ BUNDLED_SEGMENTER = CHECKPOINTS / "segmenter"
 
 Photo: TypeAlias = ImageLike | EncodedPhoto
 Box: TypeAlias = tuple[float, float, float, float]
-XY: TypeAlias = tuple[float, float]
+XY: TypeAlias = tuple[float, float] | Point
+Mask: TypeAlias = np.ndarray | Image.Image
 
 
-class TalkingPoints:
+class TalkingPoints(PhotoBatches):
     """A descriptor and a localizer with their processors. Calls from several threads take turns.
 
     Example:
@@ -48,6 +51,7 @@ class TalkingPoints:
         >>> tp.localize("dog.jpg", "the dog's left ear").unit
         >>> photo = tp.encode("dog.jpg")  # for many calls about one photo
         >>> [tp.describe(photo, point).text for point in points_px]
+        >>> tp.describe_batch(photos, points_px)  # one point of each of many photos
     """
 
     def __init__(
@@ -177,9 +181,9 @@ class TalkingPoints:
     @overload
     def describe(self, image: Photo, *, point: Sequence[XY]) -> list[Description]: ...
     @overload
-    def describe(self, image: Photo, *, mask: np.ndarray) -> RegionDescription: ...
+    def describe(self, image: Photo, *, mask: Mask) -> RegionDescription: ...
     @overload
-    def describe(self, image: Photo, *, mask: Sequence[np.ndarray]) -> list[RegionDescription]: ...
+    def describe(self, image: Photo, *, mask: Sequence[Mask]) -> list[RegionDescription]: ...
     @overload
     def describe(self, image: Photo, *, box: Box) -> RegionDescription: ...
     @overload
@@ -190,7 +194,7 @@ class TalkingPoints:
         point_px: XY | Sequence[XY] | None = None,
         *,
         point: XY | Sequence[XY] | None = None,
-        mask: np.ndarray | Sequence[np.ndarray] | None = None,
+        mask: Mask | Sequence[Mask] | None = None,
         box: Box | Sequence[Box] | None = None,
     ) -> Description | RegionDescription | list[Description] | list[RegionDescription]:
         """Describe one point, mask or box of a photo, or several, for which it is encoded once.
@@ -202,10 +206,10 @@ class TalkingPoints:
         | a sequence of points, masks or boxes in place of one | a list of them |
 
         Args:
-            image: PIL image, path, array, or a photo from :meth:`encode`; EXIF orientation is applied.
-            point_px: (x, y) in pixels of the photo as a person sees it, or a sequence of them.
+            image: PIL image, path, URL, array, tensor, or a photo from :meth:`encode`; EXIF orientation is applied.
+            point_px: (x, y) or a :class:`Point`, in pixels of the photo as a person sees it, or a sequence of them.
             point: the same in [0, 1], as ``Point.unit`` has it.
-            mask: bool (height, width) of the photo as a person sees it, or a sequence of them.
+            mask: bool (height, width) of the photo as a person sees it, a PIL image of one, or a sequence of them.
             box: (x0, y0, x1, y1) in pixels, or a sequence of them.
 
         Raises:
@@ -214,7 +218,7 @@ class TalkingPoints:
         """
         kind = one_of(point_px=point_px, point=point, mask=mask, box=box)
         photo = _encoded(image)
-        if any(value is not None and len(value) == 0 for value in (point_px, point, mask, box)):
+        if any(isinstance(value, Sequence | np.ndarray) and len(value) == 0 for value in (point_px, point, mask, box)):
             return []
         if kind in ("point_px", "point"):
             points, single = points_of(point_px, point, photo.size)
@@ -248,7 +252,7 @@ class TalkingPoints:
         """Find one text or several in a photo, which is encoded once.
 
         Args:
-            image: PIL image, path, array, or a photo from :meth:`encode`; EXIF orientation is applied.
+            image: PIL image, path, URL, array, tensor, or a photo from :meth:`encode`; EXIF orientation is applied.
             text: a description, or a sequence of them.
 
         Returns:
@@ -256,9 +260,10 @@ class TalkingPoints:
 
         Raises:
             ValueError: If a text is empty, or the image cannot be read.
+            TypeError: If a text is none.
         """
+        texts = texts_of(text)
         photo = _encoded(image)
-        texts = [text] if isinstance(text, str) else list(text)
         with self._turn("localizer"):
             found = locate_texts(self.localizer, self.localizer_processor, photo, texts)
         return found[0] if isinstance(text, str) else found
@@ -274,7 +279,7 @@ class TalkingPoints:
         """Find the segments of a photo, things and stuff, and describe each.
 
         Args:
-            image: PIL image, path, array, or a photo from :meth:`encode`; EXIF orientation is applied.
+            image: PIL image, path, URL, array, tensor, or a photo from :meth:`encode`; EXIF orientation is applied.
             threshold: segments of which the segmenter is less sure are left out, 0..1; None takes its own.
 
         Returns:
@@ -302,7 +307,7 @@ class TalkingPoints:
                 self._segmenter = Segmenter.from_pretrained(self._segmenter, model.device, model.dtype)
             return self._segmenter
 
-    def window(self, point: XY, cells: int = 128) -> np.ndarray | None:
+    def window(self, point: tuple[float, float], cells: int = 128) -> np.ndarray | None:
         """Which part of a photo the descriptor reads around a point: the Gaussian window of its keypoint encoder.
 
         Args:

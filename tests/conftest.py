@@ -39,3 +39,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from tests.helpers.tiny import tiny_pair
 
     return tiny_pair(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture
+def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptions of five tokens: a random model never ends one, and most tests do not read it."""
+    from talkingpoints import encoded_photo, photo_batches
+
+    for module in (encoded_photo, photo_batches):
+        monkeypatch.setattr(module, "MAX_NEW_TOKENS", 5)

@@ -14,7 +14,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def split_names(flags: Sequence[str]) -> dict[str, str | None]:
         flags: "NAME" or "NAME=WHAT".
 
     Raises:
-        ValueError: a split comes twice.
+        ValueError: If a split comes twice.
 
     Example:
         >>> split_names(["train", "val2017=val"])
@@ -113,7 +113,7 @@ def preparation_of(arguments: BuildArguments) -> PreparationOptions:
     """How points are chosen.
 
     Raises:
-        ValueError: see `PreparationOptions` and `role_of`.
+        ValueError: See `PreparationOptions` and `role_of`.
     """
     splits = split_names(arguments.splits)
     roles = {split: role for split, role in splits.items() if role is not None}
@@ -151,7 +151,7 @@ def check_names(sources: Sequence[PartSource], files: bool) -> None:
         files: whether photos are laid out as files, which do not tell "/" from "_" either.
 
     Raises:
-        ValueError: two photos have one key.
+        ValueError: If two photos have one key.
     """
     seen: dict[str, str] = {}
     for source in sources:
@@ -163,11 +163,11 @@ def check_names(sources: Sequence[PartSource], files: bool) -> None:
 
 
 @contextlib.contextmanager
-def alone(work: Path) -> Iterator[None]:
+def file_lock(work: Path) -> Iterator[None]:
     """Hold a folder, which no other run may write into meanwhile.
 
     Raises:
-        RuntimeError: another run has it.
+        RuntimeError: If another run uses the folder.
     """
     work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(work / "run.lock")  # the system frees it even after SIGKILL
@@ -194,8 +194,8 @@ def kept_keys(prepared: PreparedPhotos, max_points: int, seed: int) -> set[str] 
 
 def written(
     arguments: BuildArguments, writing: WriterArguments, prepared: PreparedPhotos, made: dict[str, Any]
-) -> Iterator[TextsOfPhoto]:
-    """The photos with the texts for their kept points; what is to be said of the writer goes into ``made``."""
+) -> Generator[TextsOfPhoto]:
+    """The photos with the texts for the points that are kept; a description of the writer is added to ``made``."""
     kept = kept_keys(prepared, arguments.max_points, arguments.seed)
 
     def tasks_of(photo: PreparedPhoto) -> list[PointTask]:
@@ -214,8 +214,8 @@ def written(
     total = sum(len(tasks_of(photo)) for photo in prepared)
     with model_writer(writing, Path(arguments.output_dir) / "work") as writer:
         made["writer"] = writer.version
-        for photo, texts in photo_texts(prepared, tasks_of, writer, total):
-            yield photo, [(task, [] if text.text is None else [("model", text.text)]) for task, text in texts]
+        for photo, answers in photo_texts(prepared, tasks_of, writer, total):
+            yield photo, [(task, [] if answer.text is None else [("model", answer.text)]) for task, answer in answers]
         check_losses(total, list(writer.rejected.values()), writing.max_lost)
 
 
@@ -227,7 +227,7 @@ def main(argv: list[str]) -> None:
     preparation_of(arguments)
     if Path(arguments.output_dir).resolve() == Path(arguments.data).resolve():
         raise ValueError(f"output_dir: {arguments.output_dir} is the folder of the data, which would be written over")
-    with alone(Path(arguments.output_dir) / "work"):
+    with file_lock(Path(arguments.output_dir) / "work"):
         build(arguments, writing, checks)
 
 
@@ -247,7 +247,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     skipped = {photo.key: photo.problem for photo in prepared if photo.problem}
     if skipped:
         (work / "skipped.json").write_text(json.dumps(skipped, indent=2, ensure_ascii=False), encoding="utf-8")
-    made = {
+    made: dict[str, Any] = {
         "source": arguments.source,
         "splits": arguments.splits,
         "points": {"per_kind": arguments.per_kind, "max_points": arguments.max_points, "seed": arguments.seed},

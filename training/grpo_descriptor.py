@@ -60,7 +60,7 @@ def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
             "use_transformers_continuous_batching: transformers batches token ids only, so the photo and the point "
             "would be lost, and TRL refuses it for multimodal models. Leave it off"
         )
-    steps = training.num_iterations * training.steps_per_generation // training.gradient_accumulation_steps
+    steps = training.num_iterations * (training.steps_per_generation or 1) // training.gradient_accumulation_steps
     if training.save_strategy == "steps" and steps > 1 and training.save_steps % steps:
         raise ValueError(
             f"save_steps must be a multiple of {steps} (num_iterations x steps_per_generation / "
@@ -71,7 +71,7 @@ def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
 def load_listener(folder: str, device: torch.device) -> Listener:
     """Load a frozen localizer."""
     model, processor = load_model(folder, PointLocalizer, dtype=torch.float32 if device.type == "cpu" else "auto")
-    return Listener(model.to(device), processor)
+    return Listener(model.to(device), processor)  # type: ignore[arg-type]  # to() is wrapped without its arguments
 
 
 def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> PointPrompts:
@@ -85,7 +85,7 @@ def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> 
     augmentation = grpo.augmentation if max(grpo.crop, grpo.flip, grpo.colour) > 0 else None
     examples = PointExamples(rows, passes=1, augmentation=augmentation, seed=training.seed)
     if training.max_steps > 0:
-        prompts = training.max_steps * training.generation_batch_size // training.num_generations
+        prompts = training.max_steps * (training.generation_batch_size or 0) // (training.num_generations or 1)
         examples.passes = 1 + prompts // (len(examples.rows) * grpo.points_per_photo)
     else:
         examples.passes = math.ceil(training.num_train_epochs)
@@ -115,7 +115,8 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     # with batch statistics policy and reference would see different photos: the KL would not be 0 at the start
     freeze(model, grpo.frozen_modules, all_statistics=True)
     listener = load_listener(grpo.localizer, device)
-    judge = FluencyJudge(load_whole(grpo.base, PointDescriptor)[0].to(device), processor)
+    supervised, _ = load_whole(grpo.base, PointDescriptor)
+    judge = FluencyJudge(supervised.to(device), processor)  # type: ignore[arg-type]
     stopwatch = Stopwatch()
     prompts = build_prompts(grpo, training, processor)
     rewards = build_rewards(grpo, prompts, listener, judge, stopwatch)
@@ -168,7 +169,7 @@ def main(argv: list[str]) -> GRPOTrainer:
         for stale in output.glob("adapter_*") if trainer.is_world_process_zero() else ():
             stale.unlink()  # of an earlier run: transformers would load it instead of the merged model
     if grpo.save_dtype != "float32":
-        trainer.model.to(DTYPES[grpo.save_dtype])
+        trainer.model.to(DTYPES[grpo.save_dtype])  # type: ignore[arg-type, union-attr]
     trainer.save_model()
     publish_run(trainer, grpo, target)
     return trainer

@@ -415,10 +415,11 @@ def test_killed_run_goes_on(tmp_path):
 
 
 def test_segments_without_texts_are_left_out(root, tmp_path):
-    """A photo whose sheet gets no usable answer is not written, and is told of."""
+    """A photo whose sheet gets no usable answer is not written; a run without any answer says so and fails."""
     photos = PanopticPhotos(root / "annotations" / "panoptic_val.json", root / "val")
     assert replace(photos[0], segments=()).with_descriptions({}).segments == ()
-    with stand_in(troubles=("empty",), failures=1.0) as server:
+    nothing = pytest.raises(RuntimeError, match="1 of 1 texts have no usable answer")
+    with stand_in(troubles=("empty",), failures=1.0) as server, nothing:
         main(command(root, tmp_path, *through(server.url), "--review", "0", "--limit", "1"))
     report = json.loads((tmp_path / "counts.json").read_text())
     assert list(report["photos_without_texts"]) == ["1"] and report["counts"]["photos_kept"] == 0

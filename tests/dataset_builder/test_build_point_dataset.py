@@ -204,7 +204,7 @@ def test_photos_that_would_have_one_key_are_refused(tmp_path, one, other):
 
 
 def test_two_runs_do_not_write_into_one_folder(cars, tmp_path):
-    with build_point_dataset.alone(tmp_path / "set" / "work"), pytest.raises(RuntimeError, match="in use by another"):
+    with build_point_dataset.file_lock(tmp_path / "set" / "work"), pytest.raises(RuntimeError, match="in use by"):
         build(cars, tmp_path / "set")
     assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
 
@@ -296,7 +296,7 @@ def test_a_finished_folder_stays_until_the_next_is_whole(built, cars, tmp_path, 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):
     output = build(cars, tmp_path / "set", "--max_points", "30", "--per_kind", "3", "--formats", "parquet",
-                   "--rows_per_shard", "20", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
+                   "--rows_per_shard", "16", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
     shards = sorted(path.name for path in (output / "data").iterdir())
     assert shards[:2] == ["test-00000-of-00002.parquet", "test-00001-of-00002.parquet"]
     assert sorted(path.name for path in output.iterdir()) == ["README.md", "data", "work"]

@@ -57,7 +57,7 @@ def answer(model, processor) -> torch.Tensor:
     with torch.inference_mode():
         if isinstance(model, PointDescriptor):
             return model(**processor(images=[photo()], points=[POINTS])).logits[:, -1]
-        return model(**processor(images=[photo()], texts=[TEXTS])).heatmap_logits
+        return model(**processor(images=[photo()], text=[TEXTS])).heatmap_logits
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -224,7 +224,7 @@ def test_a_base_of_16_bits_keeps_new_parts_in_32(qwen: Path, drawn: Path, tmp_pa
     held = load_file(tmp_path / "run" / "adapter_model.safetensors")
     assert {weight.dtype for weight in held.values()} == {torch.float32}
     model, processor = load_adapter(tmp_path / "run", dtype=torch.bfloat16)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
     assert torch.isfinite(model(**inputs).points).all()
 

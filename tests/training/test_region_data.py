@@ -17,8 +17,8 @@ from talkingpoints.mask_pieces import deepest_point
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.tiny import photo
-from training import sft_descriptor, sft_localizer
-from training.bundled import pretrain_facts
+from training import sft_descriptor
+from training.bundled import pretrain_facts, sft_facts
 from training.bundled.fact_embeddings import FACTS, UNKNOWN, FactEmbeddings, FactVocabulary
 from training.sft.region_data import read_set
 
@@ -161,7 +161,7 @@ def test_typed_texts_are_regions_of_one_pixel(tmp_path: Path) -> None:
     points = {tuple(np.round(np.multiply(deepest_point(mask), (40, 30)), 2)) for mask in masks}
     assert points == {(7.5, 12.5), (0.5, 12.5), (39.5, 12.5)}
     (tmp_path / "texts.json").write_text(json.dumps([{k: v for k, v in texts[0].items() if k != "dataset"}]))
-    with pytest.raises(ValueError, match="free_texts speak of points"):
+    with pytest.raises(ValueError, match="free_texts are about points"):
         sft_descriptor.main(["--base", str(tmp_path), "--output_dir", str(tmp_path / "no"), "--report_to", "none",
                              "--region_sets", f"format=free_texts train=x photos={tmp_path}"])  # fmt: skip
     with pytest.raises(ValueError, match=r"texts\.json, entry 0: names no dataset"):
@@ -195,7 +195,7 @@ def test_a_localizer_learns_from_captions_of_regions(base: Path, drawn: Path, ca
     flags += ["--per_device_train_batch_size", "2", "--points_per_photo", "3", "--share_image_prefix", "true"]
     pretrain_facts.main([*flags, "--base", str(base), "--output_dir", str(tmp_path / "facts")])
     flags += ["--region_sets", pairs(captions), "--base", str(tmp_path / "facts"), "--facts", str(tmp_path / "facts")]
-    trainer = sft_localizer.main([*flags, "--output_dir", str(tmp_path / "out")])
+    trainer = sft_facts.main([*flags, "--output_dir", str(tmp_path / "out")])
     examples = [trainer.train_dataset[i] for i in range(8)]
     assert {"masks" in example for example in examples} == {True, False}
     batch = trainer.data_collator(examples)

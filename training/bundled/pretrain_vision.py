@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, Trainer, TrainingArguments
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
@@ -43,8 +43,8 @@ ARGUMENTS = (VisionArguments, TrainingArguments)
 class VisionOutput(ModelOutput):
     """``loss`` (), and ``errors`` (B, K): unit distance of each keypoint's heat-map peak, NaN where it is absent."""
 
-    loss: torch.FloatTensor | None = None
-    errors: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    errors: torch.Tensor | None = None
 
 
 class SceneTargets:
@@ -105,13 +105,14 @@ class Views(torch.utils.data.Dataset):
 class VisionPretraining(nn.Module):
     """A vision tower with one linear head for keypoints, labels and boxes."""
 
-    def __init__(self, tower: nn.Module, n_keypoints: int, n_labels: int, subcells: int, target_sigma: float):
+    def __init__(self, tower: PreTrainedModel, n_keypoints: int, n_labels: int, subcells: int, target_sigma: float):
         super().__init__()
         self.tower, self.subcells, self.target_sigma = tower, subcells, target_sigma
         self.keypoint_head = nn.Linear(tower.config.hidden_size, n_keypoints * subcells**2)
         self.object_head = nn.Linear(tower.config.hidden_size, n_labels + 4 + 2 * 5)
         side = tower.config.image_size // tower.config.patch_size
         centers = subcell_centers(cell_centers(side, side)[None], [(side, side)], subcells).flatten(1, 2)
+        self.centers: torch.Tensor
         self.register_buffer("centers", centers, persistent=False)
 
     def forward(

@@ -52,7 +52,7 @@ def listed_images(file: Path) -> list[dict[str, Any]]:
     """The entries ``images`` of a COCO file.
 
     Raises:
-        ValueError: no such file, or one without images that have id, file_name, width and height.
+        ValueError: If the file is missing, or its images lack id, file_name, width or height.
     """
     findings = Findings()
     images = coco_images(file, read_object(file, ("images",))["images"], findings)
@@ -67,7 +67,7 @@ def build(dataset: Path, output: Path, split: str, smallest: float) -> dict[str,
         How many photos have a mask and how many have none, and the segments of each category.
 
     Raises:
-        ValueError: a file cannot be read, a mask has another size than its photo, or no photo has one.
+        ValueError: If a file cannot be read, a mask and its photo differ in size, or no photo has a mask.
     """
     images = listed_images(dataset / "annotations" / f"{split}.json")
     counts: Counter[str] = Counter()

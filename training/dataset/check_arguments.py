@@ -45,8 +45,8 @@ class CheckArguments:
         """The checks, listeners loaded.
 
         Raises:
-            ValueError: the arguments do not fit together.
-            OSError: a listener is not there.
+            ValueError: If the arguments do not fit together.
+            OSError: If a listener is missing.
         """
         if self.listener is None and self.blind_listener is not None:
             raise ValueError("--blind_listener goes with --listener")

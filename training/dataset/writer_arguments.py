@@ -92,8 +92,8 @@ def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter
     """The writer that asks models. On leaving, what was asked and paid so far is in ``work/writing.json``.
 
     Raises:
-        ValueError: the arguments do not fit together, or a prompt is wrong.
-        RuntimeError: another run uses the folder.
+        ValueError: If the arguments do not fit together, or a prompt is wrong.
+        RuntimeError: If another run uses the folder.
     """
     with AnswerStore(work / "answers.jsonl") as store:
         seeing = asker_of(arguments, str(arguments.model), store)
@@ -130,7 +130,7 @@ def photo_texts(
         total: number of tasks, for the progress bar.
 
     Raises:
-        RuntimeError: see :meth:`ModelWriter.write_all`.
+        RuntimeError: See :meth:`ModelWriter.write_all`.
     """
     waiting: deque[tuple[PreparedPhoto, list[PointTask]]] = deque()
 

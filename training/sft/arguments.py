@@ -1,5 +1,5 @@
-"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first; and what they all
-say, which photos a model is trained on and how these are changed."""
+"""Command lines of the scripts: dataclasses filled from yaml files and flags, and the arguments that most scripts
+share: which photos a model is trained on, and their augmentation."""
 
 import argparse
 import math
@@ -92,7 +92,7 @@ def load_each(
         One dataset for each folder, empty where the folder shows none of the labels.
 
     Raises:
-        ValueError: what :func:`load_rows` refuses, or a label that no photo shows.
+        ValueError: If :func:`load_rows` refuses the data, or no photo shows a label.
     """
     parts = [load_rows(folder, split, half, findings) for folder in folders]
     return parts if labels is None else [only_labels(rows, labels) for rows in _with_all(parts, labels)]
@@ -123,7 +123,7 @@ def load_rows(folder: str, split: str, half: str | None = None, findings: Findin
         findings: as for :func:`load_each`.
 
     Raises:
-        ValueError: what the reader refuses, or another half.
+        ValueError: If the reader refuses the data, or ``half`` is not allowed.
     """
     if half not in (None, *HALVES):
         raise ValueError(f"half must be one of {HALVES}, got {half!r}")
@@ -151,7 +151,7 @@ def with_keypoints(rows: Dataset, crowded: int = 1) -> int:
     return sum(crowded if count > 1 else 1 for count in counts if count)
 
 
-def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
+def parse_arguments(types: Sequence[Any], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
     """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
 
     ``--datasets`` and ``--dataset`` mean the same, and so do ``--output_dir`` and ``--output``, unless the dataclasses
@@ -174,7 +174,7 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str
     words = _as_named(_with_config(argv), {item.name for kind in types for item in fields(kind)})
     if any(issubclass(kind, TrainingArguments) for kind in types):
         words = _with_hub_id(words)
-    parser = HfArgumentParser(types, allow_abbrev=False, description=description, formatter_class=_Help)
+    parser = HfArgumentParser(list(types), allow_abbrev=False, description=description, formatter_class=_Help)
     return parser.parse_args_into_dataclasses(args=words)
 
 

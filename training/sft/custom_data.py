@@ -1,4 +1,4 @@
-"""One's own points for the supervised trainings: which datasets they are, read at once or streamed."""
+"""Custom points for the supervised trainings: which datasets hold them; read at once, or streamed."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -32,29 +32,29 @@ Stream = Callable[[], Iterator[RowGroup]]
 
 @dataclass(kw_only=True)
 class OwnDataArguments:
-    """How one's own points are read."""
+    """How custom points are read."""
 
     skip_bad_rows: bool = field(
         default=False, metadata={"help": "leave out wrong rows, points and photos, and log them"}
     )
     unit: str = field(
-        default="pixels", metadata={"help": "of one's own points: pixels of the photo, fraction (0 to 1), or percent"}
+        default="pixels", metadata={"help": "of custom points: pixels of the photo, fraction (0 to 1), or percent"}
     )
-    streaming: bool = field(
-        default=False, metadata={"help": "read one's own points as they are needed; takes max_steps"}
+    streaming: bool = field(default=False, metadata={"help": "read custom points as they are needed; needs max_steps"})
+    shuffle_buffer: int = field(
+        default=128, metadata={"help": "streaming: size of the buffer from which photos are drawn at random"}
     )
-    shuffle_buffer: int = field(default=128, metadata={"help": "streaming: photos read ahead, of which one is drawn"})
     val_photos: int = field(
         default=64,
-        metadata={"help": "streaming: so many photos, the first of val or else of train, are for validation"},
+        metadata={"help": "streaming: the first N photos of val, or else of train, are used for validation"},
     )
 
 
 def holds_own_points(sources: Sequence[str]) -> bool:
-    """Whether datasets are one's own points, and not COCO keypoints.
+    """Whether datasets hold custom points, and not COCO keypoints.
 
     Raises:
-        ValueError: some are, some are not; or a folder is neither.
+        ValueError: If some are and some are not, or a folder is neither.
     """
     for source in sources:
         if not Path(source).is_dir() and not _HUB_ID.fullmatch(source):
@@ -79,7 +79,7 @@ def _is_own(source: str) -> bool:
 def own_examples(
     sft: Any, training: TrainingArguments, negatives: float
 ) -> tuple[OwnExamples | StreamedExamples, OwnExamples]:
-    """Training and validation examples of one's own points; the main process alone reads and checks them.
+    """Training and validation examples of custom points; only the main process reads and checks them.
 
     Args:
         sft: ``SftArguments``.
@@ -87,7 +87,8 @@ def own_examples(
         negatives: must be 0.
 
     Raises:
-        ValueError: options that are for annotated keypoints only, what the readers refuse, wrong rows, or no photo.
+        ValueError: If an option is for annotated keypoints only, the readers refuse the data, rows are wrong, or there
+            is no photo.
     """
     unused = {
         "half": sft.half,

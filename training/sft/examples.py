@@ -1,5 +1,7 @@
 """Training and validation examples of the supervised trainings, from annotated keypoints, own points and regions."""
 
+from typing import Any
+
 import torch
 from datasets import Dataset
 from transformers import TrainingArguments
@@ -25,19 +27,17 @@ def build_examples(
     ``Trainer`` runs through them once.
 
     Raises:
-        ValueError: no datasets, datasets of both kinds, or what the readers refuse.
+        ValueError: If there are no datasets, datasets of both kinds, or the readers refuse the data.
     """
-    captioned = regions is not None and bool(regions.region_sets)
-    if not sft.datasets and not captioned:
-        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
-    points = None
+    points: tuple[Any, Any] | None = None
     if sft.datasets:
-        build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
+        build: Any = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
         points = build(sft, training, negatives)
-    examples = points
-    if captioned:
-        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
-    return examples
+    if regions is not None and regions.region_sets:
+        return mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
+    if points is None:
+        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
+    return points
 
 
 def _keypoint_examples(
@@ -46,7 +46,7 @@ def _keypoint_examples(
     if sft.streaming:
         raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
     train, val = read_once(lambda: _read(sft))
-    shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
+    shares: dict[str, Any] = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train, sft.crowded), training)
     points, seed = sft.points_per_photo, training.seed
     return (

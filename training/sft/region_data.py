@@ -4,6 +4,7 @@ import math
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
@@ -67,7 +68,7 @@ def read_set(description: str, skip_bad_rows: bool = False) -> RegionSet:
         skip_bad_rows: log wrong regions and photos and leave them out, instead of refusing them.
 
     Raises:
-        ValueError: a description that says something else, or what the readers refuse.
+        ValueError: If the description has another form, or the readers refuse the data.
     """
     pairs = [word.partition("=") for word in shlex.split(description)]
     values = {key: value for key, _, value in pairs}
@@ -103,7 +104,7 @@ def typed_points(texts: Path, photos: Path) -> list[RegionPhoto]:
         photos: the folder that holds the datasets which the texts name, with their ``images``.
 
     Raises:
-        ValueError: another layout, or a text that names no dataset.
+        ValueError: If the file has another layout, or a text names no dataset.
     """
     by_photo: dict[Path, list[CaptionedRegion]] = {}
     for number, text in enumerate(read_free_texts(texts)):
@@ -129,7 +130,7 @@ def _read(kind: str, annotations: str, photos: str, id_maps: str | None, finding
 
 def mixed_examples(
     regions: RegionSetArguments,
-    points: tuple[Dataset, Dataset] | None,
+    points: tuple[Any, Dataset] | None,
     training: TrainingArguments,
     rows_per_photo: int,
     colour: float,
@@ -146,14 +147,15 @@ def mixed_examples(
         skip_bad_rows: of :func:`read_set`.
 
     Raises:
-        ValueError: what :func:`read_set` refuses, or weights that are all 0.
+        ValueError: If :func:`read_set` refuses a set, or all weights are 0.
     """
     sets = read_once(lambda: [read_set(description, skip_bad_rows) for description in regions.region_sets])
     seed = training.seed
     parts: list[tuple[Dataset, float]] = [
         (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for s in sets
     ]
-    val = {"regions": ConcatDataset([RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets])}
+    regions_to_validate = [RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets]
+    val: dict[str, Dataset] = {"regions": ConcatDataset(regions_to_validate)}
     total = sum(len(s.train) for s in sets)
     if points is not None:
         parts.append((points[0], regions.points_weight))

@@ -12,10 +12,12 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
+from peft import PeftModel, get_peft_model
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations.liger import apply_liger_kernel
-from transformers.trainer_utils import HubStrategy
+from transformers.trainer_utils import HubStrategy, IntervalStrategy
 
+from talkingpoints import PointDescriptor, PointLocalizer
 from talkingpoints.adapters import commit_of, lora_config, save_point_config
 from talkingpoints.cards import Told, model_card
 from talkingpoints.publishing import Target, model_files, publish
@@ -29,17 +31,18 @@ from training.sft.sft_arguments import SftArguments
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
-    """Whether weights are cut up among processes (FSDP, DeepSpeed)."""
+    """Whether the weights are sharded among processes (FSDP, DeepSpeed)."""
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def check_sharding(accelerator: Accelerator, sft: SftArguments) -> None:
-    """Refuse what cannot be done where :func:`is_sharded`.
+    """Refuse options that do not work with sharded weights.
+
+    ``share_image_prefix`` runs each layer twice in a step and passes keys and values on in a cache. The hooks that
+    gather the weights for the backward pass do not see that.
 
     Raises:
-        ValueError: ``share_image_prefix``, which runs each layer twice in a step and hands keys and values on in a
-            cache, past the hooks that put the weights together for the backward pass; or another ``save_dtype`` than
-            float32.
+        ValueError: If weights are sharded, and ``share_image_prefix`` is on or ``save_dtype`` is not float32.
     """
     if not is_sharded(accelerator):
         return
@@ -50,7 +53,7 @@ def check_sharding(accelerator: Accelerator, sft: SftArguments) -> None:
 
 
 def fit(
-    model: PreTrainedModel,
+    model: PreTrainedModel | PeftModel,
     sft: SftArguments,
     training: TrainingArguments,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
@@ -92,7 +95,7 @@ def fit(
 
 def _add_pictures(trainer: Trainer, examples: Any, count: int, draw: DrawSample) -> None:
     """Draw the first validation examples after each evaluation during training."""
-    if trainer.args.eval_strategy.value != "no" and not is_sharded(trainer.accelerator):
+    if trainer.args.eval_strategy != IntervalStrategy.NO and not is_sharded(trainer.accelerator):
         shown = next(iter(examples.values())) if isinstance(examples, dict) else examples
         trainer.add_callback(SamplePictures(trainer, [shown[i] for i in range(min(count, len(shown)))], draw))
 
@@ -109,21 +112,19 @@ def measure_and_save(trainer: Trainer, save_dtype: str) -> None:
     trainer.log_metrics("eval", metrics)
     trainer.save_metrics("eval", metrics)
     if save_dtype != "float32":
-        trainer.model.to(DTYPES[save_dtype])
+        trainer.model.to(DTYPES[save_dtype])  # type: ignore[arg-type, union-attr]
         trainer.save_model()
 
 
-def with_lora(model: PreTrainedModel, sft: SftArguments) -> PreTrainedModel:
+def with_lora(model: PointDescriptor | PointLocalizer, sft: SftArguments) -> PeftModel:
     """The model with LoRA in its base and its new parts trainable as a whole; in float32, whatever the base is in."""
-    from peft import get_peft_model
-
     targets = sft.lora_target_modules
     config = lora_config(
         model, sft.lora_r, sft.lora_alpha, sft.lora_dropout, targets[0] if len(targets) == 1 else targets
     )
     config.revision = commit_of(sft.base)
     config.use_rslora, config.use_dora = sft.use_rslora, sft.use_dora
-    adapted = get_peft_model(model, config)
+    adapted: Any = get_peft_model(model, config)
     adapted.print_trainable_parameters()
     return adapted
 
@@ -142,7 +143,9 @@ def taken_target(training: TrainingArguments) -> Target | None:
         return None
     training.push_to_hub = False
     if training.hub_strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
-        raise ValueError(f"hub_strategy: {training.hub_strategy.value!r}; checkpoints are not pushed, allowed: end")
+        raise ValueError(
+            f"hub_strategy: {HubStrategy(training.hub_strategy).value!r}; checkpoints are not pushed, allowed: end"
+        )
     name = training.hub_model_id or Path(str(training.output_dir)).resolve().name
     target = Target(name, "model", training.hub_revision, training.hub_private_repo, token)
     return replace(target, repo_id=read_once(target.made))
@@ -175,7 +178,7 @@ def check_options(sft: SftArguments, training: TrainingArguments) -> None:
         check_base(sft.base)
 
 
-def use_liger(model: PreTrainedModel, training: TrainingArguments) -> None:
+def use_liger(model: PointDescriptor | PointLocalizer, training: TrainingArguments) -> None:
     """Apply Liger's kernels where ``use_liger_kernel`` asks for them.
 
     Liger knows models by their type, so it is given the base. The ``Trainer`` would give it our model, whose type it
@@ -188,7 +191,7 @@ def use_liger(model: PreTrainedModel, training: TrainingArguments) -> None:
 
 
 def run(
-    model: PreTrainedModel,
+    model: PointDescriptor | PointLocalizer,
     sft: SftArguments,
     training: TrainingArguments,
     trainer_class: Callable[..., Trainer] = GlobalBatchTrainer,
@@ -214,12 +217,11 @@ def run(
     target = taken_target(training)
     model.vlm.set_attn_implementation(sft.attn_implementation)
     use_liger(model, training)
-    if sft.lora_r:
-        model = with_lora(model, sft)
-    trainer = fit(model, sft, training, trainer_class, draw=draw, **trainer_options)
+    adapted = with_lora(model, sft) if sft.lora_r else None
+    trainer = fit(adapted or model, sft, training, trainer_class, draw=draw, **trainer_options)
     trainer.save_model()  # before anything else can fail
-    if sft.lora_r and trainer.is_world_process_zero():
-        save_point_config(model, training.output_dir)
+    if adapted is not None and trainer.is_world_process_zero():
+        save_point_config(adapted, str(training.output_dir))
     measure_and_save(trainer, sft.save_dtype)
     publish_run(trainer, sft, target)
     return trainer

@@ -58,7 +58,8 @@ def full_name(named: Named | Item) -> str:
 
 def scene_of_photo(photo: AnnotatedPhoto) -> tuple[Scene, dict[int, int]]:
     """The photo's things as the writer's scene, and the place in it of each item that is a thing."""
-    objects, places = [], {}
+    objects: list[SceneObject] = []
+    places: dict[int, int] = {}
     for index, item in enumerate(photo.items):
         if item.part or not vocabulary().is_thing(item.kind) or min(_sides(item)) <= 0:
             continue

@@ -1,0 +1,1 @@
+"""The annotation tools' own formats, a module each."""
