@@ -426,7 +426,10 @@ def test_wrong_entries_are_reported_before_training_or_left_out(tmp_path: Path, 
         build_examples(SftArguments(**options), training)
     report = str(refused.value)
     assert f"{file}, images (row 0 is the first): 2 wrong rows\nrow 1: photo '{missing}' is listed but" in report
-    assert "\nrow 2: " in report and "keypoints outside their photo (row 0 is the first annotation): 1 wrong" in report
+    assert (
+        "\nrow 2: " in report
+        and "keypoints outside their photo (row 0 is the first annotation): 1 wrong rows\nrow 0" in report
+    )
     assert "(999, " in report and "is outside the photo" in report
     train, _ = build_examples(SftArguments(**options, skip_bad_rows=True), training)
     assert {missing, broken}.isdisjoint(train.dataset["file_name"]) and len(train.dataset) == 2

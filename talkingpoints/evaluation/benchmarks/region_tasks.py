@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from talkingpoints.data.validation.coco import about, coco_images, image_of, listed_ids, source
 from talkingpoints.data.validation.fields import Box as CocoBox
-from talkingpoints.data.validation.fields import Name, Number, Text, Whole, checked
+from talkingpoints.data.validation.fields import Name, Number, Text, Whole, checked, shown
 from talkingpoints.data.validation.files import json_rows, read_object, read_text
 from talkingpoints.data.validation.findings import Findings
 from talkingpoints.data.validation.paths import below
@@ -252,7 +252,7 @@ def _questions(file: Path) -> list[_Question]:
 
 def _meta(folder: Path) -> dict[str, _Meta]:
     file = folder / "vip-bench-meta-data.json"
-    return {key: _entry(_Meta, values, f"{file}: {key}") for key, values in read_object(file).items()}
+    return {key: _entry(_Meta, values, f"{file}: {shown(key)}") for key, values in read_object(file).items()}
 
 
 def _entry(kind: type[T], values: Any, where: str) -> T:
