@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi
+from talkingpoints.publishing import Target, publish
 
 ROOT = Path(__file__).resolve().parent.parent
 TAKEN = ("app.py", "LICENSE", "space", "talkingpoints")
@@ -68,9 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     print(assemble(options.folder))
     if options.repo_id is not None:
-        api = HfApi()
-        api.create_repo(options.repo_id, repo_type="space", space_sdk="gradio", exist_ok=True)
-        api.upload_folder(repo_id=options.repo_id, folder_path=options.folder, repo_type="space")
+        files = {path.relative_to(options.folder).as_posix(): path for path in options.folder.rglob("*")}
+        shown = {name: path for name, path in files.items() if path.is_file() and not name.startswith(".")}
+        publish(shown, Target(options.repo_id, "space"), "The app")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,8 @@ with ``file_name``, ``x``, ``y`` (pixels of the photo as a person sees it), ``te
 a file is said by row: in a CSV row 1 is the header, in JSON it is the first point. Nothing here knows about models.
 """
 
-import csv
-import io
 import itertools
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,17 @@ from typing import Any
 from space.drawing import UnitPoint
 from space.hosting.limits import MAX_KEPT, MAX_LABEL, MAX_POINTS_FILE, MAX_TEXT
 from space.photos import Photo, file_name, pair
+from talkingpoints.data.validation.fields import Cell, Text, checked_field
+from talkingpoints.data.validation.files import (
+    Numbered,
+    Row,
+    csv_rows,
+    csv_text,
+    json_line,
+    json_rows,
+    parsed,
+    read_text,
+)
 from talkingpoints.points import check_points_px, to_unit
 
 COLUMNS = ("file_name", "x", "y", "text", "label")
@@ -42,8 +50,6 @@ class KeptPoint:
 
 Kept = tuple[KeptPoint, ...]
 """All points kept on one photo; the first is number 1."""
-
-Row = dict[str, Any]
 
 
 def add(kept: Kept, point: UnitPoint, text: str | None) -> Kept:
@@ -75,16 +81,12 @@ def to_rows(kept: Kept, photo: Photo) -> list[Row]:
 
 def to_csv(kept: Kept, photo: Photo) -> str:
     """The content of a ``metadata.csv``."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(to_rows(kept, photo))
-    return file.getvalue()
+    return csv_text(COLUMNS, to_rows(kept, photo))
 
 
 def to_jsonl(kept: Kept, photo: Photo) -> str:
     """The content of a ``metadata.jsonl``: one JSON object a line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in to_rows(kept, photo))
+    return "".join(map(json_line, to_rows(kept, photo)))
 
 
 def read_file(path: str | Path, kept: Kept, photo: Photo) -> tuple[Kept, int]:
@@ -104,13 +106,17 @@ def read_file(path: str | Path, kept: Kept, photo: Photo) -> tuple[Kept, int]:
     rows = list(_rows(Path(path)))
     problems: list[str] = []
     added: list[KeptPoint] = []
-    others = 0
+    others: list[str] = []
     for number, row in rows:
         try:
-            if file_name(_string(row, "file_name")) == photo.name:
+            if isinstance(row, ValueError):
+                raise row
+            _check_columns(row)
+            name = checked_field(Text, row, "file_name")
+            if file_name(name) == photo.name:
                 added.append(_read_row(row, photo))
             else:
-                others += 1
+                others.append(name)
         except ValueError as error:
             problems.append(f"row {number}: {error}")
     if problems:
@@ -118,14 +124,14 @@ def read_file(path: str | Path, kept: Kept, photo: Photo) -> tuple[Kept, int]:
         shown = "; ".join(problems[:_SHOWN_PROBLEMS]) + (f"; and {more} more rows" if more > 0 else "")
         raise ValueError(f"nothing was imported. {shown[:1].upper()}{shown[1:]}.")
     if not added:
-        named = f"it is for {_string(rows[0][1], 'file_name')!r}" if rows else "it has no rows"
+        named = f"it is for {others[0]!r}" if others else "it has no rows"
         raise ValueError(f"the file has no point for the open photo, {photo.name!r}: {named}.")
     there = [tuple(row.values()) for row in to_rows(kept, photo)]
     new = [one for one in added if tuple(to_rows((one,), photo)[0].values()) not in there]
-    return _bounded((*kept, *new)), others
+    return _bounded((*kept, *new)), len(others)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Row]]:
+def _rows(path: Path) -> Numbered:
     """The rows of a file with the numbers under which a person finds them."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -134,86 +140,35 @@ def _rows(path: Path) -> Iterator[tuple[int, Row]]:
     if size > MAX_POINTS_FILE:
         raise ValueError(f"the file has {size:,} bytes; at most {MAX_POINTS_FILE:,} are read.")
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
+        content = read_text(path)
+    except ValueError as error:
         raise ValueError("the file is not UTF-8 text; save it as CSV UTF-8.") from error
+    if suffix == ".jsonl":
+        return json_rows(content)
     if suffix == ".csv":
-        return _csv_rows(content)
-    return enumerate(_json_list(content), start=1) if suffix == ".json" else _json_lines(content)
-
-
-def _csv_rows(content: str) -> Iterator[tuple[int, Row]]:
-    reader = csv.DictReader(io.StringIO(content, newline=""), restkey="too many", strict=True)
-    try:
-        _check_columns(reader.fieldnames or ())
-        for number, row in enumerate(reader, start=2):
-            if "too many" in row:
-                raise ValueError(f"row {number} has more cells than the header; put texts with commas in quotes.")
-            yield number, row
-    except csv.Error as error:
-        raise ValueError(f"the file is no valid CSV: {error} (near line {reader.line_num}).") from error
-
-
-def _json_list(content: str) -> list[Row]:
-    rows = _json(content, "the file")
-    if not isinstance(rows, list):
+        columns, rows = csv_rows(content)
+        _check_columns(columns)
+        return rows
+    listed = parsed(content)
+    if not isinstance(listed, list):
         raise ValueError("a .json file of points must be a list of objects; use .jsonl for one object a line.")
-    for number, row in enumerate(rows, start=1):
-        _check_object(row, number)
-    return rows
+    return (
+        (number, row if isinstance(row, dict) else ValueError(f"no JSON object with {', '.join(NEEDED)}"))
+        for number, row in enumerate(listed, start=1)
+    )
 
 
-def _json_lines(content: str) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(content.split("\n"), start=1):
-        if line.strip():
-            row = _json(line, f"row {number}")
-            _check_object(row, number)
-            yield number, row
-
-
-def _json(content: str, what: str) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{what} is no valid JSON.") from error
-
-
-def _check_object(row: Any, number: int) -> None:
-    if not isinstance(row, dict):
-        raise ValueError(f"row {number} is no JSON object with {', '.join(NEEDED)}.")
-    _check_columns(row, f" in row {number}")
-
-
-def _check_columns(columns: Iterable[str], where: str = "") -> None:
+def _check_columns(columns: Iterable[str]) -> None:
     missing = [name for name in NEEDED if name not in columns]
     if missing:
-        raise ValueError(f"missing{where}: {', '.join(missing)}; the columns are {', '.join(COLUMNS)}.")
+        raise ValueError(f"missing: {', '.join(missing)}; the columns are {', '.join(COLUMNS)}")
 
 
 def _read_row(row: Row, photo: Photo) -> KeptPoint:
-    point_px = _number(row, "x"), _number(row, "y")
+    point_px = checked_field(Cell, row, "x"), checked_field(Cell, row, "y")
     point = pair(to_unit(check_points_px(point_px, photo.size), photo.size))
-    text = _words("text", _string(row, "text"), MAX_TEXT)
-    return KeptPoint(point, text, _words("label", _string(row, "label"), MAX_LABEL))
-
-
-def _number(row: Row, column: str) -> float:
-    value = row[column]
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        return float(value)
-    except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"{column} is {_short(value)}, not a number") from None
-
-
-def _string(row: Row, column: str) -> str:
-    value = row.get(column)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"{column} is {_short(value)}, not a text")
-    return value
+    text, label = (checked_field(Text | None, row, name) or "" for name in ("text", "label"))
+    return KeptPoint(point, _words("text", text, MAX_TEXT), _words("label", label, MAX_LABEL))
 
 
 def check_characters(column: str, words: str) -> None:
@@ -230,11 +185,6 @@ def _words(column: str, words: str, longest: int) -> str:
     if len(words) > longest:
         raise ValueError(f"{column} has {len(words):,} characters; at most {longest:,} are kept")
     return words
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 30 else f"{shown[:30]}..."
 
 
 def _bounded(kept: Kept) -> Kept:

@@ -5,6 +5,7 @@ model's ``config.json`` and its processor. Needs peft, which is imported only wh
 the Hub as remote code.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,19 +16,22 @@ from transformers import AutoConfig, AutoModel, AutoProcessor, PreTrainedModel, 
 
 from .building import Base, is_adapter, load_base
 from .cards import is_hub_id
-from .configuration_descriptor import PointDescriptorConfig, nested_config
+from .configuration_descriptor import PointDescriptorConfig
 from .configuration_localizer import PointLocalizerConfig
+from .configuration_point import nested_config
 from .modeling_descriptor import PointDescriptor
 from .modeling_localizer import PointLocalizer
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
 
+
 ATTENTION = r".*\.(language_model|text_model)\..*\.(q_proj|k_proj|v_proj|o_proj)"
 """Attention projections of the language model, and of it alone, in all families."""
 
 Model = TypeVar("Model", PointDescriptor, PointLocalizer)
 
+_FOREIGN = re.compile(r"\.lora_\w+\.\w+\.weight$")  # of another adapter in a shared base: one's own have no name
 _MODELS = {PointDescriptorConfig.model_type: PointDescriptor, PointLocalizerConfig.model_type: PointLocalizer}
 
 
@@ -88,7 +92,7 @@ def load_adapter(
         merge: fold the LoRA weights into the base's; gives an ordinary model, to be saved with ``save_pretrained``.
 
     Raises:
-        ValueError: no adapter of a point model.
+        ValueError: no adapter of a point model, or of another base.
 
     Example:
         >>> model, processor = load_adapter("runs/lora", merge=True)
@@ -117,22 +121,22 @@ def load_model(
         dtype, load: of ``from_pretrained``.
 
     Raises:
-        ValueError: it is of the other kind.
+        ValueError: it is of the other kind, or its weights are not all there.
     """
     name = at_revision(name)
     if is_adapter(name):
         model, processor = load_adapter(name, dtype=dtype, load=load)
     else:
-        model = AutoModel.from_pretrained(name, dtype=dtype, **(load or {}))
+        model, loading = AutoModel.from_pretrained(name, dtype=dtype, output_loading_info=True, **(load or {}))
+        if missing := sorted(loading["missing_keys"]):  # transformers makes them up
+            raise ValueError(f"{name} lacks {len(missing)} tensors of its model: {', '.join(missing[:5])}")
         processor = AutoProcessor.from_pretrained(name)
     if not isinstance(model, kind):
         raise ValueError(f"{name} holds a {type(model).__name__}, not a {kind.__name__}")
     return model, processor
 
 
-def load_whole(
-    name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32
-) -> tuple[Model, Any]:
+def load_whole(name: str | Path, kind: type[Model], *, dtype: torch.dtype | str = torch.float32) -> tuple[Model, Any]:
     """As :func:`load_model`, for what changes a model and saves it whole.
 
     Raises:
@@ -240,9 +244,23 @@ def _over(base: Base, config: PointDescriptorConfig | PointLocalizerConfig) -> P
 
 
 def _adapted(model: PreTrainedModel, adapter: str | Path, name: str) -> "PeftModel":
-    from peft import PeftModel
+    """The model with an adapter in it.
 
-    return PeftModel.from_pretrained(model, adapter, adapter_name=name)
+    Raises:
+        ValueError: it does not fit: it is of another base, or not all of it is there.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter, adapter_name=name)
+    except (RuntimeError, ValueError, KeyError) as error:  # other shapes, no such modules, or a tensor is missing
+        raise ValueError(f"the adapter {adapter} does not fit this base: {error}") from error
+    wanted = {key for key in get_peft_model_state_dict(adapted, adapter_name=name) if not _FOREIGN.search(key)}
+    if wrong := sorted(wanted ^ set(load_peft_weights(str(adapter), device="cpu"))):
+        raise ValueError(f"the adapter {adapter} does not fit this base: {len(wrong)} tensors are in one of them only, "
+                         f"such as {', '.join(wrong[:3])}")  # fmt: skip
+    return adapted
 
 
 def _point_config(adapter: str | Path) -> PointDescriptorConfig | PointLocalizerConfig:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -24,8 +25,9 @@ from transformers import (
 from transformers.utils import find_adapter_config_file
 
 from .base_processor import load_base_processor
-from .families import chat_template, check_interface, keep_points_in_place
+from .families import TESTED, chat_template, check_interface, image_options, keep_points_in_place
 from .processing_prompts import PromptProcessor
+from .vision_language import encode_images, take_images
 
 _POINT_MODELS = ("point_descriptor", "point_localizer")
 _HUB_OPTIONS = ("revision", "token", "cache_dir")
@@ -86,6 +88,8 @@ def load_base(base: str | Path, dtype: torch.dtype | str = torch.float32, **opti
         processor = load_base_processor(base, config, **hub)
         vlm = _loaded(AutoModelForImageTextToText, base, dtype, options)
     parts = _processor_parts(processor, vlm, base)
+    if config.model_type not in (*_POINT_MODELS, *TESTED):
+        check_photos(vlm, parts["image_processor"])
     _end_answers(vlm, parts["tokenizer"])
     return Base(vlm, parts, trained)
 
@@ -146,6 +150,27 @@ def _check_class(config: PreTrainedConfig) -> None:
         except ValueError as error:
             raise ValueError(f"{config.model_type!r} models cannot be a base here: {error}") from error
     check_interface(vlm)
+
+
+def check_photos(vlm: PreTrainedModel, image_processor) -> None:
+    """Encode a wide and a high photo with a base of a family that nobody has tried.
+
+    Raises:
+        ValueError: If it cannot encode them, or its image tokens lie on no known grid; says what is missing.
+    """
+    for size in ((160, 60), (60, 160)):
+        try:
+            inputs = image_processor(images=[Image.new("RGB", size)], return_tensors="pt",
+                                     **image_options(image_processor))  # fmt: skip
+            images = {name: value.to(vlm.device) for name, value in take_images(dict(inputs)).items()}
+            images["pixel_values"] = images["pixel_values"].to(vlm.dtype)
+            with torch.no_grad():
+                encode_images(vlm, images)
+        except Exception as error:  # families fail in all sorts of ways
+            raise ValueError(
+                f"{vlm.config.model_type!r} models cannot be a base here, a photo of {size[0]} x {size[1]} pixels "
+                f"could not be encoded and placed: {error or type(error).__name__}"
+            ) from error
 
 
 def _processor_parts(processor, vlm: PreTrainedModel, base: str | Path) -> dict[str, Any]:

@@ -1,16 +1,19 @@
-"""Model and dataset cards for the Hub: what was made of what, how to use it, how it measured, and where it ends.
+"""Model and dataset cards for the Hub, from the templates in ``card_templates/``.
 
-Pure functions from facts to :class:`huggingface_hub.ModelCard` and ``DatasetCard``. The figures come from the reports
-of training/evaluate.py, as tables and in the front matter's ``model-index``.
+Pure functions from facts to :class:`huggingface_hub.ModelCard` and ``DatasetCard`` (needs jinja2). The figures come
+from the reports of training/evaluate.py, as tables and in the front matter's ``model-index``.
 
-Leaves out: reading folders and pushing (training/push_to_hub.py), and what is said of the bundled pair (bundle.py).
+Leaves out: reading folders and pushing (training/push_to_hub.py), and the texts of the bundled pair (bundle.py).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData, EvalResult, ModelCard, ModelCardData
+
+TEMPLATES = Path(__file__).parent / "card_templates"
 
 TASK = "image-text-to-text"
 """The Hub's own task that is nearest to both models'."""
@@ -66,37 +69,23 @@ print(processor.batch_decode(output, skip_special_tokens=True)[0])""",
         argument="localizer",
         row="reference",
         call='print(tp.localize("dog.jpg", "the dog\'s left ear"))',
-        inference="""inputs = processor(images=[photo], texts=[["the dog's left ear"]])
+        inference="""inputs = processor(images=photo, text="the dog's left ear")
 there = processor.post_process(model(**inputs), sizes=[(photo.height, photo.width)])[0]
 print(there.x, there.y, there.confidence, there.presence)""",
     ),
 }
 """By ``model_type``."""
 
-LIMITS = """\
-It was fitted to the data named above; what these did not show, it guesses. Descriptions can be wrong, and left and
-right are what such models confuse most. Not for surveillance, medical or safety use."""
-
-NOT_MEASURED = """\
-Not measured yet. `python -m training.evaluate --dataset DIR --split test --output report.json` measures a pair, and
-`python -m training.push_to_hub --report report.json ...` puts the figures here."""
-
-HOW_TO_READ = """\
-Measured by `python -m training.evaluate` on the splits named above the tables. mpck_img is the mean of PCK at 0.1 and
-0.2 of the image; the interval is 95%, by bootstrap over photos. From `blind` to `nearest_keypoint` the rows did not
-look, or not at the right thing: the metric is worth what stands between them and the texts above. The mirrored rows are
-checks, which should equal theirs. The project's README says what each row is."""
-
 
 @dataclass(frozen=True)
 class Told:
-    """What no file of a model or of a dataset says, and a person has to; empty where nobody did.
+    """Card fields that only the author can supply. Empty if not given.
 
     Attributes:
-        base: Hub id of the base, or words about it.
-        datasets: what it was trained on: Hub ids or names.
-        license, license_name: as the Hub knows them.
-        about, data, training, limits, licence: paragraphs, instead of the plain ones.
+        base: Hub id of the base, or a text about it.
+        datasets: Hub ids or names of the training data.
+        license, license_name: Identifiers as the Hub knows them.
+        about, data, training, limits, licence: Paragraphs that replace the default ones.
     """
 
     base: str = ""
@@ -140,13 +129,13 @@ def model_card(
 
     Args:
         weights: what is published.
-        told: what only a person can say.
+        told: Fields that only the author can supply.
         reports: of training/evaluate.py.
         repo_id: where it is published; empty for the pair that the package holds.
         revision: commit of the weights, which the snippets pin.
 
     Raises:
-        KeyError: a report lacks the row that measures this model.
+        KeyError: If a report lacks the row that measures this model.
     """
     role = ROLES[weights.model_type]
     name = repo_id.rpartition("/")[2] or f"Talking Points: bundled {role.name}"
@@ -164,21 +153,23 @@ def model_card(
         metrics=["mpck_img"] if reports else None,
     )
     if not reports:
-        data.pop("model_name")  # the front matter knows it with figures only
-    size = f"{weights.parameters:,} parameters, {weights.megabytes:.1f} MB"
-    what = f"An adapter over {base}: {size}." if weights.adapter_of else f"{size}."
-    sections = {
-        "Use": use(role, weights, repo_id, revision),
-        "Base": f"Built on {base}." if base else "",
-        "Data": told.data or trained_on(told.datasets),
-        "Training": told.training or "With the scripts of Talking Points, see `training/README.md` there.",
-        "Figures": f"{HOW_TO_READ}\n\n{figures_table(reports)}" if reports else NOT_MEASURED,
-        "Limits": told.limits or LIMITS,
-        "Licence": told.licence or licence(told),
-    }
-    text = [f"# {name}", f"{role.what}\n{told.about or what}"]
-    text += [f"## {title}\n\n{section}" for title, section in sections.items() if section]
-    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(text) + "\n")
+        data.pop("model_name")  # the front matter has it with figures only
+    size = f"{weights.parameters:,} parameters, {weights.megabytes:.1f} MB."
+    return ModelCard.from_template(
+        data,
+        str(TEMPLATES / "model_card.md"),
+        name=name,
+        role=role,
+        weights=weights,
+        facts=told,
+        summary=f"An adapter over {base}: {size}" if weights.adapter_of else size,
+        base_name=base,
+        repo_id=repo_id,
+        revision=revision,
+        reports=bool(reports),
+        figures=figures_table(reports),
+        licence=told.licence or licence(told),
+    )
 
 
 def dataset_card(
@@ -187,7 +178,7 @@ def dataset_card(
     """The card of a folder of photos with points.
 
     Args:
-        told: what only a person can say.
+        told: Fields that only the author can supply.
         counts: by split, its photos and its points.
         metadata: name of the file that holds the points.
         repo_id: where it is published.
@@ -202,50 +193,17 @@ def dataset_card(
         tags=["talking-points", "keypoints"],
         pretty_name=repo_id.rpartition("/")[2],
     )
-    rows = [f"| {split} | {photos:,} | {n:,} |" for split, (photos, n) in counts.items()]
-    pinned = f', revision="{revision}"' if revision else ""
-    text = [
-        f"# {data.pretty_name}",
-        told.about or "Points of photos, each with words that say where it is.",
-        "\n".join(["| split | photos | points |", "|---|---|---|", *rows]),
-        f"`{metadata}` holds one row a point: `file_name`, `x`, `y` (pixels of the photo as a person sees it, from its "
-        "upper left corner), `text`, and `label` if there is one.",
-        f'## Use\n\n```python\nfrom datasets import load_dataset\n\nrows = load_dataset("{repo_id}"{pinned})["train"]\n'
-        'print(rows[0]["image"].size, rows[0]["x"], rows[0]["y"], rows[0]["text"])\n```',
-        f"## Licence\n\n{told.licence or licence(told)}",
-    ]
-    return DatasetCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(text) + "\n")
-
-
-def use(role: Role, weights: Weights, repo_id: str, revision: str) -> str:
-    """Snippets: with the package, and with transformers alone."""
-    if not repo_id:
-        return _python(
-            "from talkingpoints import TalkingPoints",
-            f"tp = TalkingPoints.from_pretrained()  # the bundled pair\n{role.call}",
-        )
-    name = f"{repo_id}@{revision}" if revision else repo_id
-    pair = f'tp = TalkingPoints.from_pretrained({role.argument}="{name}")\n{role.call}'
-    with_package = f"With the package:\n\n{_python('from talkingpoints import TalkingPoints', pair)}"
-    if weights.own_config:
-        return with_package
-    pinned = f', revision="{revision}"' if revision else ""
-    here = f'"{repo_id}"{pinned}, trust_remote_code=True'
-    imports = "from PIL import Image\nfrom transformers import AutoModel, AutoProcessor"
-    if weights.adapter_of:
-        imports = f"from peft import PeftModel\n{imports}"
-        of_base = f', revision="{weights.base_revision}"' if weights.base_revision else ""
-        below = f'"{weights.adapter_of}"{of_base}, trust_remote_code=True'
-        loading = f"model = AutoModel.from_pretrained({below})\n"
-        loading += f'model = PeftModel.from_pretrained(model, "{repo_id}"{pinned}).eval()\n'
-        loading += f"processor = AutoProcessor.from_pretrained({here if weights.own_processor else below})"
-    else:
-        loading = f"model = AutoModel.from_pretrained({here}).eval()\n"
-        loading += f"processor = AutoProcessor.from_pretrained({here})"
-    plain = _python(imports, f'{loading}\nphoto = Image.open("dog.jpg").convert("RGB")\n{role.inference}')
-    if weights.adapter_of:
-        return plain
-    return f"{with_package}\n\nWithout it (transformers runs the code that lies beside the weights):\n\n{plain}"
+    return DatasetCard.from_template(
+        data,
+        str(TEMPLATES / "dataset_card.md"),
+        name=data.pretty_name,
+        facts=told,
+        counts=counts,
+        metadata=metadata,
+        repo_id=repo_id,
+        revision=revision,
+        licence=told.licence or licence(told),
+    )
 
 
 def eval_results(role: Role, reports: Sequence[Mapping[str, Any]]) -> list[EvalResult]:
@@ -294,17 +252,12 @@ def figures_table(reports: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines).strip()
 
 
-def trained_on(datasets: Sequence[str]) -> str:
-    """A sentence about the data."""
-    return f"Trained on {', '.join(datasets)}." if datasets else "Not stated by who published it."
-
-
 def licence(told: Told) -> str:
     """A sentence about the licence."""
     stated = told.license_name or told.license
     if not stated:
-        return "None was stated. The terms of what this was made of hold: ask who published it."
-    return f"{stated}. The terms of what this was made of hold besides."
+        return "None was stated. The terms of the base and of the data apply; ask the author."
+    return f"{stated}. The terms of the base and of the data apply as well."
 
 
 def is_hub_id(name: str) -> bool:
@@ -317,7 +270,3 @@ def size_category(n: int) -> str:
     """The Hub's category for a number of examples."""
     bounds = (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")
     return next((name for bound, name in bounds if n < bound), "n>10M")
-
-
-def _python(imports: str, code: str) -> str:
-    return f"```python\n{imports}\n\n{code}\n```"

@@ -2,6 +2,8 @@
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from .configuration_checks import check_whole
+
 
 class EfficientNetLiteConfig(PreTrainedConfig):
     """Stages of inverted residual blocks; the defaults are those of EfficientNet-Lite0 without its classifier.
@@ -19,7 +21,8 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         num_channels: input channels.
 
     Raises:
-        ValueError: lists of unequal length, a stride other than 1 or 2, or a size that does not divide.
+        ValueError: a value of which no model can be made, lists of unequal length, a stride other than 1 or 2, or a
+            size that does not divide.
     """
 
     model_type = "efficientnet_lite"
@@ -36,6 +39,9 @@ class EfficientNetLiteConfig(PreTrainedConfig):
         num_channels: int = 3,
         **kwargs,
     ):
+        check_whole(1, image_size=image_size, stem_width=stem_width, num_channels=num_channels)
+        check_whole(1, stage_widths=stage_widths, stage_kernels=stage_kernels, stage_expansions=stage_expansions)
+        check_whole(0, stage_depths=stage_depths)
         lists = (stage_widths, stage_depths, stage_kernels, stage_strides, stage_expansions)
         if len({len(values) for values in lists}) != 1:
             raise ValueError(f"each stage needs a width, depth, kernel, stride and expansion, got {lists}")

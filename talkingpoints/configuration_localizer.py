@@ -2,17 +2,17 @@
 
 from transformers import PreTrainedConfig
 
-from .configuration_descriptor import nested_config
-from .configuration_vision_tower import ConvVisionConfig  # registers the bundled models' vision tower
+from .configuration_checks import check_number, check_whole
+from .configuration_point import ConvVisionConfig, PointModelConfig
 
 HEADS = ("heatmap", "mlp")
 
 
-class PointLocalizerConfig(PreTrainedConfig):
+class PointLocalizerConfig(PointModelConfig):
     """Everything that rebuilds a :class:`PointLocalizer`.
 
     Args:
-        vlm_config: configuration of the base (any ``AutoModelForImageTextToText``), as an object or a dict.
+        vlm_config, share_image_prefix: see :class:`PointModelConfig`.
         locate_token_id: id of ``<locate>``, the query token behind the description.
         head: "heatmap" (default) or "mlp" (the paper's regression).
         head_size: width of the head.
@@ -21,10 +21,9 @@ class PointLocalizerConfig(PreTrainedConfig):
         presence_weight: weight of the presence loss beside the point loss.
         heatmap_temperature: what the heat map's scores are divided by in use (not in training): fitted on validation
             data, it makes the confidence a probability.
-        share_image_prefix: see :class:`PointDescriptorConfig`.
 
     Raises:
-        ValueError: an unknown head, or a temperature that is not above 0.
+        ValueError: an unknown head, a temperature that is not above 0, or a value of which no model can be made.
     """
 
     model_type = "point_localizer"
@@ -46,7 +45,9 @@ class PointLocalizerConfig(PreTrainedConfig):
             raise ValueError(f"head must be one of {HEADS}, got {head!r}")
         if not heatmap_temperature > 0:
             raise ValueError(f"heatmap_temperature must be above 0, got {heatmap_temperature}")
-        self.vlm_config = nested_config(vlm_config)
+        check_whole(0, locate_token_id=locate_token_id)
+        check_whole(1, head_size=head_size, subcells=subcells)
+        check_number(0.0, target_sigma=target_sigma, presence_weight=presence_weight)
         self.locate_token_id = locate_token_id
         self.head = head
         self.head_size = head_size
@@ -54,20 +55,8 @@ class PointLocalizerConfig(PreTrainedConfig):
         self.target_sigma = target_sigma
         self.presence_weight = presence_weight
         self.heatmap_temperature = heatmap_temperature
-        self.share_image_prefix = share_image_prefix
-        super().__init__(
-            **{"tie_word_embeddings": bool(self.vlm_config and self.vlm_config.tie_word_embeddings), **kwargs}
-        )
+        super().__init__(vlm_config, share_image_prefix, **kwargs)
         self.keys_to_ignore_at_inference = ["heatmap_logits", "query", "grids"]  # whatever a saved one says
-
-    @property
-    def image_token_id(self) -> int:
-        """Id of the base's image placeholder."""
-        return self.vlm_config.image_token_id
-
-    def get_text_config(self, decoder=None, encoder=None) -> PreTrainedConfig:
-        """The language model's configuration."""
-        return self if self.vlm_config is None else self.vlm_config.get_text_config(decoder=decoder, encoder=encoder)
 
 
 PointLocalizerConfig.register_for_auto_class()

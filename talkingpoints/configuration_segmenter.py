@@ -2,6 +2,7 @@
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from .configuration_checks import check_number, check_whole
 from .configuration_efficientnet_lite import EfficientNetLiteConfig  # registers the tower, as the next one does
 from .configuration_vision_tower import ConvVisionConfig
 
@@ -23,10 +24,13 @@ class PanopticSegmenterConfig(PreTrainedConfig):
         id2label, label2id: names of the labels, as in every model of transformers.
 
     Raises:
-        ValueError: a tower of another kind: the decoder reads its feature maps.
+        ValueError: a tower of another kind: the decoder reads its feature maps; or a value of which no model can be
+            made.
     """
 
     model_type = "panoptic_segmenter"
+
+    sub_configs = {"vision_config": AutoConfig}  # noqa: RUF012  (what transformers reads)
 
     def __init__(
         self,
@@ -44,6 +48,8 @@ class PanopticSegmenterConfig(PreTrainedConfig):
             vision_config = AutoConfig.for_model(kind, **values)
         if vision_config.model_type not in TOWERS:
             raise ValueError(f"vision_config must be of one of the towers {TOWERS}, got {vision_config.model_type!r}")
+        check_whole(1, decoder_width=decoder_width)
+        check_number(0.0, dice_weight=dice_weight)
         self.vision_config = vision_config
         self.decoder_width = decoder_width
         self.dice_weight = dice_weight

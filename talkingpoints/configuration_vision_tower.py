@@ -4,6 +4,7 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from .configuration_checks import check_whole
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 
 
@@ -23,10 +24,13 @@ class ConvVisionConfig(PreTrainedConfig):
             ``stage_widths`` and ``stage_depths``.
 
     Raises:
-        ValueError: sizes that do not divide, or a backbone of another stride or image size.
+        ValueError: sizes that do not divide or of which no model can be made, or a backbone of another stride or image
+            size.
     """
 
     model_type = "talkingpoints_vision"
+
+    sub_configs = {"backbone_config": EfficientNetLiteConfig}  # noqa: RUF012  (what transformers reads)
 
     def __init__(
         self,
@@ -40,6 +44,9 @@ class ConvVisionConfig(PreTrainedConfig):
         backbone_config: EfficientNetLiteConfig | dict[str, Any] | None = None,
         **kwargs,
     ):
+        check_whole(1, image_size=image_size, hidden_size=hidden_size, num_channels=num_channels)
+        check_whole(1, num_attention_heads=num_attention_heads, stage_widths=stage_widths)
+        check_whole(0, num_hidden_layers=num_hidden_layers, stage_depths=stage_depths)
         if isinstance(backbone_config, dict):
             backbone_config = EfficientNetLiteConfig(**backbone_config)
         if backbone_config is not None:

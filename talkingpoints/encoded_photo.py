@@ -219,7 +219,7 @@ def locate_texts(
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = texts[start : start + _TEXTS_AT_ONCE]
         prepared, visual = encode(model, processor, [photo])
-        output = model(**moved(processor(images=prepared, texts=[some]), model), visual=visual)
+        output = model(**moved(processor(images=prepared, text=[some]), model), visual=visual)
         found += processor.post_process(output, [photo.size] * len(some))
     return found
 

@@ -1,9 +1,9 @@
 """What differs between families of vision-language models, in one place.
 
 Tested: Idefics3, SmolVLM, LLaVA, LLaVA-OneVision, Qwen2.5-VL, Qwen3-VL, InternVL, Gemma3 and PaliGemma. Any other
-family of transformers works if it follows the common interface (:func:`check_interface`) and its image tokens lie on
-one square grid over the whole photo; if not, it is refused with what is missing. The rest of the package asks here and
-nowhere else.
+family of transformers works if it follows the common interface (:func:`check_interface`) and its image tokens divide
+the whole photo into equal square cells, row by row; if not, it is refused with what is missing. The rest of the package
+asks here and nowhere else.
 """
 
 import inspect
@@ -17,6 +17,8 @@ _TILED = ("idefics3", "smolvlm")  # tiles, then one view of the whole photo
 _BATCH_PADDING = ("idefics3", "smolvlm", "llava_onevision")  # their ``do_pad`` adds empty tiles, and moves nothing
 _CAUSAL_IMAGES = ("idefics3", "smolvlm", "llava", "llava_onevision", "internvl", "gemma3", "qwen2_vl", "qwen2_5_vl",
                   "qwen3_vl")  # fmt: skip
+TESTED = (*_CAUSAL_IMAGES, "paligemma")
+"""Families whose bases are known to work; of another one, :func:`load_base` tries out how it sees photos."""
 UNUSED_INPUTS = ("batch_num_images",)
 """What image processors give and nothing here needs, and TRL does not know: without it LLaVA-OneVision takes each image
 for the only one of its row, as ours are."""
@@ -46,7 +48,12 @@ def check_interface(vlm: PreTrainedModel) -> None:
         raise ValueError(f"{vlm.config.model_type!r} models cannot be a base here, they lack {'; '.join(missing)}")
 
 
-def image_grid(config: PreTrainedConfig, n_tokens: int, grid_thw: list[int] | None = None) -> tuple[int, int, int]:
+def image_grid(
+    config: PreTrainedConfig,
+    n_tokens: int,
+    grid_thw: list[int] | None = None,
+    size: tuple[int, int] | None = None,
+) -> tuple[int, int, int]:
     """Which of an image's tokens lie on a grid over the whole photo.
 
     Of tiled families it is their view of the whole photo; the tiles the language model sees all the same.
@@ -55,6 +62,7 @@ def image_grid(config: PreTrainedConfig, n_tokens: int, grid_thw: list[int] | No
         config: of the base model.
         n_tokens: image tokens of this image.
         grid_thw: (frames, height, width) in patches, of families whose image processor says so.
+        size: (height, width) in pixels of what the tower sees, for families whose tokens divide it into equal cells.
 
     Returns:
         Index of the first such token, and (height, width) of the grid, whose tokens follow row by row.
@@ -72,11 +80,18 @@ def image_grid(config: PreTrainedConfig, n_tokens: int, grid_thw: list[int] | No
         height = width = vision.image_size // vision.patch_size // config.scale_factor
         first = n_tokens - height * width
     else:
-        height = width = math.isqrt(n_tokens)
-        if height * width != n_tokens:
+        if size is None:
             raise ValueError(
-                f"{n_tokens} image tokens of a {config.model_type!r} model lie on no square grid, and where else they "
-                "lie is not known for this family"
+                f"it is not known how the {n_tokens} image tokens of a {config.model_type!r} model lie on the photo: "
+                "its image processor gives neither a grid nor pixels of one whole image"
+            )
+        height = round(math.sqrt(n_tokens * size[0] / size[1]))
+        width = n_tokens // max(height, 1)
+        if height * width != n_tokens or height * size[1] != width * size[0]:
+            raise ValueError(
+                f"{n_tokens} image tokens of a {config.model_type!r} model lie on no grid of square cells over an "
+                f"image of {size[0]} x {size[1]} pixels (height x width), and where else they lie is not known for "
+                "this family"
             )
     if first < 0 or first + height * width > n_tokens:
         raise ValueError(

@@ -30,9 +30,7 @@ class Readable(Protocol):
 
 
 # The tensor is a name only: this file works without torch.
-ImageLike: TypeAlias = Union[
-    Image.Image, str, os.PathLike, bytes, bytearray, Readable, np.ndarray, "torch.Tensor"
-]
+ImageLike: TypeAlias = Union[Image.Image, str, os.PathLike, bytes, bytearray, Readable, np.ndarray, "torch.Tensor"]
 
 URLS = ("http://", "https://", "data:image/")
 """How texts begin that are fetched and are no paths."""

@@ -116,8 +116,10 @@ class PointDescriptor(PointModel, PointGenerationMixin, GenerationMixin):
         same_size = ("num_keypoint_tokens", "encoder_heads", "encoder_layers", "encoder_size")
         if isinstance(found.trained, PointDescriptor) and same(model_config, found.trained.config, same_size):
             model.keypoint_encoder.load_state_dict(found.trained.keypoint_encoder.state_dict())
-        if isinstance(found.trained, PointDescriptor) and model_config.kinds and same(
-            model_config, found.trained.config, ("kinds", "parts")
+        if (
+            isinstance(found.trained, PointDescriptor)
+            and model_config.kinds
+            and same(model_config, found.trained.config, ("kinds", "parts"))
         ):
             model.belief_head.load_state_dict(found.trained.belief_head.state_dict())
         model.name_or_path = str(base)

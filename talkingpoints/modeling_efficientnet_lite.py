@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import can_return_tuple
 
 from .configuration_efficientnet_lite import EfficientNetLiteConfig
 
@@ -25,6 +26,21 @@ def for_convolutions(pixel_values: torch.Tensor, size: int, dtype: torch.dtype) 
     return pixel_values.to(dtype).contiguous(memory_format=torch.channels_last)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that takes the batch's own statistics only where gradients are computed.
+
+    Trainers sample answers in training mode, without gradients: what is described must not depend on the other photos
+    of the batch.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and not torch.is_grad_enabled():
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(x)
+
+
 class ConvNorm(nn.Module):
     """Convolution, batch normalisation and, unless it is linear, ReLU6; padded as TensorFlow's "same" does."""
 
@@ -36,7 +52,7 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(
             width_in, width, kernel, stride, padding=0 if self.pad else before, groups=groups, bias=False
         )
-        self.norm = nn.BatchNorm2d(width, eps=1e-3)
+        self.norm = BatchNorm(width, eps=1e-3)
         self.linear = linear
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,6 +87,8 @@ class EfficientNetLiteModel(PreTrainedModel):
     input_modalities = ("image",)
     base_model_prefix = "vision_tower"
     supports_gradient_checkpointing = False
+    # it has no attention: whatever is asked for changes nothing
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = _supports_attention_backend = True
     _no_split_modules = ("InvertedResidual",)
 
     def __init__(self, config: EfficientNetLiteConfig):
@@ -95,18 +113,23 @@ class EfficientNetLiteModel(PreTrainedModel):
         if isinstance(module, nn.Conv2d):
             initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, pixel_values: torch.Tensor, return_dict: bool = True, **kwargs) -> BaseModelOutputWithPooling:
+    @can_return_tuple
+    def forward(
+        self, pixel_values: torch.Tensor, output_hidden_states: bool = False, **kwargs
+    ) -> BaseModelOutputWithPooling:
         """Args:
             pixel_values: (B, C, image_size, image_size), normalised by the image processor.
-            return_dict: kept for the callers' sake; the output is always a ``ModelOutput``.
+            output_hidden_states: give the feature maps too.
 
         Returns:
-            ``last_hidden_state``: (B, cells, stage_widths[-1]).
+            ``last_hidden_state``: (B, cells, stage_widths[-1]); ``hidden_states``: see :meth:`feature_maps`.
 
         Raises:
             ValueError: another image size.
         """
-        return BaseModelOutputWithPooling(last_hidden_state=self.feature_maps(pixel_values)[-1].flatten(2).mT)
+        maps = self.feature_maps(pixel_values)
+        states = tuple(maps) if output_hidden_states else None
+        return BaseModelOutputWithPooling(last_hidden_state=maps[-1].flatten(2).mT, hidden_states=states)
 
     def feature_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
         """(B, config.map_widths[i], image_size / s, image_size / s) for the strides s = 4, 8, 16 and 32.

@@ -4,6 +4,7 @@ A base vision-language model reads the photo and the description; one learned qu
 where it is. One forward pass, no decoding.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class PointLocalizer(PointModel):
     Example:
         >>> processor = AutoProcessor.from_pretrained(folder)
         >>> model = AutoModel.from_pretrained(folder)
-        >>> inputs = processor(images=[photo], texts=[["the dog's left ear"]], return_tensors="pt")
+        >>> inputs = processor(images=photo, text="the dog's left ear", return_tensors="pt")
         >>> processor.post_process(model(**inputs), sizes=[(photo.height, photo.width)])
     """
 
@@ -132,6 +133,11 @@ class PointLocalizer(PointModel):
         renamed = {r"^query$": "query_token.weight", **(kwargs.pop("key_mapping", None) or {})}
         return super().from_pretrained(pretrained_model_name_or_path, *model_args, key_mapping=renamed, **kwargs)
 
+    def named_children(self) -> Iterator[tuple[str, nn.Module]]:
+        """The base comes last: with ``device_map="auto"``, transformers takes ``head`` for a part of a base's tied
+        ``lm_head``, and looks for what that is tied to among the modules that have no place yet."""
+        yield from sorted(super().named_children(), key=lambda child: child[0] == "vlm")
+
     @can_return_tuple
     def forward(
         self,
@@ -141,6 +147,7 @@ class PointLocalizer(PointModel):
         visual: VisualFeatures | None = None,
         points: torch.Tensor | None = None,
         presence: torch.Tensor | None = None,
+        return_loss: bool = True,
         **kwargs,
     ) -> PointLocalizerOutput:
         """Args:
@@ -150,6 +157,8 @@ class PointLocalizer(PointModel):
             visual: from :meth:`encode_images`, instead of ``pixel_values``.
             points: (R, 2) or (B, n, 2) unit points to learn.
             presence: (R,) or (B, n), 1 where the text speaks of this image, 0 where not (then its point is ignored).
+            return_loss: compute the loss if there are ``points``. The name tells the ``Trainer`` that it can.
+            kwargs: of the base model, such as ``output_hidden_states`` or ``return_dict``.
 
         Raises:
             ValueError: no image, rows that are no multiple of the images, or rows without exactly one query token.
@@ -163,7 +172,7 @@ class PointLocalizer(PointModel):
             attention_mask = torch.ones_like(input_ids)
         times = rows_per_image(len(input_ids), len(visual))
         output, query = self._read(input_ids, attention_mask, visual, without_none(kwargs))
-        answer = self.answer(visual, query, times, points, presence)
+        answer = self.answer(visual, query, times, points if return_loss else None, presence)
         answer.hidden_states, answer.attentions = output.get("hidden_states"), output.get("attentions")
         return answer
 

@@ -38,6 +38,7 @@ class PointModel(PreTrainedModel):
         if config.share_image_prefix:
             check_shared_prefix(vlm.config)
         accept_placeholders(vlm)
+        config.vlm_config = vlm.config
         self.vlm = vlm
 
     def get_input_embeddings(self) -> nn.Module:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import ModelOutput
+from transformers.utils import can_return_tuple
 
 from .configuration_segmenter import VOID_LABEL, PanopticSegmenterConfig
 from .modeling_efficientnet_lite import EfficientNetLiteModel  # registers the tower, as the next one does
@@ -27,10 +28,12 @@ class PanopticSegmenterOutput(ModelOutput):
         loss: () if ``labels`` were given: cross-entropy + ``dice_weight`` x dice loss.
         logits: (B, num_labels + 1, image_size / 4, image_size / 4); the last class is the border between things. With
             ``average_mirrored`` logarithms of probabilities.
+        hidden_states: the tower's feature maps (B, width, side, side), the finest first, if asked for.
     """
 
     loss: torch.FloatTensor | None = None
     logits: torch.FloatTensor | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
 
 
 class PyramidDecoder(nn.Module):
@@ -87,27 +90,35 @@ class PanopticSegmenter(PreTrainedModel):
         elif isinstance(module, nn.Conv2d):
             initialization.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    @can_return_tuple
     def forward(
-        self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None, **kwargs
+        self,
+        pixel_values: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
     ) -> PanopticSegmenterOutput:
         """Args:
             pixel_values: (B, C, image_size, image_size), of the image processor.
             labels: (B, height, width) int64 of any size: ids of labels, ``config.border_id`` on borders, and
                 `VOID_LABEL` where nothing is known.
+            output_hidden_states: give the tower's feature maps too.
 
         Raises:
             ValueError: another image size.
         """
-        logits = self._logits(pixel_values)
+        maps = self.vision_tower.feature_maps(pixel_values)
+        logits = self._logits(maps)
         if self.config.average_mirrored and not self.training:
-            mirrored = self._logits(pixel_values.flip(-1)).flip(-1)
+            mirrored = self._logits(self.vision_tower.feature_maps(pixel_values.flip(-1))).flip(-1)
             both = torch.stack((logits, mirrored)).float().log_softmax(2)
             logits = (both.logsumexp(0) - math.log(2)).to(logits.dtype)
         loss = None if labels is None else self._loss(logits.float(), labels)
-        return PanopticSegmenterOutput(loss=loss, logits=logits)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return PanopticSegmenterOutput(loss=loss, logits=logits, hidden_states=tuple(maps) if wanted else None)
 
-    def _logits(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.decoder(self.vision_tower.feature_maps(pixel_values)))
+    def _logits(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        return self.classifier(self.decoder(maps))
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         logits = nn.functional.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=False)

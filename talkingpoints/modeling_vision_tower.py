@@ -12,10 +12,12 @@ import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModel, PreTrainedModel, initialization
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import can_return_tuple
 
 from .configuration_vision_tower import ConvVisionConfig
 from .keypoint_encoder import cell_centers, encode_points
-from .modeling_efficientnet_lite import EfficientNetLiteModel, for_convolutions
+from .modeling_efficientnet_lite import BatchNorm, EfficientNetLiteModel, for_convolutions
 
 
 class ConvBlock(nn.Module):
@@ -24,12 +26,12 @@ class ConvBlock(nn.Module):
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()
         self.conv1 = nn.Conv2d(width_in, width, 3, stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(width)
+        self.norm1 = BatchNorm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
+        self.norm2 = BatchNorm(width)
         self.shortcut = None
         if stride != 1 or width_in != width:
-            self.shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.shortcut = nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), BatchNorm(width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         residual = x if self.shortcut is None else self.shortcut(x)
@@ -40,9 +42,12 @@ class ConvBlock(nn.Module):
 class GridLayer(nn.Module):
     """Pre-norm transformer encoder layer over all cells of the grid."""
 
-    def __init__(self, width: int, heads: int):
+    is_causal = False
+
+    def __init__(self, config: ConvVisionConfig):
         super().__init__()
-        self.heads = heads
+        width = config.hidden_size
+        self.config, self.heads = config, config.num_attention_heads
         self.norm1 = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -50,13 +55,29 @@ class GridLayer(nn.Module):
         self.up = nn.Linear(width, 3 * width)
         self.down = nn.Linear(3 * width, width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Cells (B, N, D) -> the same, and the attention's weights (B, heads, N, N) if its implementation tells."""
         batch, cells, width = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, cells, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        attended = nn.functional.scaled_dot_product_attention(query, key, value)
-        x = x + self.out(attended.transpose(1, 2).reshape(batch, cells, width))
-        return x + self.down(nn.functional.gelu(self.up(self.norm2(x))))
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, D / heads) each
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attended, weights = attend(self, query, key, value, None, scaling=query.shape[-1] ** -0.5)
+        x = x + self.out(attended.reshape(batch, cells, width))
+        return x + self.down(nn.functional.gelu(self.up(self.norm2(x)))), weights
+
+
+def eager_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    **kwargs,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention written out, (B, heads, N, d) -> (B, N, heads, d) and its weights; transformers' "eager"."""
+    weights = (query @ key.mT * scaling).softmax(-1, dtype=torch.float32).to(query.dtype)
+    return (weights @ value).transpose(1, 2), weights
 
 
 class ConvVisionModel(PreTrainedModel):
@@ -67,7 +88,7 @@ class ConvVisionModel(PreTrainedModel):
     input_modalities = ("image",)
     base_model_prefix = "vision_tower"
     supports_gradient_checkpointing = False
-    _supports_sdpa = True
+    _supports_sdpa = _supports_flash_attn = _supports_flex_attn = _supports_attention_backend = True
     _no_split_modules = ("ConvBlock", "InvertedResidual", "GridLayer")
 
     def __init__(self, config: ConvVisionConfig):
@@ -79,7 +100,7 @@ class ConvVisionModel(PreTrainedModel):
             widths, depths = config.stage_widths, config.stage_depths
             self.stem = nn.Sequential(
                 nn.Conv2d(config.num_channels, widths[0] // 2, 3, 2, padding=1, bias=False),
-                nn.BatchNorm2d(widths[0] // 2),
+                BatchNorm(widths[0] // 2),
                 nn.ReLU(),
             )
             blocks, width_in = [], widths[0] // 2
@@ -94,9 +115,7 @@ class ConvVisionModel(PreTrainedModel):
             self.context = nn.Conv2d(config.context_width, config.hidden_size, 1)
         cells = (config.image_size // config.patch_size) ** 2
         self.positions = nn.Parameter(torch.zeros(cells, config.hidden_size))
-        self.layers = nn.ModuleList(
-            GridLayer(config.hidden_size, config.num_attention_heads) for _ in range(config.num_hidden_layers)
-        )
+        self.layers = nn.ModuleList(GridLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
         self.post_init()
 
@@ -110,19 +129,24 @@ class ConvVisionModel(PreTrainedModel):
             places = encode_points(cell_centers(side, side, module.positions.device), self.config.hidden_size)
             initialization.copy_(module.positions, 0.5 * places)  # learned from there on; loaded weights are left alone
 
-    def forward(self, pixel_values: torch.Tensor, return_dict: bool = True, **kwargs) -> BaseModelOutputWithPooling:
+    @can_return_tuple
+    def forward(
+        self, pixel_values: torch.Tensor, output_attentions: bool = False, **kwargs
+    ) -> BaseModelOutputWithPooling:
         """Args:
             pixel_values: (B, C, image_size, image_size), normalised by the image processor.
-            return_dict: kept for the callers' sake; the output is always a ``ModelOutput``.
+            output_attentions: give the attention weights of the layers too (``attn_implementation="eager"``).
 
         Returns:
-            ``last_hidden_state`` and ``hidden_states[-1]``: (B, cells, hidden_size).
+            ``last_hidden_state`` and ``hidden_states[-1]``: (B, cells, hidden_size); ``attentions``: (B, heads, cells,
+            cells) of each layer.
 
         Raises:
             ValueError: another image size.
         """
-        x = self.tokens(self.stage_maps(pixel_values))
-        return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,))
+        x, weights = self._encode(self.stage_maps(pixel_values))
+        attentions = weights if output_attentions else None
+        return BaseModelOutputWithPooling(last_hidden_state=x, hidden_states=(x,), attentions=attentions)
 
     def feature_maps(self, pixel_values: torch.Tensor) -> list[torch.Tensor]:
         """(B, config.map_widths[i], image_size / s, image_size / s) for the strides s = 4, 8 and 16.
@@ -157,13 +181,18 @@ class ConvVisionModel(PreTrainedModel):
 
     def tokens(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """The output tokens (B, cells, hidden_size) of :meth:`stage_maps`."""
+        return self._encode(maps)[0]
+
+    def _encode(self, maps: list[torch.Tensor]) -> tuple[torch.Tensor, tuple[torch.Tensor | None, ...]]:
         x = self.project(maps[2])
         if self.context is not None:
             x = x + nn.functional.interpolate(self.context(maps[3]), scale_factor=2.0, mode="bilinear")
         x = x.flatten(2).transpose(1, 2) + self.positions
+        attentions = []
         for layer in self.layers:
-            x = layer(x)
-        return self.norm(x)
+            x, weights = layer(x)
+            attentions.append(weights)
+        return self.norm(x), tuple(attentions)
 
 
 AutoModel.register(ConvVisionModel.config_class, ConvVisionModel, exist_ok=True)

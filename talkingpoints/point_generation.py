@@ -9,7 +9,7 @@ What families do at a step (position ids, masks, token types) is asked of the ba
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, GenerationMixin, LogitsProcessor, LogitsProcessorList
+from transformers import Cache, GenerationConfig, GenerationMixin, LogitsProcessor, LogitsProcessorList
 
 from .families import token_types
 from .points import LOCATION_BINS
@@ -45,7 +45,7 @@ class PointGenerationMixin(GenerationMixin):
     ) -> dict[str, Any]:
         """The base's inputs of a step, and the keypoint tokens with their columns in the piece that the step runs."""
         inputs = self.vlm.prepare_inputs_for_generation(input_ids, **kwargs)
-        piece, cache = inputs.get("input_ids"), inputs.get("past_key_values")
+        piece, cache = inputs.get("input_ids"), _cache(inputs)
         if keypoints is None or piece is None:
             return inputs
         if cache is None:
@@ -171,8 +171,13 @@ class PointGenerationMixin(GenerationMixin):
         return inputs
 
 
+def _cache(kwargs: dict[str, Any]) -> Cache | None:
+    """The cache among a model's inputs; transformers 5.24 calls it ``cache``."""
+    return next((kwargs[name] for name in ("past_key_values", "cache") if kwargs.get(name) is not None), None)
+
+
 def _past_length(kwargs: dict[str, Any]) -> int:
-    past = kwargs.get("past_key_values")
+    past = _cache(kwargs)
     return 0 if past is None else int(past.get_seq_length())
 
 
@@ -195,5 +200,5 @@ def takes_prefix(kwargs: dict[str, Any], config: GenerationConfig) -> bool:
     """Whether a generation can start from keys and values of an image's prefix: one answer for each row, no beams, and
     a cache that is neither the caller's own nor of a certain kind nor off."""
     widened = [_option(kwargs, config, name) or 1 for name in ("num_beams", "num_return_sequences")]
-    given = [kwargs.get("past_key_values"), _option(kwargs, config, "cache_implementation")]
+    given = [_cache(kwargs), _option(kwargs, config, "cache_implementation")]
     return widened == [1, 1] and given == [None, None] and _option(kwargs, config, "use_cache") is not False

@@ -20,6 +20,13 @@ LOCATION_TOKENS = tuple(f"<loc_{i:04d}>" for i in range(LOCATION_BINS))
 _LOCATION_PAIR = re.compile(r"<loc_(\d{4})><loc_(\d{4})>")
 
 
+def _floats(values: npt.ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError as error:  # a whole number beyond all floats
+        raise ValueError("points must be finite numbers") from error
+
+
 def check_points_px(points_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarray:
     """Check that points lie in an image.
 
@@ -33,7 +40,7 @@ def check_points_px(points_px: npt.ArrayLike, size: tuple[int, int]) -> np.ndarr
     Raises:
         ValueError: not (..., 2), not finite, or outside [0, width] x [0, height].
     """
-    points_px = np.asarray(points_px, dtype=np.float64)
+    points_px = _floats(points_px)
     if points_px.ndim == 0 or points_px.shape[-1] != 2:
         raise ValueError(f"points_px must have shape (..., 2) with (x, y) last, got shape {points_px.shape}")
     height, width = size
@@ -53,7 +60,7 @@ def check_points(points: npt.ArrayLike) -> np.ndarray:
     Raises:
         ValueError: If they are not (..., 2), not finite, or outside [0, 1].
     """
-    points = np.asarray(points, dtype=np.float64)
+    points = _floats(points)
     if points.ndim == 0 or points.shape[-1] != 2:
         raise ValueError(f"points must have shape (..., 2) with (x, y) last, got shape {points.shape}")
     if not (np.isfinite(points) & (points >= 0) & (points <= 1)).all():

@@ -1,14 +1,15 @@
 """Processor of the Point Localizer: photos and texts -> prompts, and the model's output -> points in pixels."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import BatchFeature
+from transformers.image_utils import ImageInput
 
-from .processing_prompts import PreparedPhotos, PromptProcessor
+from .processing_prompts import PreparedPhotos, PromptProcessor, RowFormat, by_photo, read_photos
 from .results import Localization, Point
 
 LOCATE_TOKEN = "<locate>"
@@ -27,7 +28,7 @@ class PointLocalizerProcessor(PromptProcessor):
         ValueError: the tokenizer lacks ``<locate>``, or the instruction lacks ``{text}``.
 
     Example:
-        >>> inputs = processor(images=[photo], texts=[["the dog's left ear", "its tail"]])  # two texts, one photo
+        >>> inputs = processor(images=photo, text=["the dog's left ear", "its tail"])  # two texts, one photo
     """
 
     def __init__(
@@ -49,32 +50,65 @@ class PointLocalizerProcessor(PromptProcessor):
 
     def __call__(
         self,
-        images: Sequence[Image.Image] | PreparedPhotos | None = None,
+        images: ImageInput | Sequence[ImageInput] | PreparedPhotos | None = None,
+        text: str | Sequence[str | Sequence[str]] | None = None,
         texts: Sequence[Sequence[str]] | None = None,
-        return_tensors: str = "pt",
+        **kwargs,
     ) -> BatchFeature:
         """Args:
-            images: B photos, or what :meth:`prepare` has made of them.
-            texts: per photo its n descriptions, the same n for all. Special tokens in them are plain characters;
-                what lies behind 256 tokens is cut off.
+            images: a photo or a list of B photos: PIL images, arrays, tensors, paths or URLs; or what :meth:`prepare`
+                has made of B photos.
+            text: of one photo a description or n of them; of a list of photos this for each of them, the same n for
+                all. Special tokens in them are plain characters; what lies behind 256 tokens is cut off.
+            texts: the former name of ``text``.
+            kwargs: ``return_tensors``, ``padding``, ``truncation``, ``max_length`` and ``padding_side``, see
+                :class:`RowFormat`.
 
         Returns:
             ``input_ids``, ``attention_mask`` (B * n, S) and vision tensors of B images.
 
         Raises:
-            ValueError: If images or texts are missing, or a text is empty.
+            ValueError: If a text is empty, there are videos, or a prompt has several photos.
         """
-        if images is None or texts is None:
-            raise ValueError("give images, and texts about each of them")
-        words = [[self.instruction.format(text=self._checked(text)) for text in rows] for rows in texts]
-        return self._rows(images, words, None, padding_side="right")
+        if texts is not None:
+            if text is not None:
+                raise ValueError("give text, not its former name texts beside it")
+            warnings.warn("texts= is now called text=", FutureWarning, stacklevel=2)
+            text = texts
+        if any(kwargs.pop(name, None) is not None for name in ("videos", "audio")):
+            raise ValueError("points lie in photos: videos and audio are not read")
+        if text is None:
+            raise ValueError("text is missing: describe the point to be found")
+        if unknown := set(kwargs) - set(RowFormat.__dataclass_fields__):
+            raise TypeError(f"unexpected arguments: {sorted(unknown)}")
+        rows_as = RowFormat(**{"padding_side": "right", **kwargs})
+        photos, single = read_photos(images)
+        rows = by_photo(text, len(photos), single, "text")
+        words = self._words(rows, MAX_TEXT_TOKENS)
+        if rows_as.truncation:
+            limit = MAX_TEXT_TOKENS
+            while (over := self._rows(photos, words, None, RowFormat())["input_ids"].shape[1] - rows_as.max_length) > 0:
+                longest = max(len(ids) for ids in self._tokenize([one for row in rows for one in row]))
+                if limit == 1:
+                    break  # and be refused below
+                limit = max(1, min(limit, longest) - over)
+                words = self._words(rows, limit)
+        return self._as_asked(self._rows(photos, words, None, rows_as), rows_as)
 
-    def _checked(self, text: str) -> str:
+    def _words(self, rows: Sequence[Sequence[str] | None], limit: int) -> list[list[str]]:
+        """The user's words of each row, its description cut behind so many tokens.
+
+        Raises:
+            ValueError: If a description is empty.
+        """
+        return [[self.instruction.format(text=self._checked(text, limit)) for text in row or ()] for row in rows]
+
+    def _checked(self, text: str, limit: int) -> str:
         if not text.strip():
             raise ValueError("the text is empty: describe the point to be found")
         text = self.plain_text(text.strip())
-        ids = self._tokenize([text])[0]
-        return text if len(ids) <= MAX_TEXT_TOKENS else self.tokenizer.decode(ids[:MAX_TEXT_TOKENS])
+        (ids,) = self._tokenize([text])
+        return text if len(ids) <= limit else self.tokenizer.decode(ids[:limit])
 
     def post_process(self, output: Any, sizes: Sequence[tuple[int, int]]) -> list[Localization]:
         """The model's output for R rows in the frame of the photos.

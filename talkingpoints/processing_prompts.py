@@ -5,16 +5,20 @@ words themselves are tokenised here and put behind it. So each photo is processe
 and the template, image tokens and their expansion are the base's own.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import BatchFeature, ProcessorMixin
+from transformers.image_utils import ImageInput
+from transformers.image_utils import load_image as fetch_image
 
 from .base_processor import processor_class
 from .families import UNUSED_INPUTS, image_options, prompt_end
+from .images import load_image
 from .vision_language import VISION_INPUTS
 
 _WORDS = "\x00words\x00"  # stands for the user's words while the chat template is rendered
@@ -35,6 +39,137 @@ class PreparedPhotos:
 
     def __len__(self) -> int:
         return len(self.before)
+
+
+@dataclass
+class RowFormat:
+    """How rows of different lengths become one batch; names and values are transformers' own.
+
+    Attributes:
+        return_tensors: "pt" (the default) or "np".
+        padding: True or "longest", "max_length", or False for rows that are equally long anyway.
+        truncation: cut what the user wrote, and never the photo or the template, to fit ``max_length``.
+        max_length: tokens of a row, for the two above.
+        padding_side: "left" or "right".
+
+    Raises:
+        ValueError: If a value is none of these, or ``max_length`` is missing.
+    """
+
+    return_tensors: str | None = "pt"
+    padding: bool | str = True
+    truncation: bool = False
+    max_length: int | None = None
+    padding_side: str = "left"
+
+    def __post_init__(self) -> None:
+        if self.return_tensors not in (None, "pt", "np"):
+            raise ValueError(f"return_tensors must be 'pt' or 'np', got {self.return_tensors!r}")
+        if self.padding not in (True, False, "longest", "max_length"):
+            raise ValueError(f"padding must be True, False, 'longest' or 'max_length', got {self.padding!r}")
+        if self.padding_side not in ("left", "right"):
+            raise ValueError(f"padding_side must be 'left' or 'right', got {self.padding_side!r}")
+        if (self.truncation or self.padding == "max_length") and self.max_length is None:
+            raise ValueError("truncation and padding='max_length' need max_length, the tokens of a row")
+
+    def check(self, lengths: Sequence[int]) -> None:
+        """Refuse rows that cannot become one batch.
+
+        Raises:
+            ValueError: If they are longer than ``max_length`` with ``truncation``, or differ without ``padding``.
+        """
+        if self.truncation and max(lengths) > self.max_length:
+            raise ValueError(f"max_length={self.max_length} is too short: photo and template alone take "
+                             f"{max(lengths)} tokens of a row")  # fmt: skip
+        if self.padding is False and len(set(lengths)) > 1:
+            raise ValueError(f"rows have {sorted(set(lengths))} tokens and cannot become one batch: set padding=True")
+
+    def pad(self, rows: list[list[int]], value: int) -> torch.Tensor:
+        """Rows -> (R, S)."""
+        longest = max(map(len, rows))
+        if self.padding == "max_length":
+            longest = max(longest, self.max_length)
+        padding = [[value] * (longest - len(row)) for row in rows]
+        if self.padding_side == "left":
+            return torch.tensor([more + row for row, more in zip(rows, padding, strict=True)])
+        return torch.tensor([row + more for row, more in zip(rows, padding, strict=True)])
+
+
+def read_photos(images: ImageInput | Sequence[ImageInput] | PreparedPhotos | None) -> tuple[Any, bool]:
+    """Photos in any of the forms that transformers' processors take.
+
+    Args:
+        images: one or several PIL images, numpy arrays, torch tensors, paths or URLs; arrays may be stacked, and each
+            photo may be alone in a list. Files are read upright, as a person sees them. Prepared photos stay.
+
+    Returns:
+        The photos, and whether it was one that stood in no list.
+
+    Raises:
+        ValueError: If there is none, or there are several for one prompt.
+    """
+    if isinstance(images, PreparedPhotos):
+        return images, False
+    if images is None or (isinstance(images, list | tuple) and not images):
+        raise ValueError("images is missing: give a photo, or a list of photos")
+    if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
+        images = list(images)
+    single = not isinstance(images, list | tuple)
+    photos = []
+    for image in [images] if single else images:
+        if isinstance(image, list | tuple):
+            if len(image) != 1:
+                raise ValueError(f"a prompt speaks of one photo, got {len(image)}: give each photo a prompt of its own")
+            image = image[0]
+        if isinstance(image, str) and (image.startswith(("http://", "https://", "data:")) or len(image) > 4096):
+            image = load_image(fetch_image(image))
+        elif isinstance(image, str | os.PathLike):
+            image = load_image(image)
+        photos.append(image)
+    return photos, single
+
+
+def by_photo(values: Any, photos: int, single: bool, name: str, ndim: int = 0) -> list[Sequence | None]:
+    """What was given for each photo, as one list of items a photo.
+
+    Args:
+        values: for one photo that stood in no list an item or a list of them; else for each photo its item, its list of
+            them, or None.
+        photos: how many there are.
+        single: whether it was one in no list.
+        name: of the argument, for messages.
+        ndim: of an item: 0 of a text, 1 of a point or a box, 2 of a mask.
+
+    Raises:
+        ValueError: If these are not as many as there are photos, or lists lie in lists.
+    """
+    depth = _depth(values, ndim)
+    if (single or photos == 1) and depth == 0:
+        return [[values]]
+    if single and depth == 1:
+        return [values]
+    if depth == 0:
+        raise ValueError(f"one item of {name} for {photos} photos; give a list with one item or more for each photo")
+    if len(values) != photos:
+        raise ValueError(
+            f"{len(values)} {name} for {photos} photos; give one item or one list of {name} for each photo"
+        )
+    rows: list[Sequence | None] = []
+    for value in values:
+        depth = 1 if value is None else _depth(value, ndim)
+        if depth not in (0, 1):
+            raise ValueError(f"{name} holds lists within the list of a photo; give one item or one list for each photo")
+        rows.append([value] if depth == 0 else value)
+    return rows
+
+
+def _depth(value: Any, ndim: int) -> int:
+    """How many lists lie around the items of this many dimensions."""
+    if isinstance(value, str):
+        return 0
+    if isinstance(value, list | tuple):
+        return 1 + next((_depth(one, ndim) for one in value if one is not None), 0)
+    return np.ndim(value) - ndim
 
 
 class PromptProcessor(ProcessorMixin):
@@ -90,7 +225,7 @@ class PromptProcessor(ProcessorMixin):
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
-    def prepare(self, images: Sequence[Image.Image]) -> PreparedPhotos:
+    def prepare(self, images: Sequence[Any]) -> PreparedPhotos:
         """Process B photos once, to be passed in place of ``images`` to any number of calls."""
         text = [self._before] * len(images)
         options = {"padding": False, **self._text_options}
@@ -101,10 +236,10 @@ class PromptProcessor(ProcessorMixin):
 
     def _rows(
         self,
-        images: Sequence[Image.Image] | PreparedPhotos,
+        images: Sequence[Any] | PreparedPhotos,
         words: Sequence[Sequence[str]],
         answers: Sequence[Sequence[str]] | None,
-        padding_side: str,
+        rows_as: RowFormat,
     ) -> BatchFeature:
         """One batch of prompts, ``words[i]`` being the rows that speak of ``images[i]``.
 
@@ -113,7 +248,7 @@ class PromptProcessor(ProcessorMixin):
             ``answers`` also ``labels`` (R, S), -100 outside the answer.
 
         Raises:
-            ValueError: no image, no row, or photos with different numbers of rows.
+            ValueError: If there is no image or no row, photos have different numbers of rows, or rows do not fit.
         """
         counts = {len(rows) for rows in words}
         if len(images) != len(words) or len(counts) != 1 or counts == {0}:
@@ -125,19 +260,29 @@ class PromptProcessor(ProcessorMixin):
         suffixes = self._tokenize([row + self._end for rows in words for row in rows])
         times = counts.pop()
         prompts = [photos.before[i // times] + suffix for i, suffix in enumerate(suffixes)]
+        rows_as.check([len(prompt) for prompt in prompts])
         labels = [[IGNORED_LABEL] * len(prompt) for prompt in prompts]
         if answers is not None:
             end = self.tokenizer.eos_token_id
             written = [[*ids, end] for ids in self._tokenize([row for rows in answers for row in rows])]
+            if rows_as.truncation:
+                written = [ids[: rows_as.max_length - len(p)] for p, ids in zip(prompts, written, strict=True)]
             prompts = [prompt + ids for prompt, ids in zip(prompts, written, strict=True)]
             labels = [label + ids for label, ids in zip(labels, written, strict=True)]
+            rows_as.check([len(prompt) for prompt in prompts])
         batch = {
-            "input_ids": _pad(prompts, self.tokenizer.pad_token_id, padding_side),
-            "attention_mask": _pad([[1] * len(prompt) for prompt in prompts], 0, padding_side),
+            "input_ids": rows_as.pad(prompts, self.tokenizer.pad_token_id),
+            "attention_mask": rows_as.pad([[1] * len(prompt) for prompt in prompts], 0),
         }
         if answers is not None:
-            batch["labels"] = _pad(labels, IGNORED_LABEL, padding_side)
+            batch["labels"] = rows_as.pad(labels, IGNORED_LABEL)
         return BatchFeature({**batch, **photos.vision})
+
+    def _as_asked(self, batch: BatchFeature, rows_as: RowFormat) -> BatchFeature:
+        """A batch of tensors in the form that the caller wants."""
+        if rows_as.return_tensors == "np":
+            return BatchFeature({name: value.numpy() for name, value in batch.items()})
+        return batch
 
     def _prepared(self, images: Sequence, text: Sequence[str], **kwargs) -> BatchFeature:
         """What the base's own processor makes of photos and prompts, points left where they are."""
@@ -148,10 +293,3 @@ class PromptProcessor(ProcessorMixin):
 
     def _tokenize(self, texts: list[str]) -> list[list[int]]:
         return self.tokenizer(texts, add_special_tokens=False, padding=False)["input_ids"]
-
-
-def _pad(rows: list[list[int]], value: int, side: str) -> torch.Tensor:
-    longest = max(map(len, rows))
-    if side == "left":
-        return torch.tensor([[value] * (longest - len(row)) + row for row in rows])
-    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])

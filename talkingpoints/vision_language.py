@@ -180,8 +180,9 @@ def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> Visu
     output = vlm.get_image_features(**{k: v for k, v in inputs.items() if k in accepted}, return_dict=True)
     features = list(output.pooler_output)
     thw = inputs.get("image_grid_thw")
-    sizes = [None] * len(features) if thw is None else thw.tolist()
-    places = [image_grid(vlm.config, len(f), size) for f, size in zip(features, sizes, strict=True)]
+    grids = [None] * len(features) if thw is None else thw.tolist()
+    sizes = _seen_sizes(inputs, len(features))
+    places = [image_grid(vlm.config, len(f), *one) for f, *one in zip(features, grids, sizes, strict=True)]
     longest = max(h * w for _, h, w in places)
     tokens, valid, centers = [], [], []
     for feature, (first, height, width) in zip(features, places, strict=True):
@@ -198,3 +199,12 @@ def encode_images(vlm: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> Visu
         grids=[(height, width) for _, height, width in places],
         per_image={} if thw is None else {"image_grid_thw": thw},
     )
+
+
+def _seen_sizes(inputs: dict[str, torch.Tensor], images: int) -> list[tuple[int, int] | None]:
+    """(height, width) in pixels of what the tower sees of each image; None where the inputs do not tell."""
+    if inputs.get("image_sizes") is not None:  # of images that are padded to those of the batch
+        return [(int(height), int(width)) for height, width in inputs["image_sizes"].tolist()]
+    pixels = inputs["pixel_values"]
+    whole = pixels.dim() == 4 and len(pixels) == images
+    return [(pixels.shape[-2], pixels.shape[-1]) if whole else None] * images

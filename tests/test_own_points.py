@@ -31,6 +31,7 @@ def test_the_page_from_a_csv_file_to_figures(tmp_path: Path, monkeypatch: pytest
                 module = words[2].removesuffix(".py").replace("/", ".")
                 importlib.import_module(module).main([*words[3:], *SMALL.split()])
                 trained.append(module)
-    assert trained == ["training.sft_descriptor", "training.sft_localizer"]
+    assert trained == ["training.sft_descriptor", "training.sft_descriptor", "training.sft_localizer"]
+    assert (tmp_path / "runs" / "my_descriptor" / "dry_run.html").is_file(), "the first run is a dry one"
     assert (tmp_path / "runs" / "my_localizer" / "model.safetensors").is_file()
     assert re.fullmatch(r"texts: [\d.]+ mpck_img of \d+ points\ndescriptions: [\d.]+ mpck_img of \d+ points\n", output)

@@ -5,11 +5,11 @@
         --output_dir runs/pix2cap
 
 Every field of ``PixArguments`` and ``SegmentWriterArguments`` is a flag, and a key of a yaml file (``--config``).
-Photos are marked (an unfilled outline and a number for each segment), a model writes a caption for each number, and
-what comes out is COCO panoptic JSON with a ``description`` for each segment, over the PNGs that there are. What models
-answered is in ``work/answers.jsonl``, which only grows: a run that was cut is started again with the same command.
-Writes ``pix2cap.json`` (of several files of annotations ``pix2cap_NAME.json`` for each), ``counts.json`` and, to be
-looked at, ``review.html``.
+Each segment of a photo is marked with an outline and a number, and a model writes a caption for each number. The result
+is COCO panoptic JSON with a ``description`` for each segment, and beside it a folder of its name with the PNGs (links
+to the existing ones, or copies): ``pix2cap.json`` (or ``pix2cap_NAME.json`` for each of several annotation files), with
+``counts.json`` and a page to look at, ``review.html``.
+The models' answers are kept in ``work/answers.jsonl``; the same command continues an interrupted run.
 """
 
 import json
@@ -29,7 +29,7 @@ from talkingpoints.dataset_builder.texts.segment_rules import segment_texts
 from talkingpoints.dataset_builder.texts.segment_writer import PROMPT, SegmentChoice, SegmentWriter, WrittenSegments
 from talkingpoints.llm.answer_store import AnswerStore
 from training.dataset.segment_review import SegmentReview
-from training.dataset.writer_arguments import WriterArguments, asker_of
+from training.dataset.writer_arguments import WriterArguments, asker_of, check_losses
 from training.sft.arguments import parse_arguments
 
 
@@ -80,7 +80,7 @@ def sources(arguments: PixArguments) -> list[PanopticPhotos]:
     """The files, opened.
 
     Raises:
-        ValueError: a file cannot be read, or the files have different categories or an image in common.
+        ValueError: If a file cannot be read, or the files have different categories or an image in common.
     """
     folders: list[str | None] = [*arguments.id_maps] or [None] * len(arguments.annotations)
     opened = [
@@ -102,15 +102,21 @@ def writers(output: Path, opened: list[PanopticPhotos]) -> dict[int, PanopticWri
     """Who writes a photo, by its id: a JSON for each file, as its photos and PNGs lie in folders of their own.
 
     Raises:
-        ValueError: two files have the same name.
+        ValueError: If two files have the same name.
     """
     names = [f"pix2cap_{source.annotations.stem}.json" for source in opened] if len(opened) > 1 else ["pix2cap.json"]
     if len(set(names)) < len(names):
         raise ValueError(f"annotations: two files have one name, and would both be written as one of {names}")
     found: dict[int, PanopticWriter] = {}
     for name, source in zip(names, opened, strict=True):
-        categories, folders = source.categories.values(), {"photos": source.photos, "photo_maps": source.id_maps}
-        found |= dict.fromkeys(source.image_ids, PanopticWriter(output / name, categories, **folders))
+        writer = PanopticWriter(
+            output / name,
+            source.categories.values(),
+            output / Path(name).stem,
+            photos=source.photos,
+            photo_maps=source.id_maps,
+        )
+        found |= dict.fromkeys(source.image_ids, writer)
     return found
 
 
@@ -165,6 +171,8 @@ def main(argv: list[str]) -> None:
     report = {"counts": counts.to_json(), "photos_without_texts": problems}
     (output / "counts.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
     print(f"{counts.photos_kept} photos, {counts.segments_kept} captions; {len(problems)} photos without (counts.json)")
+    reasons = [reason for all_of_photo in problems.values() for reason in all_of_photo[:1]]
+    check_losses(len(photos), reasons, writing.max_lost)
 
 
 if __name__ == "__main__":

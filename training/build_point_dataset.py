@@ -14,7 +14,7 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ if not __package__:
     import run_by_path  # noqa: F401
 
 from filelock import FileLock, Timeout
-from huggingface_hub import HfApi
 from tqdm.auto import tqdm
 
 from talkingpoints import __version__
@@ -43,8 +42,9 @@ from talkingpoints.dataset_builder.points.tasks import PointTask
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS
 from talkingpoints.dataset_builder.sources.source import PartSource
 from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
-from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, write_checks
-from training.dataset.writer_arguments import WriterArguments, model_writer, photo_texts
+from talkingpoints.publishing import Target, publish
+from training.dataset.check_arguments import CheckArguments, TextsOfPhoto, checked_texts, told, write_checks
+from training.dataset.writer_arguments import WriterArguments, check_losses, model_writer, photo_texts
 from training.sft.arguments import parse_arguments
 from training.sft.sft_arguments import parse_weights
 
@@ -94,7 +94,7 @@ def split_names(flags: Sequence[str]) -> dict[str, str | None]:
         flags: "NAME" or "NAME=WHAT".
 
     Raises:
-        ValueError: a split comes twice.
+        ValueError: If a split comes twice.
 
     Example:
         >>> split_names(["train", "val2017=val"])
@@ -113,7 +113,7 @@ def preparation_of(arguments: BuildArguments) -> PreparationOptions:
     """How points are chosen.
 
     Raises:
-        ValueError: see `PreparationOptions` and `role_of`.
+        ValueError: See `PreparationOptions` and `role_of`.
     """
     splits = split_names(arguments.splits)
     roles = {split: role for split, role in splits.items() if role is not None}
@@ -151,7 +151,7 @@ def check_names(sources: Sequence[PartSource], files: bool) -> None:
         files: whether photos are laid out as files, which do not tell "/" from "_" either.
 
     Raises:
-        ValueError: two photos have one key.
+        ValueError: If two photos have one key.
     """
     seen: dict[str, str] = {}
     for source in sources:
@@ -163,11 +163,11 @@ def check_names(sources: Sequence[PartSource], files: bool) -> None:
 
 
 @contextlib.contextmanager
-def alone(work: Path) -> Iterator[None]:
+def file_lock(work: Path) -> Iterator[None]:
     """Hold a folder, which no other run may write into meanwhile.
 
     Raises:
-        RuntimeError: another run has it.
+        RuntimeError: If another run uses the folder.
     """
     work.mkdir(parents=True, exist_ok=True)
     lock = FileLock(work / "run.lock")  # the system frees it even after SIGKILL
@@ -194,8 +194,8 @@ def kept_keys(prepared: PreparedPhotos, max_points: int, seed: int) -> set[str] 
 
 def written(
     arguments: BuildArguments, writing: WriterArguments, prepared: PreparedPhotos, made: dict[str, Any]
-) -> Iterator[TextsOfPhoto]:
-    """The photos with the texts for their kept points; what is to be said of the writer goes into ``made``."""
+) -> Generator[TextsOfPhoto]:
+    """The photos with the texts for the points that are kept; a description of the writer is added to ``made``."""
     kept = kept_keys(prepared, arguments.max_points, arguments.seed)
 
     def tasks_of(photo: PreparedPhoto) -> list[PointTask]:
@@ -214,8 +214,9 @@ def written(
     total = sum(len(tasks_of(photo)) for photo in prepared)
     with model_writer(writing, Path(arguments.output_dir) / "work") as writer:
         made["writer"] = writer.version
-        for photo, texts in photo_texts(prepared, tasks_of, writer, total):
-            yield photo, [(task, [] if text.text is None else [("model", text.text)]) for task, text in texts]
+        for photo, answers in photo_texts(prepared, tasks_of, writer, total):
+            yield photo, [(task, [] if answer.text is None else [("model", answer.text)]) for task, answer in answers]
+        check_losses(total, list(writer.rejected.values()), writing.max_lost)
 
 
 def main(argv: list[str]) -> None:
@@ -226,7 +227,7 @@ def main(argv: list[str]) -> None:
     preparation_of(arguments)
     if Path(arguments.output_dir).resolve() == Path(arguments.data).resolve():
         raise ValueError(f"output_dir: {arguments.output_dir} is the folder of the data, which would be written over")
-    with alone(Path(arguments.output_dir) / "work"):
+    with file_lock(Path(arguments.output_dir) / "work"):
         build(arguments, writing, checks)
 
 
@@ -246,7 +247,7 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     skipped = {photo.key: photo.problem for photo in prepared if photo.problem}
     if skipped:
         (work / "skipped.json").write_text(json.dumps(skipped, indent=2, ensure_ascii=False), encoding="utf-8")
-    made = {
+    made: dict[str, Any] = {
         "source": arguments.source,
         "splits": arguments.splits,
         "points": {"per_kind": arguments.per_kind, "max_points": arguments.max_points, "seed": arguments.seed},
@@ -264,6 +265,8 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
     laid_out.close(name, made, arguments.license, arguments.push_to_hub)
     statistics = laid_out.statistics
     print(f"{statistics.photos.total()} photos, {statistics.points.total()} points, {statistics.texts.total()} texts")
+    for line in told(made["checks"]):
+        print(line)
     if skipped:
         print(f"{len(skipped)} photos skipped (work/skipped.json), the first: {next(iter(skipped.values()))}")
     if arguments.push_to_hub:
@@ -272,15 +275,12 @@ def build(arguments: BuildArguments, writing: WriterArguments, checks: CheckArgu
 
 def push(folder: Path, repository: str, private: bool) -> None:
     """Put card and Parquet files into a dataset repository, and take away the files of an earlier push."""
-    api = HfApi()
-    api.create_repo(repository, repo_type="dataset", private=private, exist_ok=True)
-    api.upload_folder(
-        repo_id=repository,
-        repo_type="dataset",
-        folder_path=folder,
-        allow_patterns=["README.md", "data/*.parquet"],
-        delete_patterns=["data/*.parquet"],
-        commit_message="Points and descriptions",
+    files = [folder / "README.md", *sorted((folder / "data").glob("*.parquet"))]
+    publish(
+        {file.relative_to(folder).as_posix(): file for file in files},
+        Target(repository, "dataset", private=private),
+        "Points and descriptions",
+        stale=["data/*.parquet"],
     )
 
 

@@ -1,10 +1,10 @@
-"""Make a trained localizer's confidence and presence mean what they say, on validation data.
+"""Calibrate the confidence and the presence of a trained localizer on validation data.
 
     python -m training.calibrate --localizer runs/localizer --datasets DIR [DIR ...]
 
-Two numbers are fitted and written into the model's folder: the temperature of the heat map, so that of points with
-confidence c a share c is right, that is within 0.1 of the image (Guo et al., 2017, with the calibration error itself as
-the aim); and a shift of the presence, so that texts of this photo and of others are told apart best at 0.5.
+Two numbers are fitted and written into the model's folder. The temperature of the heat map: of all points with
+confidence c a share c should be within 0.1 of the image (Guo et al., 2017; the calibration error itself is minimised).
+The shift of the presence: at 0.5 it should separate texts about this photo from texts about others best.
 """
 
 import sys
@@ -70,7 +70,7 @@ def calibrate(
         batch_size: photos at a time.
 
     Raises:
-        ValueError: the head makes no heat map, or the examples lack texts of this photo or of others.
+        ValueError: If the head makes no heat map, or the examples lack texts about their own or about other photos.
     """
     if model.config.head != "heatmap":
         raise ValueError(f"a {model.config.head} head has no confidence to calibrate")
@@ -78,7 +78,8 @@ def calibrate(
     model = model.eval()
     confidences: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
     correct: list[list[torch.Tensor]] = [[] for _ in TEMPERATURES]
-    logits, present = [], []
+    logits: list[torch.Tensor] = []
+    present: list[torch.Tensor] = []
     for start in range(0, len(examples), batch_size):
         batch = collator([examples[i] for i in range(start, min(start + batch_size, len(examples)))])
         truth, presence = batch.pop("points").flatten(0, 1), batch.pop("presence").flatten() > 0.5
@@ -88,10 +89,12 @@ def calibrate(
         for i, temperature in enumerate(TEMPERATURES):
             model.config.heatmap_temperature = own * temperature
             output = model.answer(visual, query, len(query) // len(visual))
+            assert output.confidence is not None and output.points is not None  # a heat map has both
             confidences[i].append(output.confidence[presence])
             errors = (output.points - truth).norm(dim=-1)
             correct[i].append(errors[presence] <= CONFIDENCE_RADIUS)
         model.config.heatmap_temperature = own
+        assert output.presence_logits is not None
         logits.append(output.presence_logits)
         present.append(presence)
     here = torch.cat(present).numpy()
@@ -124,7 +127,7 @@ def apply(model: PointLocalizer, calibration: Calibration) -> None:
     """Write what was fitted into a model."""
     model.config.heatmap_temperature *= calibration.temperature
     with torch.no_grad():
-        model.head.presence.bias += calibration.presence_shift
+        model.head.presence.bias.add_(calibration.presence_shift)
 
 
 def main(argv: Sequence[str]) -> Calibration:

@@ -30,10 +30,15 @@ from talkingpoints.evaluation.free_texts import FreeText, evaluate_free_texts, m
 from talkingpoints.evaluation.mask_points import evaluate_mask_points, mask_points
 from talkingpoints.evaluation.photo_store import PhotoStore
 from talkingpoints.evaluation.protocol import Evaluation, Systems, evaluate
+from talkingpoints.evaluation.truth.annotations import AnnotatedPhoto
+from talkingpoints.evaluation.truth.measure import Asking, measure, summary
+from talkingpoints.evaluation.truth.sets import read_set
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER
+from training.evaluate_truth import sample
 from training.reports.evaluation_arguments import EvaluationArguments, named_folders
 from training.reports.report_page import write_page
 from training.reports.report_text import format_table
+from training.reports.truth_gallery import truth_galleries
 from training.sft.arguments import load_each, parse_arguments
 
 ARGUMENTS = (EvaluationArguments,)
@@ -78,6 +83,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     )
     if evaluation is None:
         return {}
+    photos, records = truth_of(arguments, systems.pair) if arguments.truth else ([], [])
     report = {
         "dataset": arguments.dataset_name,
         "split": arguments.split,
@@ -87,6 +93,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         "free_texts": evaluate_free_texts(systems, [(dataset, free)], seed=arguments.seed) if free else None,
         "mask_points": inside
         and evaluate_mask_points(systems.pair, dataset, inside, seed=arguments.seed, progress=not arguments.quiet),
+        "truth": summary(records) if records else None,
+        "listened": {"pair": "trained together"} | dict.fromkeys(systems.listeners, "took no part in training"),
         "seed": arguments.seed,
         "command": ["python", "-m", "training.evaluate", *argv],
         **_circumstances(started, state.num_processes),
@@ -95,9 +103,17 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     if arguments.predictions is not None:
         np.savez_compressed(arguments.predictions, **prediction_arrays(evaluation))
     if arguments.report is not None:
-        write_page(arguments.report, report, evaluation, dataset)
+        write_page(arguments.report, report, evaluation, dataset, truth_galleries(photos, records))
     print(format_table(report))
     return report
+
+
+def truth_of(arguments: EvaluationArguments, pair: TalkingPoints) -> tuple[list[AnnotatedPhoto], list[dict[str, Any]]]:
+    """The photos whose texts are held against their annotation, and what came out for each."""
+    folder = Path(arguments.dataset).resolve()
+    photos = sample(read_set(folder.parent, folder.name, arguments.split), arguments.truth_photos)
+    file = None if arguments.work_dir is None else arguments.work_dir / "truth.jsonl"
+    return photos, measure(pair, photos, Asking(seed=arguments.seed), file, progress=not arguments.quiet)
 
 
 def free_texts_of(arguments: EvaluationArguments, dataset: Dataset) -> list[FreeText]:
@@ -123,7 +139,7 @@ def load_systems(arguments: EvaluationArguments, device: str) -> Systems:
         ValueError: If a folder cannot be read.
     """
 
-    def listener(folder: str) -> TalkingPoints:
+    def listener(folder: str | None) -> TalkingPoints:
         return TalkingPoints.from_pretrained(
             descriptor=arguments.descriptor, localizer=folder, device=arguments.device or device
         )

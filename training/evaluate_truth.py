@@ -63,7 +63,7 @@ def choose(pair: TalkingPoints, arguments: argparse.Namespace) -> dict[str, floa
     for name in arguments.sets:
         photos = [photo for photo in read_set(arguments.data, name, "val") if not is_held_out(photo)]
         chosen = sample(photos, arguments.val_photos)
-        asking = Asking(held_out=False)
+        asking = Asking(choosing=True)
         records = measure(pair, chosen, asking, _file(arguments, name, "val"), progress=True)
         heard += heard_texts([_of_set(name, record) for record in records])
     return operating_points(heard)
@@ -105,13 +105,10 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 def format_tables(report: Mapping[str, Any]) -> str:
     """Markdown tables: truth by set, controls over all sets, kinds said, refusal, calibration, variants."""
     sets = {**report["sets"], "all": report["all"]}
-    lines = [f"| descriptor | texts | {' | '.join(TYPES)} | all true | false a text | unread |", f"|{'---|' * 11}"]
+    head, rule = f"texts | {' | '.join(TYPES)} | all true | false a text | unread |", f"|{'---|' * 11}"
+    lines = [f"| descriptor | {head}", rule]
     lines += [_truth_line(name, s["truth"]["descriptor"]) for name, s in sets.items()]
-    lines += [
-        "",
-        f"| row, all sets | texts | {' | '.join(TYPES)} | all true | false a text | unread |",
-        f"|{'---|' * 11}",
-    ]
+    lines += ["", f"| row, all sets | {head}", rule]
     lines += [_truth_line(r, report["all"]["truth"][r]) for r in ROWS if r in report["all"]["truth"]]
     lines += ["", f"| coverage of the reference | {' | '.join(TYPES)} |", f"|{'---|' * 7}"]
     for name, s in sets.items():

@@ -22,7 +22,6 @@ if not __package__:
 
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.trainer_utils import HubStrategy
 from trl import GRPOConfig, GRPOTrainer
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, TalkingPoints
@@ -36,9 +35,10 @@ from training.grpo.reward_functions import FluencyReward, ListenerReward, Stopwa
 from training.grpo.reward_hacking import RewardHackingCallback, RewardHackingMetrics
 from training.grpo.rewards import part_widths
 from training.sft.arguments import DTYPES, parse_arguments
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.optimizer import freeze
 from training.sft.processes import one_pass, start_run
-from training.sft.supervised import is_sharded, last_checkpoint, publish
+from training.sft.supervised import is_sharded, last_checkpoint, publish_run, taken_target
 
 ARGUMENTS = (GrpoArguments, GRPOConfig)
 
@@ -60,7 +60,7 @@ def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
             "use_transformers_continuous_batching: transformers batches token ids only, so the photo and the point "
             "would be lost, and TRL refuses it for multimodal models. Leave it off"
         )
-    steps = training.num_iterations * training.steps_per_generation // training.gradient_accumulation_steps
+    steps = training.num_iterations * (training.steps_per_generation or 1) // training.gradient_accumulation_steps
     if training.save_strategy == "steps" and steps > 1 and training.save_steps % steps:
         raise ValueError(
             f"save_steps must be a multiple of {steps} (num_iterations x steps_per_generation / "
@@ -71,7 +71,7 @@ def check(grpo: GrpoArguments, training: GRPOConfig) -> None:
 def load_listener(folder: str, device: torch.device) -> Listener:
     """Load a frozen localizer."""
     model, processor = load_model(folder, PointLocalizer, dtype=torch.float32 if device.type == "cpu" else "auto")
-    return Listener(model.to(device), processor)
+    return Listener(model.to(device), processor)  # type: ignore[arg-type]  # to() is wrapped without its arguments
 
 
 def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> PointPrompts:
@@ -85,7 +85,7 @@ def build_prompts(grpo: GrpoArguments, training: GRPOConfig, processor: Any) -> 
     augmentation = grpo.augmentation if max(grpo.crop, grpo.flip, grpo.colour) > 0 else None
     examples = PointExamples(rows, passes=1, augmentation=augmentation, seed=training.seed)
     if training.max_steps > 0:
-        prompts = training.max_steps * training.generation_batch_size // training.num_generations
+        prompts = training.max_steps * (training.generation_batch_size or 0) // (training.num_generations or 1)
         examples.passes = 1 + prompts // (len(examples.rows) * grpo.points_per_photo)
     else:
         examples.passes = math.ceil(training.num_train_epochs)
@@ -115,7 +115,8 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     # with batch statistics policy and reference would see different photos: the KL would not be 0 at the start
     freeze(model, grpo.frozen_modules, all_statistics=True)
     listener = load_listener(grpo.localizer, device)
-    judge = FluencyJudge(load_whole(grpo.base, PointDescriptor)[0].to(device), processor)
+    supervised, _ = load_whole(grpo.base, PointDescriptor)
+    judge = FluencyJudge(supervised.to(device), processor)  # type: ignore[arg-type]
     stopwatch = Stopwatch()
     prompts = build_prompts(grpo, training, processor)
     rewards = build_rewards(grpo, prompts, listener, judge, stopwatch)
@@ -126,9 +127,7 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     lora = None
     if grpo.lora_r:
         lora = lora_config(model, grpo.lora_r, grpo.lora_alpha, target_modules=grpo.lora_target_modules)
-        # checkpoints hold adapters: beside the merged model on the Hub, transformers would load them instead
-        training.hub_strategy = HubStrategy.END
-    trainer = GRPOTrainer(
+    trainer = WholeGRPOTrainer(
         model=model,
         reward_funcs=list(rewards),
         args=training,
@@ -152,10 +151,15 @@ def build_trainer(grpo: GrpoArguments, training: GRPOConfig) -> GRPOTrainer:
     return trainer
 
 
+class WholeGRPOTrainer(WholeCheckpoints, GRPOTrainer):
+    """TRL's trainer, with checkpoints that appear whole."""
+
+
 def main(argv: list[str]) -> GRPOTrainer:
     """Train; see the module docstring."""
     grpo, training = parse_arguments(ARGUMENTS, argv)
     start_run(training, grpo.threads)
+    target = taken_target(training)
     trainer = build_trainer(grpo, training)
     output = Path(training.output_dir)
     trainer.train(resume_from_checkpoint=last_checkpoint(training, grpo.resume))
@@ -165,10 +169,9 @@ def main(argv: list[str]) -> GRPOTrainer:
         for stale in output.glob("adapter_*") if trainer.is_world_process_zero() else ():
             stale.unlink()  # of an earlier run: transformers would load it instead of the merged model
     if grpo.save_dtype != "float32":
-        trainer.model.to(DTYPES[grpo.save_dtype])
+        trainer.model.to(DTYPES[grpo.save_dtype])  # type: ignore[arg-type, union-attr]
     trainer.save_model()
-    if training.push_to_hub:
-        publish(trainer, grpo)
+    publish_run(trainer, grpo, target)
     return trainer
 
 

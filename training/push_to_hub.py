@@ -12,8 +12,6 @@ Leaves out: the words of the cards (talkingpoints/cards.py).
 """
 
 import argparse
-import csv
-import io
 import json
 import math
 import shutil
@@ -26,14 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitOperationAdd, HfApi, RepoCard
+from huggingface_hub import HfApi, RepoCard
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 import talkingpoints  # noqa: F401  (registers the models)
 from talkingpoints.cards import ROLES, Told, Weights, dataset_card, is_hub_id, model_card
-from talkingpoints.data.readers.custom_points import VAL_NAMES, settle
+from talkingpoints.data.readers.custom_points import VAL_NAMES
 from talkingpoints.data.readers.point_folders import METADATA, is_point_folder, metadata_file, read_split, split_folder
+from talkingpoints.data.validation.files import table_rows
+from talkingpoints.publishing import Target, model_files, publish
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -79,6 +79,7 @@ def push(
     folder, told = Path(folder), without_folders(told or Told())
     kind = kind_of(folder)
     repo_type = "dataset" if kind == "dataset" else "model"
+    target = Target(repo_id, repo_type, private=private)
     if kind == "dataset" and reports:
         raise ValueError("reports measure models; a dataset's card takes none")
     with tempfile.TemporaryDirectory() as prepared:
@@ -91,31 +92,19 @@ def push(
                 prepare_adapter(folder, Path(prepared), told.base)
             else:
                 prepare_model(folder, Path(prepared))
-            files = {path.name: path for path in Path(prepared).iterdir() if path.is_file()}
+            files = dict(model_files(Path(prepared)))
             card = partial(model_card, published_weights(Path(prepared)), told, reports)
         card(repo_id, "")  # what cannot be said stops it before anything is pushed
-        api = HfApi()
-        repo_id = api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True).repo_id
-        operations = [CommitOperationAdd(name, path) for name, path in files.items()]
-        revision = api.create_commit(repo_id, operations, commit_message=f"The {kind}", repo_type=repo_type).oid
-    push_card(card(repo_id, revision), repo_id, repo_type)
+        repo_id, revision = publish(files, target, f"The {kind}")
+    push_card(card(repo_id, revision), replace(target, repo_id=repo_id))
     if tag is not None:
-        api.create_tag(repo_id, tag=tag, repo_type=repo_type, exist_ok=True)
+        HfApi().create_tag(repo_id, tag=tag, repo_type=repo_type, exist_ok=True)
     return Pushed(repo_id, revision)
 
 
-def push_card(
-    card: RepoCard, repo_id: str, repo_type: str = "model", revision: str | None = None, token: str | None = None
-) -> None:
-    """Put a card beside what was pushed, to the branch ``revision``."""
-    HfApi(token=token).upload_file(
-        path_or_fileobj=card.content.encode(),
-        path_in_repo="README.md",
-        repo_id=repo_id,
-        repo_type=repo_type,
-        revision=revision,
-        commit_message="The card",
-    )
+def push_card(card: RepoCard, target: Target) -> None:
+    """Put a card beside what was pushed."""
+    publish({"README.md": card.content.encode()}, target, "The card")
 
 
 def kind_of(folder: Path) -> str:
@@ -239,7 +228,7 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
     counts = {}
     for split, source in {"train": split_folder(folder, "train"), **sources}.items():
         photos, problems = read_split(source)
-        settle(problems, skip_bad_rows=False)
+        problems.settle(skip_bad_rows=False)
         metadata = metadata_file(source)
         for path in [metadata, *(source / name for name in named_photos(metadata))]:
             files[path.relative_to(folder).as_posix()] = path
@@ -249,10 +238,7 @@ def collect_points(folder: Path) -> tuple[dict[str, Path], dict[str, tuple[int, 
 
 def named_photos(metadata: Path) -> set[str]:
     """The photos that a metadata file speaks of."""
-    text = metadata.read_text(encoding="utf-8-sig")
-    if metadata.suffix == ".csv":
-        return {row["file_name"] for row in csv.DictReader(io.StringIO(text, newline=""))}
-    return {json.loads(line)["file_name"] for line in text.splitlines() if line.strip()}
+    return {row["file_name"] for _, row in table_rows(metadata)[1] if not isinstance(row, ValueError)}
 
 
 def without_folders(told: Told) -> Told:

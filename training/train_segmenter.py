@@ -5,11 +5,10 @@
         --base talkingpoints/checkpoints/localizer --annotations runs/panoptic/annotations --photos DIR/images \\
         --output_dir runs/segmenter
 
-``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is taken (the
-bundled localizer, a base of training/bundled/build_base.py), without the blocks that ``--stage_depths`` leaves out. The
-decoder is new, unless the base is a segmenter, which is trained on. Photos are decoded once and held in memory.
-Validation measures the panoptic quality of the segments that come out. ``--resume`` goes on from the last checkpoint,
-exactly.
+``--base`` is a vision tower of training/bundled/convert_efficientnet_lite.py, or a model whose tower is used (the
+bundled localizer, a base of training/bundled/build_base.py); ``--stage_depths`` leaves out some of its blocks. The
+decoder is new, unless the base is a segmenter. Photos are decoded once and kept in memory. Validation measures panoptic
+quality. ``--resume`` continues exactly from the last checkpoint.
 """
 
 import sys
@@ -39,10 +38,12 @@ from talkingpoints.evaluation.metrics.panoptic_quality import PanopticEvaluation
 from talkingpoints.evaluation.segment_predictions import found_in, percentages
 from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
+from talkingpoints.publishing import model_files, publish
 from training.sft.arguments import DTYPES, AugmentationArguments, examples_of, parse_arguments
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.optimizer import build_optimizer
 from training.sft.processes import one_pass, start_run
-from training.sft.supervised import last_checkpoint, measure_and_save
+from training.sft.supervised import last_checkpoint, measure_and_save, taken_target
 
 
 @dataclass(kw_only=True)
@@ -63,11 +64,11 @@ class SegmenterArguments(AugmentationArguments):
     dice_weight: float = field(default=1.0, metadata={"help": "of the dice loss beside the cross-entropy"})
     average_mirrored: bool = field(default=False, metadata={"help": "look at the mirrored photo too, once trained"})
     alike: list[str] = field(
-        default_factory=list, metadata={"help": "categories of which each connected piece becomes one as a whole"}
+        default_factory=list, metadata={"help": "categories of which each connected piece becomes one segment"}
     )
     slow_lr_scale: float = field(default=0.3, metadata={"help": "the tower's share of the learning rate"})
     smallest_share: float = field(default=0.01, metadata={"help": "of the photo; smaller things are not reported"})
-    score_threshold: float = field(default=0.5, metadata={"help": "less sure segments are not reported"})
+    score_threshold: float = field(default=0.5, metadata={"help": "segments with a lower score are not reported"})
     threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
     limit: int = field(default=0, metadata={"help": "photos of each split; 0 takes all"})
     resume: bool = field(default=False, metadata={"help": "go on from the last checkpoint in output_dir, if any"})
@@ -100,7 +101,7 @@ def build_model(
         config: further values of :class:`PanopticSegmenterConfig`.
 
     Raises:
-        ValueError: the base has another tower, or fewer blocks, or it is a segmenter with other labels.
+        ValueError: If the base has another tower or fewer blocks, or is a segmenter with other labels.
     """
     kind = AutoConfig.from_pretrained(base).model_type
     whole = None
@@ -123,7 +124,7 @@ def build_model(
     names = {i: category.name for i, category in enumerate(categories)}
     if whole is not None and whole.config.id2label != names:
         raise ValueError(f"{base} has the labels {whole.config.id2label}; the data have {names}")
-    labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
+    labels: dict[str, Any] = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     model = PanopticSegmenter(PanopticSegmenterConfig(vision_config=vision_config, **labels, **config))
     model.vision_tower.load_state_dict(weights)
     if whole is not None:
@@ -197,7 +198,8 @@ class QualityMetrics:
         self, photos: PanopticPhotos, limit: int, processor: PanopticSegmenterImageProcessor, model: PanopticSegmenter
     ):
         self.photos, self.categories = photos[: limit or None], photos.categories
-        self.processor, self.id2label = processor, model.config.id2label
+        self.processor = processor
+        self.id2label: Any = model.config.id2label
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         evaluation = PanopticEvaluation(self.categories)
@@ -212,6 +214,7 @@ def main(argv: list[str]) -> Trainer:
     """Train; see the module docstring."""
     segmenter, training = parse_arguments(ARGUMENTS, argv)
     start_run(training, segmenter.threads)
+    target = taken_target(training)
     train, val = (
         PanopticPhotos(Path(segmenter.annotations) / f"{split}.json", Path(segmenter.photos))
         for split in ("train", "val")
@@ -226,7 +229,7 @@ def main(argv: list[str]) -> Trainer:
     )  # fmt: skip
     side = model.config.vision_config.image_size
     seen = AutoImageProcessor.from_pretrained(segmenter.base)
-    processor = PanopticSegmenterImageProcessor(
+    processor = PanopticSegmenterImageProcessor(  # type: ignore[call-arg]  # its own arguments, by the decorator
         size={"height": side, "width": side},
         image_mean=seen.image_mean,
         image_std=seen.image_std,
@@ -235,13 +238,14 @@ def main(argv: list[str]) -> Trainer:
         smallest_share=segmenter.smallest_share,
         score_threshold=segmenter.score_threshold,
     )
+    labels: Any
     labels, border, limit = model.config.label2id, model.config.border_id, segmenter.limit or None
     length = examples_of(training) if training.max_steps > 0 else int(training.num_train_epochs * len(train[:limit]))
     one_pass(training)
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"  # the examples are drawn already
     training.label_names = ["labels"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SegmentCollator(processor),
@@ -253,13 +257,15 @@ def main(argv: list[str]) -> Trainer:
         compute_metrics=QualityMetrics(val, segmenter.limit, processor, model),
         optimizers=(build_optimizer(model, training, ["vision_tower"], segmenter.slow_lr_scale), None),
     )
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-arg]
     last = last_checkpoint(training, segmenter.resume)
     # on CPU the fused attention's backward takes longer than all else of so small a layer
     with sdpa_kernel(SDPBackend.MATH) if training.use_cpu else nullcontext():
         trainer.train(resume_from_checkpoint=last)
     trainer.save_model()  # before anything else can fail
     measure_and_save(trainer, segmenter.save_dtype)
+    if target is not None and trainer.is_world_process_zero():
+        publish(model_files(Path(str(training.output_dir))), target, "End of training")
     return trainer
 
 

@@ -26,6 +26,7 @@ from talkingpoints.evaluation.truth.checking import judge
 from talkingpoints.evaluation.truth.judged import agreement, claim_json, question, read_judged
 from talkingpoints.evaluation.truth.parsing import parse
 from talkingpoints.evaluation.truth.places import Place, places_of, truth_at
+from talkingpoints.evaluation.truth.ring import whole_and_crop
 from talkingpoints.evaluation.truth.sets import read_set
 from talkingpoints.points import to_unit
 
@@ -40,7 +41,6 @@ SECOND = 60
 """Texts for a second judge, evenly spaced."""
 ACROSS, DOWN = 2, 3
 PHOTO_PX, CROP_PX, TEXT_PX = 400, 300, 210
-CROP_SHARE = 0.3
 
 
 def main(argv: Sequence[str]) -> None:
@@ -117,30 +117,15 @@ def chosen_points(data: Path, name: str, number: int, seed: int) -> list[tuple[A
 def cell(image: Image.Image, point_px: tuple[float, float], entry: Mapping[str, Any]) -> Image.Image:
     """One item of a sheet: the photo and a crop with the point in a ring, the text and its numbered claims."""
     drawn = Image.new("RGB", (PHOTO_PX + CROP_PX + 12, PHOTO_PX + TEXT_PX), "white")
-    side = CROP_SHARE * max(image.size)
-    x, y = point_px
-    box = (x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-    drawn.paste(_ringed(image, (0, 0, *image.size), point_px, PHOTO_PX), (0, 0))
-    drawn.paste(_ringed(image, box, point_px, CROP_PX), (PHOTO_PX + 6, 0))
+    whole, crop = whole_and_crop(image, point_px, (PHOTO_PX, CROP_PX))
+    drawn.paste(whole, (0, 0))
+    drawn.paste(crop, (PHOTO_PX + 6, 0))
     pen, font = ImageDraw.Draw(drawn), ImageFont.load_default(size=15)
     claims = [f"{i + 1} {c['type']}: {c['words']}" for i, c in enumerate(entry["claims"])]
     pen.text((PHOTO_PX + 8, CROP_PX + 6), f"{entry['id']} ({entry['set']})", fill="black", font=font)
     lines = textwrap.wrap(entry["text"], 92) + textwrap.wrap(" | ".join(claims), 92)
     pen.text((4, PHOTO_PX + 4), "\n".join(lines), fill="black", font=font)
     return drawn
-
-
-def _ringed(image: Image.Image, box: Sequence[float], point_px: tuple[float, float], side: int) -> Image.Image:
-    """A part of a photo, enlarged, with a ring around the point that leaves its pixels free."""
-    scale = side / max(box[2] - box[0], box[3] - box[1])
-    size = (max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale)))
-    part = image.transform(size, Image.Transform.EXTENT, tuple(box), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(part)
-    x, y = (point_px[0] - box[0]) * scale, (point_px[1] - box[1]) * scale
-    for radius, colour in ((11, "black"), (10, "yellow"), (9, "yellow"), (8, "black")):
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour)
-    pen.point((x, y), fill="yellow")
-    return part
 
 
 def sheet(cells: Sequence[Image.Image]) -> Image.Image:

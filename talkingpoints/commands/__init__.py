@@ -1,1 +1,1 @@
-"""What the command line does. Its arguments are declared in ``talkingpoints_cli``, which imports nothing heavy."""
+"""The command line: its arguments in ``cli`` and ``options``, and a module for what each command does."""

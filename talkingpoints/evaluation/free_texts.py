@@ -4,15 +4,17 @@ A listener trained on one writer may know that writer's dialect only. The row ``
 is left when somebody else speaks; ``reference`` on the same points says what it was.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 from datasets import Dataset
+from typing_extensions import TypedDict
 
+from talkingpoints.data.validation.fields import Name, Number, Text, checked
+from talkingpoints.data.validation.files import read_json
 from talkingpoints.evaluation.labelled_points import LabelledPoint, OpenedPhotos, by_photo, labelled_points
 from talkingpoints.evaluation.metrics.bootstrap import bootstrap_difference
 from talkingpoints.evaluation.metrics.pck import unit_errors
@@ -38,23 +40,32 @@ class FreeText:
     dataset: str | None = None
 
 
+class _Entry(TypedDict):
+    image: Name
+    text: Text
+    x: Number
+    y: Number
+    dataset: NotRequired[Name | None]
+
+
 def read_free_texts(path: Path) -> list[FreeText]:
     """Read a JSON list of {"image", "text", "x", "y"} and, in a file for several datasets, "dataset".
 
     Raises:
         ValueError: another layout, with the entry's number.
     """
-    entries = json.loads(path.read_text(encoding="utf-8"))
+    entries = read_json(path)
     if not isinstance(entries, list):
         raise ValueError(f"{path.name} must hold a list of texts, got {type(entries).__name__}")
     texts = []
     for number, entry in enumerate(entries):
         try:
-            texts.append(FreeText(**entry))
-        except TypeError as error:
-            raise ValueError(f"{path.name}, entry {number}: {error}") from error
-        if not isinstance(texts[-1].text, str) or not texts[-1].text.strip():
-            raise ValueError(f"{path.name}, entry {number}: the text is empty or no text")
+            text = FreeText(**checked(_Entry, entry))
+            if not text.text.strip():
+                raise ValueError("the text is empty")
+        except ValueError as error:
+            raise ValueError(f"{path.name}, entry {number}: {error}") from None
+        texts.append(text)
     return texts
 
 

@@ -66,20 +66,14 @@ class OpenedPhotos:
         """The photo of a row.
 
         Raises:
-            ValueError: If the photo cannot be read, or has another size than its annotation says.
+            ValueError: If the photo cannot be read.
         """
         return self.open(row)
 
 
 def _opened(dataset: Dataset, row: int) -> OpenedPhoto:
     record: Mapping[str, Any] = dataset[row]
-    image = load_image(record["image"])
-    if image.size != (record["width"], record["height"]):
-        raise ValueError(
-            f"{record['file_name']} is {image.width} x {image.height} px, but its annotation says "
-            f"{record['width']} x {record['height']}; annotations must be in pixels of the stored photo"
-        )
-    return OpenedPhoto(scene_of(record), image)
+    return OpenedPhoto(scene_of(record), load_image(record["image"]))
 
 
 def labelled_points(

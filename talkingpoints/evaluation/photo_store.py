@@ -4,8 +4,6 @@ Each process appends to a file of its own, one JSON line a photo; a line that wa
 again. What a store holds is only worth something for the same question, so its first line says which one it was.
 """
 
-import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from talkingpoints.data.appended_lines import AppendedLines, check_header, header_line, row_of, whole_lines
 from talkingpoints.evaluation.report import RowPredictions
 
 _POLL_S = 0.5
@@ -43,17 +42,13 @@ class PhotoStore:
         self.process, self.processes = process, processes
         self.folder = folder
         self._photos: dict[int, dict[str, RowPredictions]] = {}
-        self._question = json.dumps(question or {}, sort_keys=True)
+        self._question = header_line(question or {})
         self._read: dict[Path, int] = {}
+        self._own: AppendedLines | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._load()
-            self._own = folder / f"part_{process}.jsonl"
-            content = self._own.read_bytes() if self._own.exists() else b""
-            if b"\n" not in content:
-                self._own.write_bytes(f"{self._question}\n".encode())
-            elif not content.endswith(b"\n"):  # a line that was cut off
-                os.truncate(self._own, content.rfind(b"\n") + 1)
+            self._own = AppendedLines(folder / f"part_{process}.jsonl", question or {})
 
     def missing(self, photos: int) -> list[int]:
         """This process's share of the photos 0 .. photos - 1 that are not there yet."""
@@ -62,10 +57,8 @@ class PhotoStore:
     def add(self, photo: int, rows: Mapping[str, RowPredictions]) -> None:
         """Keep one photo's rows."""
         self._photos[photo] = dict(rows)
-        if self.folder is not None:
-            line = {"photo": photo, "rows": {name: _plain(row) for name, row in rows.items()}}
-            with self._own.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if self._own is not None:
+            self._own.append({"photo": photo, "rows": {name: _plain(row) for name, row in rows.items()}})
 
     def collect(self, photos: int, timeout_s: float = 3600.0) -> list[dict[str, RowPredictions]]:
         """The rows of all photos, in order; waits for what other processes measure.
@@ -88,23 +81,15 @@ class PhotoStore:
 
     def _load(self) -> None:
         """Read the lines that were added to any part since the last time."""
+        assert self.folder is not None
         for path in sorted(self.folder.glob("part_*.jsonl")):
-            with path.open("rb") as file:
-                start = self._read.get(path, 0)
-                file.seek(start)
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break  # still being written, or cut off
-                    if start == 0 and line.decode("utf-8").rstrip("\n") != self._question:
-                        raise ValueError(
-                            f"{self.folder} holds answers to another question (other models, split or options): "
-                            "take another folder, or remove it to start anew"
-                        )
-                    if start > 0:
-                        entry = _parsed(line, path)
-                        self._photos[entry["photo"]] = {n: _predictions(row) for n, row in entry["rows"].items()}
-                    start += len(line)
-                self._read[path] = start
+            for start, raw in whole_lines(path, self._read.get(path, 0)):
+                if not start:
+                    check_header(path, self._question)
+                else:
+                    entry = row_of(path, start, raw)
+                    self._photos[entry["photo"]] = {n: _predictions(row) for n, row in entry["rows"].items()}
+                self._read[path] = start + len(raw)
 
 
 def _plain(row: RowPredictions) -> dict[str, Any]:
@@ -126,10 +111,3 @@ def _predictions(row: Mapping[str, Any]) -> RowPredictions:
     arrays = {name: np.array(row[name], dtype=np.float64) for name in ("predictions", "confidence", "presence")}
     arrays["predictions"] = arrays["predictions"].reshape(-1, 2)
     return RowPredictions(**arrays, found=np.array(row["found"], dtype=bool), texts=tuple(row["texts"]))
-
-
-def _parsed(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{path.name} holds a line that is no JSON; did two runs share the folder?") from error

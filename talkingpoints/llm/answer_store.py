@@ -1,17 +1,13 @@
-"""Answers kept as they come: an append-only file of JSON lines, from which a run that was killed goes on.
+"""Answers kept as they come, in a file of JSON lines that only grows: a run that was killed goes on from it."""
 
-A line is written in one piece and handed to the system at once, so whatever was answered outlives the process. A last
-line that was cut off is removed at the next start. Only one process may write to a file.
-"""
-
-import json
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from talkingpoints.data.appended_lines import AppendedLines
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,13 @@ class AnswerStore:
         self._places: dict[str, tuple[int, int]] = {}  # identity -> start and length of its line
         self._rejections: dict[str, str] = {}  # identity -> why
         self.usage = Usage()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._lines = AppendedLines(path)
         try:
-            self._end = self._load()
+            for start, length, line in self._lines:
+                try:
+                    self._count(line, start, length)
+                except (KeyError, TypeError) as error:
+                    raise ValueError(f"{path}, byte {start}: no answer ({error!r}); remove the line") from None
         except BaseException:
             self.close()
             raise
@@ -77,17 +77,14 @@ class AnswerStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._file)
+        self._lines.close()
         self._process_lock.release()
 
     def get(self, identity: str) -> str | None:
         """The model's words, None if the question has not been answered yet."""
         with self._lock:
             place = self._places.get(identity)
-            if place is None:
-                return None
-            start, length = place
-            return json.loads(os.pread(self._file, length, start))["text"]
+            return None if place is None else self._lines.read(*place)["text"]
 
     def rejection(self, identity: str) -> str | None:
         """Why a question is not answered, None if it has not been turned down."""
@@ -116,29 +113,8 @@ class AnswerStore:
         self._append({"id": identity, "text": text, **about})
 
     def _append(self, line: dict[str, Any]) -> None:
-        content = f"{json.dumps(line, ensure_ascii=False)}\n".encode()
         with self._lock:
-            written = 0
-            while written < len(content):  # a full disk or a signal can cut a write short
-                written += os.write(self._file, content[written:])
-            self._count(line, self._end, len(content))
-            self._end += len(content)
-
-    def _load(self) -> int:
-        """Index the file, repair its end, and return its length in bytes."""
-        start = 0
-        with self.path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                if not raw.endswith(b"\n"):
-                    os.truncate(self.path, start)
-                    break
-                try:
-                    line = json.loads(raw)
-                    self._count(line, start, len(raw))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise ValueError(f"{self.path}, line {number}: no answer ({error}); remove the line") from None
-                start += len(raw)
-        return start
+            self._count(line, *self._lines.append(line))
 
     def _count(self, line: dict[str, Any], start: int, length: int) -> None:
         if line["text"] is not None:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from talkingpoints.llm.requests import (
 )
 
 T = TypeVar("T")
+
+_QUOTED = re.compile(r"['\"].*", re.DOTALL)  # what a message quotes of an answer: reasons are counted without it
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class Asker:
                 value = _parsed(request, completion)
             except ValueError as error:
                 unusable += 1
-                self.problems["unusable answer"] += 1
+                self.problems[f"unusable answer: {_QUOTED.sub('', str(error))[:80].strip(' :')}"] += 1
                 self.store.add(identity, None, problem=str(error)[:300], **about)
                 failed = 0  # counted in that line
                 if unusable >= self.limits.unusable_attempts:
@@ -203,8 +206,7 @@ def question_identity(chat: Chat, request: WriteRequest[Any]) -> str:
 
 
 def _parsed(request: WriteRequest[T], completion: Completion) -> T:
-    if completion.cut:
-        raise ValueError("the answer was cut off at the largest number of tokens")
+    completion.check_whole()
     return request.parse(completion.text)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from transformers import Pipeline, pipeline
 
-from talkingpoints.llm.requests import Completion, WriteRequest
+from talkingpoints.llm.requests import Completion, WriteRequest, without_reasoning
 
 
 class LocalChat:
@@ -99,7 +99,9 @@ class LocalChat:
         for output in outputs:
             text = (output[0] if isinstance(output, list) else output)["generated_text"]
             length = len(tokenizer(text, add_special_tokens=False)["input_ids"])
-            completions.append(Completion(text.strip(), completion_tokens=length, cut=length >= self.max_tokens))
+            answer, aloud = without_reasoning(text)
+            ended = "length" if length >= self.max_tokens else "stop"
+            completions.append(Completion(answer.strip(), 0, length, ended, aloud))
         return completions
 
 

@@ -1,5 +1,6 @@
 """What is asked of a model, what comes back, and the ways in which it can fail."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -7,6 +8,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from PIL import Image
 
 T = TypeVar("T")
+
+WHOLE = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
+"""What servers say of an answer that its model ended itself."""
+
+_REASONING = re.compile(r"\s*(<(think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
+_REASONED = re.compile(r"</(think|thinking|thought|reasoning)>|\[/THINK\]", re.IGNORECASE)
 
 
 def no_images() -> Sequence[Image.Image]:
@@ -47,13 +54,44 @@ class Completion:
         text: its words.
         prompt_tokens: of the question; 0 where the model does not say.
         completion_tokens: of the answer; likewise.
-        cut: whether the answer was cut off at the largest number of tokens.
+        ended: why the model stopped, in the words of servers: "stop", "length", "content_filter", ...; None where
+            nobody says.
+        reasoned: whether reasoning was cut off the words, or was all there was.
     """
 
     text: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cut: bool = False
+    ended: str | None = "stop"
+    reasoned: bool = False
+
+    def check_whole(self) -> None:
+        """Raises:
+        ValueError: The answer is not whole: only a server that says so makes it that; or it is empty.
+        """
+        if self.ended == "length":
+            raise ValueError("the answer was cut off at the largest number of tokens")
+        if self.ended not in WHOLE:
+            raise ValueError(f"the answer is not whole: it ended with {self.ended!r}")
+        if not self.text.strip():
+            said = "reasoning without an answer; allow more tokens, or turn reasoning off" if self.reasoned else "empty"
+            raise ValueError(f"the answer is {said}")
+
+
+def without_reasoning(text: str) -> tuple[str, bool]:
+    """A model's words without what it thought before, and whether it thought aloud.
+
+    Servers that know the model's template give reasoning apart; others leave it in front of the answer, between tags of
+    which templates often write the first themselves.
+
+    Example:
+        >>> without_reasoning("Hm, it is red.</think> A red door.")
+        (' A red door.', True)
+    """
+    ends = list(_REASONED.finditer(text))
+    if ends:
+        return text[ends[-1].end() :], True
+    return ("", True) if _REASONING.match(text) else (text, False)
 
 
 class Chat(Protocol):

@@ -20,7 +20,14 @@ from huggingface_hub import AsyncInferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 
-from talkingpoints.llm.requests import Completion, RejectedError, ServerError, TransientError, WriteRequest
+from talkingpoints.llm.requests import (
+    Completion,
+    RejectedError,
+    ServerError,
+    TransientError,
+    WriteRequest,
+    without_reasoning,
+)
 
 API_KEY = "TALKINGPOINTS_API_KEY"
 """Environment variable with the key for a server named by its address."""
@@ -179,11 +186,11 @@ def _whole(output: Any) -> Completion:
     choice = output.choices[0]
     if choice.message.content is None and choice.finish_reason is None:
         raise _NoCompletionError("a choice without content")
-    return _completion(choice.message.content or "", choice.finish_reason, output.usage)
+    return _completion(choice.message.content or "", choice.finish_reason, output.usage, _reasons(choice.message))
 
 
 async def _streamed(client: AsyncInferenceClient, messages: Sequence[Any], options: dict[str, Any]) -> Completion:
-    pieces, finish, usage = [], None, None
+    pieces, finish, usage, reasons = [], None, None, False
     chunks = await client.chat_completion(
         list(messages), stream=True, stream_options={"include_usage": True}, **options
     )
@@ -192,17 +199,24 @@ async def _streamed(client: AsyncInferenceClient, messages: Sequence[Any], optio
         for choice in chunk.choices or ():
             pieces.append(choice.delta.content or "")
             finish = choice.finish_reason or finish
+            reasons = reasons or _reasons(choice.delta)
     if finish is None:  # a connection that ends in good order does not say that the answer did
         raise _NoCompletionError("the stream ended before the answer")
-    return _completion("".join(pieces), finish, usage)
+    return _completion("".join(pieces), finish, usage, reasons)
 
 
-def _completion(text: Any, finish: str | None, usage: Any) -> Completion:
+def _reasons(message: Any) -> bool:
+    """Whether a message brings reasoning apart from its content, under either name that servers give it."""
+    return bool(message.get("reasoning_content") or message.get("reasoning"))
+
+
+def _completion(text: Any, finish: str | None, usage: Any, reasons: bool) -> Completion:
     if not isinstance(text, str):
         raise _NoCompletionError(f"content is no text: {text!r}")
     prompt_tokens = 0 if usage is None else int(usage.prompt_tokens or 0)
     completion_tokens = 0 if usage is None else int(usage.completion_tokens or 0)
-    return Completion(text, prompt_tokens, completion_tokens, cut=finish == "length")
+    text, aloud = without_reasoning(text)
+    return Completion(text, prompt_tokens, completion_tokens, finish, aloud or reasons)
 
 
 def _sorted(error: HfHubHTTPError) -> TransientError | RejectedError | ServerError:

@@ -69,13 +69,13 @@ class Wording:
         return f"the {order} {label} from the {end}" if end else f"the {which} {label}"
 
     def part(self, its: str, casual: bool = False, place: bool = True, held: bool = False) -> str:
-        """The part with its owner in front: "its left ear"; `place` False avoids names such as "top of"; `held` takes
-        the words of the held-back styles."""
+        """The part with its owner in front: "its left ear"; `place` False avoids names such as "top of", but for those
+        of the data ("upper arm"); `held` takes the words of the held-back styles."""
         self.told |= {"part", "side"}
         side, name = split_side(self.facts.part or "")
         templates = phrases.part_templates(name, self.label, casual, held)
         if not place:
-            templates = tuple(t for t in templates if not phrases.has_position(t))
+            templates = tuple(t for t in templates if not phrases.has_position(t.replace(name, "")))
         return self.pick(templates).format(its=its, side=f"{side} " if side else "")
 
     def part_of(self, owner: str, casual: bool = False, place: bool = True) -> str:

@@ -65,13 +65,16 @@ def test_one_command_writes_what_the_reader_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda d: (d / "annotations/train.json").unlink(), "cannot read the annotations"),
-        (lambda d: (d / "annotations/train.json").write_text("[]"), "is no COCO file"),
-        (lambda d: (d / "annotations/train.json").write_text('{"images": [{"id": 1}]}'), "needs images with id"),
+        (lambda d: (d / "annotations/train.json").unlink(), "cannot be read: .*No such file"),
+        (lambda d: (d / "annotations/train.json").write_text("[]"), "holds a list; it must be an object with images"),
+        (
+            lambda d: (d / "annotations/train.json").write_text('{"images": [{"id": 1}]}'),
+            "file_name is missing; width",
+        ),
         (lambda d: [mask.unlink() for mask in (d / "masks").iterdir()], "none of the 4 photos of train has a mask"),
         (lambda d: (d / "images/train_0.png").unlink(), "there is a mask .*, but no photo"),
-        (lambda d: (d / "masks/train_0.png").write_text("no image"), "cannot read the mask"),
-        (lambda d: Image.new("RGB", (96, 64)).save(d / "masks/train_0.png"), "mode RGB; class masks are palette"),
+        (lambda d: (d / "masks/train_0.png").write_text("no image"), "cannot read 'train_0.png' as an image of PNG"),
+        (lambda d: Image.new("RGB", (96, 64)).save(d / "masks/train_0.png"), "mode RGB; allowed: P"),
         (lambda d: save_mask(d / "masks/train_0.png", np.full((64, 96), 99, np.uint8)), r"pixels \[99\]; allowed"),
         (lambda d: save_mask(d / "masks/train_0.png", np.zeros((96, 64), np.uint8)), r"size \(96, 64\); the photo's"),
     ],

@@ -92,13 +92,19 @@ def test_predictions_have_captions_and_scores(photos, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("categories"), "needs images, annotations and categories"),
-        (lambda c: c["annotations"][0].pop("segments_info"), "no segments_info"),
+        (lambda c: c.pop("categories"), "has no list 'categories'"),
+        (lambda c: c["annotations"][0].pop("segments_info"), "row 0: segments_info is missing"),
         (lambda c: c["annotations"].append(c["annotations"][0]), "two annotations for image 1"),
         (lambda c: c["images"].pop(0), "image 1 is annotated but not in images"),
         (lambda c: c["annotations"][0]["segments_info"][0].update(category_id=5), "unknown category 5"),
-        (lambda c: c["annotations"][0]["segments_info"][0].update(description=["a"]), "must be a text, got list"),
-        (lambda c: c["annotations"][0]["segments_info"][0].update(id=0), "whole numbers from 1"),
+        (
+            lambda c: c["annotations"][0]["segments_info"][0].update(description=["a"]),
+            "description: must be a valid",
+        ),
+        (
+            lambda c: c["annotations"][0]["segments_info"][0].update(id=0),
+            "id: must be greater than",
+        ),
         (lambda c: c["annotations"][0]["segments_info"][0].update(id=1000), "has a segment twice"),
         (lambda c: c["categories"].append(c["categories"][0]), "comes twice"),
     ],

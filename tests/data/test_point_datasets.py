@@ -13,7 +13,7 @@ from PIL import Image
 
 from talkingpoints.data.examples.custom_examples import OwnExamples, StreamedExamples, label_text
 from talkingpoints.data.readers import point_datasets
-from talkingpoints.data.readers.custom_points import check_groups, settle
+from talkingpoints.data.readers.custom_points import check_groups
 from talkingpoints.data.readers.point_datasets import is_dataset_folder, open_dataset, read_dataset, stream_dataset
 from talkingpoints.data.readers.point_folders import read_folder, stream_folder
 from tests.data.test_point_folders import good_rows, write_folder
@@ -103,7 +103,7 @@ def test_lists_in_a_row_are_points_of_its_photo(tmp_path: Path) -> None:
     own = read_dataset(str(tmp_path / "own"))
     assert [len(photo.points) for photo in own.val + own.train] == [2, 1]
     with pytest.raises(ValueError, match="4 wrong rows") as caught:
-        settle(own.problems, skip_bad_rows=False)
+        own.problems.settle(skip_bad_rows=False)
     words = ("row 1, point 2: point (3, 400) is outside", "row 2: lists of different lengths: x 2, y 2, text 1",
              "row 3: no points", "row 4: points must be a list of [x, y]")  # fmt: skip
     lines = str(caught.value).splitlines()

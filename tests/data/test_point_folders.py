@@ -66,7 +66,8 @@ def test_every_wrong_row_is_named_before_training(tmp_path, caplog):
     with pytest.raises(ValueError, match="7 wrong rows") as caught:
         read_points(folder, "train")
     words = ("point (41, 5) is outside", "there is no file 'none.png'", "cannot read 'broken.png'",
-             "x and y must be numbers", "text must be words", "no file_name", "lies outside the folder")  # fmt: skip
+             "x: must be a valid number, got 'left'",
+             "text must be words", "no file_name", "lies outside the folder")  # fmt: skip
     lines = str(caught.value).splitlines()[1:]
     for number, (line, wanted) in enumerate(zip(lines, words, strict=True), start=38):
         assert line.startswith(f"row {number}: ") and wanted in line
@@ -87,7 +88,7 @@ def test_files_that_are_no_tables(tmp_path):
         read_points(folder, "train")
     (folder / "metadata.jsonl").write_text('[1, 2]\nno json\n{"file_name": "0.png"}\n')
     with pytest.raises(
-        ValueError, match=r"3 wrong rows\nrow 1: no file_name, x, y, text\nrow 2.*\nrow 3: no x, y, text"
+        ValueError, match=r"3 wrong rows\nrow 1: no JSON object.*\nrow 2: no valid JSON.*\nrow 3: no x, y, text"
     ):
         read_points(folder, "train")
 

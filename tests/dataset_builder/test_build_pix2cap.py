@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from talkingpoints.data.readers.coco_names import plain_name
-from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, PanopticWriter, Segment
 from talkingpoints.dataset_builder.texts.segment_marks import MOST_MARKS, SHEET_PX, marked, sheets_of
-from talkingpoints.dataset_builder.texts.segment_rules import segment_facts, segment_texts
+from talkingpoints.dataset_builder.texts.segment_rules import _which, segment_facts, segment_texts
 from talkingpoints.dataset_builder.texts.segment_writer import SegmentChoice, SegmentWriter, captions_of
 from talkingpoints.images import load_image
 from talkingpoints.llm.answer_store import AnswerStore
@@ -23,6 +23,7 @@ from tests.conftest import ROOT
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.stand_in import stand_in
 from training.build_pix2cap import main, writers
+from training.reports.evaluate_segments import SegmentEvaluationArguments, evaluate
 
 QUICK = Limits(concurrency=4, first_wait_s=0.01, longest_wait_s=0.05)
 
@@ -311,6 +312,24 @@ def test_command_with_rules(root, tmp_path):
         main(command(root, tmp_path, "--writer", "server", "--model", "m", "--merge_model", "n"))
 
 
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ([(x / 9, 0.5) for x in range(1, 9)],
+         ["left", "second left", "third left", "fourth left", "fourth right", "third right", "second right", "right"]),
+        ([(0.5, y / 5) for y in range(1, 5)], ["top", "second top", "second bottom", "bottom"]),
+        ([(0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)],
+         ["upper-left", "upper-right", "lower-left", "lower-right"]),
+        ([(0.5, 0.5), (0.51, 0.5)], [None, None]),
+        ([(0.1, 0.5), (0.12, 0.5), (0.9, 0.5)], [None, None, "right"]),
+    ],
+)  # fmt: skip
+def test_alike_segments_are_told_apart_by_place(points, said):
+    segments = [Segment(i, 62, "chair", True, False, (0, 0, 1, 1), 100) for i in range(len(points))]
+    middles = {i: (100 * x, 100 * y) for i, (x, y) in enumerate(points)}
+    assert [_which(segment, segments, middles, (100, 100))[0] for segment in segments] == said
+
+
 def test_two_files_are_two_files_again(tmp_path):
     """Photos and PNGs lie in folders of their own, one photo in a folder below; all are found again."""
     options, texts = [], {}
@@ -333,7 +352,13 @@ def test_two_files_are_two_files_again(tmp_path):
          + ["--output_dir", str(tmp_path / "out"), "--review", "0"])  # fmt: skip
     for number, (_, folder, maps) in enumerate(options):
         split = ("train", "val")[number]
-        again = PanopticPhotos(tmp_path / "out" / f"pix2cap_panoptic_{split}.json", folder, maps)
+        built = tmp_path / "out" / f"pix2cap_panoptic_{split}.json"
+        again = PanopticPhotos(built, folder)  # its PNGs lie beside it
+        assert [photo.segments for photo in again] == [p.segments for p in PanopticPhotos(built, folder, maps)]
+        measured = evaluate(
+            SegmentEvaluationArguments(truth=str(built), predictions=str(built), output="", metrics=[], map_modes=[])
+        )
+        assert measured["quality"]["all"]["pq"] == 100
         assert [photo.image_id for photo in again] == [10 * number + 1, 10 * number + 2]
         for photo in again:
             assert photo.image.is_file() and photo.id_map().shape == photo.size
@@ -390,10 +415,11 @@ def test_killed_run_goes_on(tmp_path):
 
 
 def test_segments_without_texts_are_left_out(root, tmp_path):
-    """A photo whose sheet gets no usable answer is not written, and is told of."""
+    """A photo whose sheet gets no usable answer is not written; a run without any answer says so and fails."""
     photos = PanopticPhotos(root / "annotations" / "panoptic_val.json", root / "val")
     assert replace(photos[0], segments=()).with_descriptions({}).segments == ()
-    with stand_in(troubles=("empty",), failures=1.0) as server:
+    nothing = pytest.raises(RuntimeError, match="1 of 1 texts have no usable answer")
+    with stand_in(troubles=("empty",), failures=1.0) as server, nothing:
         main(command(root, tmp_path, *through(server.url), "--review", "0", "--limit", "1"))
     report = json.loads((tmp_path / "counts.json").read_text())
     assert list(report["photos_without_texts"]) == ["1"] and report["counts"]["photos_kept"] == 0

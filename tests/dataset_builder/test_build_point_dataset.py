@@ -24,8 +24,10 @@ from talkingpoints.dataset_builder.output.parquet import FEATURES, ParquetShards
 from talkingpoints.dataset_builder.points.preparation import PreparedPhoto
 from tests.helpers.drawn_cars import drawn_cars
 from tests.helpers.hub import running_hub
+from tests.helpers.stand_in import stand_in
 from training import build_point_dataset
 from training.build_point_dataset import main
+from training.dataset.review_sheet import _RING_PX, _close
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,6 +66,32 @@ def files_of(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).parts[0] != "work"
     }
+
+
+def test_a_run_that_yields_nothing_fails_with_the_reasons(cars, tmp_path):
+    flags = ["--writer", "server", "--model", "m", "--max_points", "4", "--formats", "folder"]
+    with stand_in(reasoning="hm") as server, pytest.raises(RuntimeError) as failed:
+        build(cars, tmp_path / "set", *flags, "--base_url", server.url)
+    assert "texts have no usable answer" in str(failed.value) and "x the answer is reasoning without" in str(
+        failed.value
+    )
+    assert not list((tmp_path / "set").rglob("metadata.csv"))
+
+
+def test_what_the_checks_found_is_said_with_the_flags_that_drop_it(cars, tmp_path, capsys):
+    build(cars, tmp_path / "a", "--max_words", "4", "--drop", "refusal", "--max_points", "20")
+    said = capsys.readouterr().out
+    assert "texts are kept" in said and "found, but not dropped: length" in said
+    assert "--drop refusal length drops these too" in said
+
+
+def test_the_close_up_on_the_review_sheet_has_a_mark(tmp_path):
+    Image.new("RGB", (300, 200), (90, 120, 60)).save(tmp_path / "a.png")
+    close = np.asarray(_close(str(tmp_path / "a.png"), (100, 50)))
+    middle = close.shape[0] // 2
+    assert (close[middle - 5 : middle + 5, middle - 5 : middle + 5] == (90, 120, 60)).all()  # the point stays in sight
+    ring = close[middle, middle - _RING_PX - 3 : middle - _RING_PX + 4]
+    assert (ring == 255).all(axis=-1).any() and (ring == 0).all(axis=-1).any()
 
 
 def test_parquet_holds_photos_points_and_texts(built, cars, tmp_path):
@@ -147,7 +175,7 @@ def test_a_cut_run_goes_on_without_a_lost_or_repeated_row(built, cars, tmp_path,
     assert not list(output.rglob("*.parquet")) and not list(output.rglob("metadata.csv"))
     build(cars, output, "--val_share", "0.3")
     assert files_of(output) == files_of(built)
-    with pytest.raises(ValueError, match="prepared with other options"):
+    with pytest.raises(ValueError, match="made with other options"):
         build(cars, output, "--val_share", "0.2")
 
 
@@ -156,7 +184,7 @@ def test_another_dataset_does_not_go_on_with_prepared_photos(built, tmp_path):
     drawn_cars(tmp_path / "cars", 2, split="test", seed=8)
     output = tmp_path / "set"
     shutil.copytree(built, output)
-    with pytest.raises(ValueError, match="prepared with other options"):
+    with pytest.raises(ValueError, match="made with other options"):
         build(tmp_path / "cars", output, "--val_share", "0.3")
 
 
@@ -176,7 +204,7 @@ def test_photos_that_would_have_one_key_are_refused(tmp_path, one, other):
 
 
 def test_two_runs_do_not_write_into_one_folder(cars, tmp_path):
-    with build_point_dataset.alone(tmp_path / "set" / "work"), pytest.raises(RuntimeError, match="in use by another"):
+    with build_point_dataset.file_lock(tmp_path / "set" / "work"), pytest.raises(RuntimeError, match="in use by"):
         build(cars, tmp_path / "set")
     assert not (tmp_path / "set" / "work" / "prepared.jsonl").exists()
 
@@ -268,7 +296,7 @@ def test_a_finished_folder_stays_until_the_next_is_whole(built, cars, tmp_path, 
 
 def test_balanced_and_in_several_shards(cars, tmp_path):
     output = build(cars, tmp_path / "set", "--max_points", "30", "--per_kind", "3", "--formats", "parquet",
-                   "--rows_per_shard", "20", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
+                   "--rows_per_shard", "16", "--embed_images", "false", "--texts_per_point", "2")  # fmt: skip
     shards = sorted(path.name for path in (output / "data").iterdir())
     assert shards[:2] == ["test-00000-of-00002.parquet", "test-00001-of-00002.parquet"]
     assert sorted(path.name for path in output.iterdir()) == ["README.md", "data", "work"]

@@ -253,7 +253,7 @@ class Uncut:
         self.chat, self.identity = chat, chat.identity
 
     async def complete(self, request):
-        return replace(await self.chat.complete(request), cut=False)
+        return replace(await self.chat.complete(request), ended="stop")
 
 
 def test_a_local_model_by_flags(base, tmp_path):

@@ -10,10 +10,13 @@ from PIL import Image
 from scipy.io import savemat
 
 from talkingpoints.data.readers.coco_masks import mask_of
+from talkingpoints.dataset_builder.points.preparation import PreparationOptions, prepare_from
 from talkingpoints.dataset_builder.sources.index_masks import released_names
 from talkingpoints.dataset_builder.sources.kinds import LAYOUTS, open_source
 from talkingpoints.dataset_builder.sources.names import object_name, part_name
 from talkingpoints.dataset_builder.sources.pascal_part import pascal_part_name
+from talkingpoints.dataset_builder.texts.rule_texts import rule_texts
+from talkingpoints.writer.styles import STYLES
 from tests.helpers.drawn_cars import drawn_cars
 
 SIZE = (40, 60)
@@ -85,7 +88,7 @@ def test_coco_owners(tmp_path):
     with pytest.raises(ValueError, match=r"has no annotations/val\.json"):
         open_source("coco_parts", root, "val")
     (root / "annotations" / "bad.json").write_text('{"images": []}')
-    with pytest.raises(ValueError, match="no COCO instances file"):
+    with pytest.raises(ValueError, match="has no list 'annotations'"):
         open_source("coco_parts", root, "bad")
     with pytest.raises(ValueError, match="layout; allowed"):
         open_source("coco", root, "train")
@@ -130,7 +133,7 @@ def test_segmentations():
     with pytest.raises(ValueError, match="here: segmentation must be"):
         mask_of([[1, 2, 3]], SIZE, "here")
     for corner in (float("nan"), 1e9):
-        with pytest.raises(ValueError, match="here: a corner of the segmentation"):
+        with pytest.raises(ValueError, match=r"here: segmentation: (corners|a polygon lies far)"):
             mask_of([[1, 2, 3, 4, 5, corner]], SIZE, "here")
 
 
@@ -252,7 +255,7 @@ def test_own_masks(tmp_path):
         open_source("masks", tmp_path, "all")
     assert [item.label for item in open_source("masks", tmp_path, "all", label="mug")[0].objects] == ["mug", "mug"]
     save(tmp_path / "masks" / "m.png", np.zeros((*SIZE, 3), dtype=np.uint8))
-    with pytest.raises(ValueError, match="3 channels"):
+    with pytest.raises(ValueError, match="mode RGB; allowed: L"):
         open_source("masks", tmp_path, "all", label="mug")[0]
     names.unlink()
     with pytest.raises(ValueError, match=r"no names\.json"):
@@ -332,6 +335,16 @@ def test_real_pascal_parts(data_root):
     codes = {name for name in names if len(name) < 6}
     assert codes <= {"head", "hair", "neck", "nose", "mouth", "torso", "tail", "door", "wheel", "beak", "body", "stern",
                      "front", "back", "cap"}  # fmt: skip
+
+
+def test_every_pascal_part_is_written_of_in_every_style(data_root):
+    source = open_source("pascal_part", data_root / "pascal_part", "all")
+    tasks = [task for i in range(len(source)) for task in prepare_from(source, i, PreparationOptions()).tasks]
+    one_of_each = {task.part: task for task in tasks}
+    assert {"left upper arm", "right front lower leg"} <= set(one_of_each)
+    for part, task in one_of_each.items():
+        for style in STYLES:
+            assert rule_texts(task, {style: 1.0}, 4, seed=0), (part, style)
 
 
 def test_every_layout_has_a_test_here():

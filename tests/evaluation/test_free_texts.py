@@ -61,8 +61,8 @@ def test_points_that_are_not_there(dataset):
     [
         ({}, "must hold a list"),
         ([{"image": "a.png"}], "entry 0"),
-        ([{"dataset": "d", "image": "a.png", "text": " ", "x": 1, "y": 2}], "entry 0: the text is empty or no text"),
-        ([{"image": "a.png", "text": 7, "x": 1, "y": 2}], "entry 0: the text is empty or no text"),
+        ([{"dataset": "d", "image": "a.png", "text": " ", "x": 1, "y": 2}], "entry 0: the text is empty"),
+        ([{"image": "a.png", "text": 7, "x": 1, "y": 2}], "entry 0: text: must be a valid string, got 7"),
     ],
 )
 def test_wrong_files(tmp_path, content, message):

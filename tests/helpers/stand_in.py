@@ -44,6 +44,8 @@ class StandIn:
         refusals: share of questions, the same ones whenever they are asked, that are answered with an excuse.
         answers: overrides what is answered, by the question's text.
         seed: of chance.
+        finish: why every answer ended, as the server says.
+        reasoning: is all that every answer holds, apart from its content, as of a model that ran out of tokens.
         evenly: calls fail in turn, every second one for half of them, and not by chance.
     """
 
@@ -53,6 +55,8 @@ class StandIn:
     refusals: float = 0.0
     answers: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+    finish: str = "stop"
+    reasoning: str | None = None
     evenly: bool = False
     port: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -200,7 +204,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whole(self, text: str, trouble: str | None) -> None:
         text = {"noise": "\x00\ufffd\x07" + text, "empty": " "}.get(trouble or "", text)
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        state = self.server_state
+        message = {"role": "assistant", "content": text}
+        if state.reasoning is not None:
+            message |= {"content": None, "reasoning_content": state.reasoning}
+        choice = {"index": 0, "message": message, "finish_reason": state.finish}
         if trouble == "bad_types":
             choice["message"] = {"role": "assistant", "content": ["no", 7]}
         output = {"id": "x", "created": 0, "model": "stand-in", "system_fingerprint": "", "object": "chat.completion"}
@@ -225,10 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             content = ["no"] if trouble == "bad_types" else word
-            self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": content}}]})
+            thought = self.server_state.reasoning
+            said = {"content": content} if thought is None else {"content": None, "reasoning_content": thought}
+            self._event({"choices": [{"index": 0, "delta": {"role": "assistant", **said}}]})
             if trouble == "half_json":
                 self._chunk(b'data: {"choices": [{"ind\n\n')
-        choices = [] if trouble == "no_choices" else [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]
+        last = {"index": 0, "delta": {"content": ""}, "finish_reason": self.server_state.finish}
+        choices = [] if trouble == "no_choices" else [last]
         self._event({"choices": choices})
         self._event({"choices": [], "usage": _usage(text)})
         self._chunk(b"data: [DONE]\n\n")

@@ -20,6 +20,7 @@ from talkingpoints.llm.requests import (
     ServerError,
     TransientError,
     WriteRequest,
+    without_reasoning,
 )
 from talkingpoints.llm.server import API_KEY, ServerChat, retry_after_s
 from tests.conftest import ROOT
@@ -176,9 +177,12 @@ def test_waits_double_and_retry_after_is_honoured_by_all(tmp_path):
 
 
 def test_unusable_answers_are_asked_for_again_and_then_rejected(tmp_path):
-    chat = Scripted("\x00", Completion("cut in the mid", 10, 9, cut=True), "words")
+    chat = Scripted("\x00", Completion("cut in the mid", 10, 9, ended="length"), "words")
     answers, asker, usage = ask(chat, tmp_path / "a.jsonl", question(1))
-    assert answers == ["words"] and asker.problems == {"unusable answer": 2}
+    assert answers == ["words"] and asker.problems == {
+        "unusable answer: not a text": 1,
+        "unusable answer: the answer was cut off at the largest number of tokens": 1,
+    }
     assert usage == Usage(answers=1, unusable=2, prompt_tokens=30, completion_tokens=15)
     hopeless = Scripted("\x00")
     limits = Limits(unusable_attempts=3)
@@ -383,3 +387,49 @@ def test_strict_json_is_asked_for_again(tmp_path):
     chat = Scripted("sure! here you go", '{"1": "a cat"}', '{"1": "a cat", "2": "a rug"}')
     answers, _, usage = ask(chat, tmp_path / "a.jsonl", question(1, parse=captions))
     assert answers == [{"1": "a cat", "2": "a rug"}] and usage.unusable == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("A red door.", "A red door."),
+        ("<think>hm</think> A red door.", "A red door."),
+        ("It is a door, red.</think>\nA red door.", "A red door."),
+        ("<thinking>a <think>b</think> c</thinking>A red door.", "A red door."),
+        ("[THINK]hm[/THINK]A red door.", "A red door."),
+        ("<think>cut in the mid", ""),
+        ("hm</THINK>", ""),
+        ("I think </b> so.", "I think </b> so."),
+    ],
+)
+def test_reasoning_is_cut_off_whatever_tags_there_are(said, answer):
+    words, reasoned = without_reasoning(said)
+    assert words.strip() == answer and reasoned == (said != answer)
+
+
+@pytest.mark.parametrize("ended", ["content_filter", "length", "tool_calls", None, "abort"])
+def test_only_whole_answers_count(tmp_path, ended):
+    chat = Scripted(Completion("half a sent", ended=ended), "words")
+    answers, asker, usage = ask(chat, tmp_path / "a.jsonl", question(1))
+    assert answers == ["words"] and usage.unusable == 1
+    (problem,) = asker.problems
+    assert problem.startswith("unusable answer: the answer ")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"finish": "content_filter"}, "it ended with"),
+        ({"finish": "length"}, "largest number of tokens"),
+        ({"reasoning": "hm"}, "reasoning without an answer"),
+        ({"reasoning": "hm", "finish": "length"}, "largest number of tokens"),
+    ],
+)
+def test_what_a_server_says_of_an_answer_is_heard(tmp_path, stream, options, reason):
+    with stand_in(**options) as server:
+        chat = ServerChat("m", server.url, stream=stream)
+        limits = Limits(unusable_attempts=2, first_wait_s=0.0)
+        (error,), _, usage = ask(chat, tmp_path / "a.jsonl", question(1), limits=limits)
+    assert isinstance(error, RejectedError) and reason in str(error)
+    assert usage.unusable == 2 and usage.answers == 0 and usage.completion_tokens > 0

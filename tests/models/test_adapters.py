@@ -1,6 +1,7 @@
 """LoRA: small adapters, exact to save, load and merge; one base in memory for both directions; GRPO; quantisation."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoProcessor, BitsAndBytesConfig
 
 from talkingpoints import PointDescriptor, PointLocalizer, TalkingPoints
-from talkingpoints.adapters import load_adapter, load_pair, lora_config, new_parts, save_point_config
+from talkingpoints.adapters import load_adapter, load_model, load_pair, lora_config, new_parts, save_point_config
 from talkingpoints.building import load_base, quantization
 from tests.helpers import families
 from tests.helpers.drawn import drawn_dataset
@@ -56,7 +57,7 @@ def answer(model, processor) -> torch.Tensor:
     with torch.inference_mode():
         if isinstance(model, PointDescriptor):
             return model(**processor(images=[photo()], points=[POINTS])).logits[:, -1]
-        return model(**processor(images=[photo()], texts=[TEXTS])).heatmap_logits
+        return model(**processor(images=[photo()], text=[TEXTS])).heatmap_logits
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -223,7 +224,7 @@ def test_a_base_of_16_bits_keeps_new_parts_in_32(qwen: Path, drawn: Path, tmp_pa
     held = load_file(tmp_path / "run" / "adapter_model.safetensors")
     assert {weight.dtype for weight in held.values()} == {torch.float32}
     model, processor = load_adapter(tmp_path / "run", dtype=torch.bfloat16)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
     assert torch.isfinite(model(**inputs).points).all()
 
@@ -280,3 +281,29 @@ def test_a_quantised_base_trains_an_adapter(
     inputs = processor(images=[photo()], points=[POINTS])
     inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
     assert model.generate(**inputs, max_new_tokens=2).shape[0] == 2
+
+
+def test_an_adapter_over_another_base_or_cut_off_is_refused(base: Path, qwen: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    adapted(base, "descriptor", tmp_path / "lora")
+    with pytest.raises(ValueError, match="does not fit this base"):
+        load_adapter(tmp_path / "lora", base=qwen)
+    file = tmp_path / "lora" / "adapter_model.safetensors"
+    weights = load_file(file)
+    for gone in (next(name for name in weights if "lora_A" in name), next(n for n in weights if "keypoint" in n)):
+        save_file({name: weight for name, weight in weights.items() if name != gone}, file)
+        with pytest.raises(ValueError, match=f"does not fit this base: .*{gone}"):
+            load_adapter(tmp_path / "lora", base=base)
+
+
+def test_weights_that_are_missing_are_named(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    shutil.copytree(pair[0], tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    weights = load_file(file)
+    gone = next(name for name in sorted(weights) if name.startswith("keypoint_encoder"))
+    save_file({k: v for k, v in weights.items() if k != gone}, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"lacks 1 tensors of its model: {gone}"):
+        load_model(tmp_path / "model", PointDescriptor)

@@ -17,6 +17,7 @@ from transformers import AutoModel, AutoModelForImageTextToText, AutoProcessor
 
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.base_processor import load_base_processor
+from talkingpoints.shared_prefix import SharedPrefix
 from tests.helpers.families import FAMILIES, family_base, tokenizer_of
 from tests.helpers.tiny import loud, photo
 from training.grpo.listeners import FluencyJudge, Listener
@@ -201,7 +202,7 @@ def test_one_encoding_serves_all_points(tiny: Tiny, monkeypatch: pytest.MonkeyPa
 
 def test_the_gradient_reaches_the_new_parts(tiny: Tiny) -> None:
     inputs = tiny.describing(images=[PHOTOS[1]], points=[POINTS], answers=[ANSWERS])
-    found = tiny.localizing(images=[PHOTOS[1]], texts=[TEXTS])
+    found = tiny.localizing(images=[PHOTOS[1]], text=[TEXTS])
     truth = {"points": torch.tensor(POINTS), "presence": torch.tensor([1.0, 0.0])}
     for model, batch in ((tiny.descriptor, inputs), (tiny.localizer, {**found, **truth})):
         model.train()
@@ -229,7 +230,7 @@ def test_save_and_load_are_exact(tiny: Tiny, tmp_path: Path) -> None:
     tiny.localizer.save_pretrained(tmp_path / "l")
     tiny.localizing.save_pretrained(tmp_path / "l")
     loaded, processor = AutoModel.from_pretrained(tmp_path / "l"), AutoProcessor.from_pretrained(tmp_path / "l")
-    batch = processor(images=PHOTOS, texts=[TEXTS, TEXTS])
+    batch = processor(images=PHOTOS, text=[TEXTS, TEXTS])
     assert torch.equal(scores(tiny.localizer, **batch), scores(loaded, **batch))
 
 
@@ -239,13 +240,13 @@ def test_the_localizer_reads_and_looks(tiny: Tiny, head: str) -> None:
     if head == "mlp":
         torch.manual_seed(0)
         model = loud(PointLocalizer.from_base(tiny.folder, head="mlp")[0])
-    batch = tiny.localizing(images=PHOTOS, texts=[TEXTS, TEXTS[::-1]])  # padded on the right
+    batch = tiny.localizing(images=PHOTOS, text=[TEXTS, TEXTS[::-1]])  # padded on the right
     with torch.inference_mode():
         rows = tiny.localizing.post_process(model(**batch), [(i.height, i.width) for i in PHOTOS for _ in TEXTS])
     together = scores(model, **batch)
     singles = [(i, t) for i, texts in zip(PHOTOS, [TEXTS, TEXTS[::-1]], strict=True) for t in texts]
     for row, answer, (image, text) in zip(together, rows, singles, strict=True):
-        inputs = tiny.localizing(images=[image], texts=[[text]])
+        inputs = tiny.localizing(images=[image], text=[[text]])
         alone = scores(model, **inputs)[0]
         torch.testing.assert_close(row[: len(alone)], alone, **CLOSE)
         assert 0 <= answer.x <= image.width and 0 <= answer.y <= image.height
@@ -253,9 +254,9 @@ def test_the_localizer_reads_and_looks(tiny: Tiny, head: str) -> None:
             height, width = model.encode_images(**inputs).grids[0]
             assert answer.heatmap.shape == (2 * height, 2 * width)
             assert abs(float(answer.heatmap.sum()) - 1) < 1e-4
-    first = scores(model, **tiny.localizing(images=[PHOTOS[0]], texts=[TEXTS]))
+    first = scores(model, **tiny.localizing(images=[PHOTOS[0]], text=[TEXTS]))
     assert (first[0] - first[1]).abs().max() > 1e-3
-    other = scores(model, **tiny.localizing(images=[photo(seed=2)], texts=[TEXTS]))
+    other = scores(model, **tiny.localizing(images=[photo(seed=2)], text=[TEXTS]))
     assert (first - other).abs().max() > 1e-3
 
 
@@ -266,7 +267,7 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
                 kind.from_base(tiny.folder, share_image_prefix=True)
         return
     batch = tiny.describing(images=[PHOTOS[0], photo(seed=1)], points=[POINTS, POINTS], answers=[ANSWERS, ANSWERS])
-    found = tiny.localizing(images=[PHOTOS[0], photo(seed=1)], texts=[TEXTS, TEXTS])
+    found = tiny.localizing(images=[PHOTOS[0], photo(seed=1)], text=[TEXTS, TEXTS])
     losses, gradients, heat = [], [], []
     for shared in (False, True):
         tiny.descriptor.config.share_image_prefix = tiny.localizer.config.share_image_prefix = shared
@@ -287,8 +288,8 @@ def test_a_shared_prefix_changes_nothing_or_is_refused(tiny: Tiny, family: str) 
 def test_answers_behind_a_shared_prefix_are_the_same(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tiny.describing(images=[PHOTOS[0], photo(seed=1)], points=[POINTS, POINTS])
     shared_calls = []
-    run = type(tiny.descriptor)._generate_shared
-    monkeypatch.setattr(type(tiny.descriptor), "_generate_shared", lambda *args: shared_calls.append(1) or run(*args))
+    run = SharedPrefix.start
+    monkeypatch.setattr(SharedPrefix, "start", lambda *args: shared_calls.append(1) or run(*args))
     scored = []
     for shared in (False, True):
         tiny.descriptor.config.share_image_prefix = shared
@@ -300,7 +301,7 @@ def test_answers_behind_a_shared_prefix_are_the_same(tiny: Tiny, monkeypatch: py
 
 @pytest.mark.parametrize("family", ["idefics3", "qwen3_vl"])
 def test_photos_with_other_grids_share_no_prefix(tiny: Tiny) -> None:
-    same = tiny.localizing(images=PHOTOS, texts=[["nose", "nose"], ["nose", "nose"]])  # even where the words agree
+    same = tiny.localizing(images=PHOTOS, text=[["nose", "nose"], ["nose", "nose"]])  # even where the words agree
     plain = scores(tiny.localizer, **same)
     tiny.localizer.config.share_image_prefix = True
     shared = scores(tiny.localizer, **same)
@@ -321,7 +322,7 @@ def test_no_prefix_is_shared_behind_padding(tiny: Tiny) -> None:
 
 
 def test_photos_encoded_in_one_batch_can_be_kept_one_by_one(tiny: Tiny) -> None:
-    rows = tiny.localizing(images=PHOTOS, texts=[["nose", "ear"], ["ear", "nose"]])
+    rows = tiny.localizing(images=PHOTOS, text=[["nose", "ear"], ["ear", "nose"]])
     words = {name: rows[name] for name in ("input_ids", "attention_mask")}
     with torch.inference_mode():
         visual = tiny.localizer.encode_images(**rows)
@@ -332,7 +333,7 @@ def test_photos_encoded_in_one_batch_can_be_kept_one_by_one(tiny: Tiny) -> None:
     for name in ("tokens", "valid", "centers"):
         assert torch.equal(getattr(again, name), getattr(visual, name)), name
     assert torch.equal(scores(tiny.localizer, **words, visual=again), scores(tiny.localizer, **rows))
-    turned = tiny.localizing(images=PHOTOS[::-1], texts=[["nose", "ear"], ["ear", "nose"]])
+    turned = tiny.localizing(images=PHOTOS[::-1], text=[["nose", "ear"], ["ear", "nose"]])
     words = {name: turned[name] for name in ("input_ids", "attention_mask")}
     swapped = scores(tiny.localizer, **words, visual=type(visual).together(kept[::-1]))
     torch.testing.assert_close(swapped, scores(tiny.localizer, **turned), **CLOSE)
@@ -394,7 +395,7 @@ def test_bfloat16_runs_both_ways(tiny: Tiny) -> None:
             if model is descriptor:
                 inputs = describing(images=[PHOTOS[0]], points=[POINTS])
             else:
-                inputs = localizing(images=[PHOTOS[0]], texts=[TEXTS])
+                inputs = localizing(images=[PHOTOS[0]], text=[TEXTS])
             inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
             if model is descriptor:
                 assert model.generate(**inputs, max_new_tokens=3).shape[0] == 2
@@ -414,7 +415,7 @@ for folder in sys.argv[1:]:
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     with torch.inference_mode():
         if model.config.model_type == "point_localizer":
-            result = model(**processor(images=image, texts=[["the left ear"]])).heatmap_logits
+            result = model(**processor(images=image, text=[["the left ear"]])).heatmap_logits
         else:
             inputs = processor(images=image, points=[[(0.3, 0.4)]])
             result = model(**inputs).logits[:, -1]
@@ -443,7 +444,7 @@ def test_a_fresh_process_without_the_package_gives_the_same(
             processor.save_pretrained(folder)
             image = [Image.open(tmp_path / "photo.png")]
             if kind == "l":
-                expected[folder] = scores(model, **processor(images=image, texts=[["the left ear"]])).flatten()
+                expected[folder] = scores(model, **processor(images=image, text=[["the left ear"]])).flatten()
             else:
                 expected[folder] = logits(tiny, **processor(images=image, points=[[(0.3, 0.4)]]))[:, -1].flatten()
     environment = {"PATH": "/usr/bin:/bin", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1",

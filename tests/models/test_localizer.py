@@ -30,9 +30,9 @@ def scores(model, inputs) -> torch.Tensor:
 @pytest.mark.parametrize("head", HEADS)
 def test_text_and_photo_change_the_answer(base: Path, head: str) -> None:
     model, processor = tiny_localizer(base, head=head)
-    first = scores(model, processor(images=[photo()], texts=[[TEXTS[0]]]))
-    assert (first - scores(model, processor(images=[photo()], texts=[[TEXTS[1]]]))).abs().max() > 1e-3
-    assert (first - scores(model, processor(images=[photo(seed=1)], texts=[[TEXTS[0]]]))).abs().max() > 1e-3
+    first = scores(model, processor(images=[photo()], text=[[TEXTS[0]]]))
+    assert (first - scores(model, processor(images=[photo()], text=[[TEXTS[1]]]))).abs().max() > 1e-3
+    assert (first - scores(model, processor(images=[photo(seed=1)], text=[[TEXTS[0]]]))).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -40,16 +40,16 @@ def test_text_and_photo_change_the_answer(base: Path, head: str) -> None:
 def test_a_batch_equals_its_singles(base: Path, head: str, shared: bool) -> None:
     model, processor = tiny_localizer(base, head=head, share_image_prefix=shared)
     images = [photo(seed=0), photo(50, 80, seed=1)]
-    together = scores(model, processor(images=images, texts=[TEXTS, TEXTS[::-1]]))
+    together = scores(model, processor(images=images, text=[TEXTS, TEXTS[::-1]]))
     rows = [(images[0], TEXTS[0]), (images[0], TEXTS[1]), (images[1], TEXTS[1]), (images[1], TEXTS[0])]
     for row, (image, text) in zip(together, rows, strict=True):
-        alone = scores(model, processor(images=[image], texts=[[text]]))[0]
+        alone = scores(model, processor(images=[image], text=[[text]]))[0]
         torch.testing.assert_close(row, alone, rtol=1e-3, atol=1e-3)
 
 
 def test_one_encoding_serves_many_texts(base: Path) -> None:
     model, processor = tiny_localizer(base)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     visual = model.encode_images(pixel_values=inputs["pixel_values"])
     ids = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
     assert torch.equal(scores(model, inputs), scores(model, {**ids, "visual": visual}))
@@ -59,7 +59,7 @@ def test_one_encoding_serves_many_texts(base: Path) -> None:
 def test_the_gradient_reaches_every_parameter(base: Path, head: str) -> None:
     model, processor = tiny_localizer(base, head=head, share_image_prefix=True)
     model.train()
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     output = model(**inputs, points=torch.tensor([[0.2, 0.3], [0.5, 0.5]]), presence=torch.tensor([1.0, 0.0]))
     output.loss.backward()
     missing = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -70,7 +70,7 @@ def test_the_gradient_reaches_every_parameter(base: Path, head: str) -> None:
 def test_a_few_steps_learn_a_point(base: Path, head: str) -> None:
     model, processor = tiny_localizer(base, head=head)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     truth = torch.tensor([[0.2, 0.3], [0.8, 0.6]])
     for _ in range(40):
         model(**inputs, points=truth).loss.backward()
@@ -81,7 +81,7 @@ def test_a_few_steps_learn_a_point(base: Path, head: str) -> None:
 
 def test_absent_rows_teach_no_point(base: Path) -> None:
     model, processor = tiny_localizer(base, presence_weight=0.0)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     here = torch.tensor([1.0, 0.0])
     losses = [
         model(**inputs, points=torch.tensor([[0.2, 0.3], other]), presence=here).loss
@@ -93,17 +93,17 @@ def test_absent_rows_teach_no_point(base: Path) -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_save_and_load_are_exact(base: Path, tmp_path: Path, head: str) -> None:
     model, processor = tiny_localizer(base, head=head)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path).eval()
-    again = AutoProcessor.from_pretrained(tmp_path)(images=[photo()], texts=[TEXTS])
+    again = AutoProcessor.from_pretrained(tmp_path)(images=[photo()], text=[TEXTS])
     assert torch.equal(scores(model, inputs), scores(loaded, again))
 
 
 def test_the_heat_map_lies_on_the_photo(base: Path) -> None:
     model, processor = tiny_localizer(base, subcells=2)
-    output = model(**processor(images=[photo()], texts=[["nose"]]))
+    output = model(**processor(images=[photo()], text=[["nose"]]))
     output.heatmap_logits = torch.full_like(output.heatmap_logits, -20.0)
     output.heatmap_logits[0, 1 * 4 + 3, 2] = 20.0  # second row of cells, last column; lower left sub-cell
     row = processor.post_process(output, [(64, 96)])[0]
@@ -114,7 +114,7 @@ def test_the_heat_map_lies_on_the_photo(base: Path) -> None:
 
 def test_the_documented_call_works_with_gradients_on(base: Path) -> None:
     model, processor = tiny_localizer(base)
-    rows = processor.post_process(model(**processor(images=[photo()], texts=[["nose"]])), [(64, 96)])
+    rows = processor.post_process(model(**processor(images=[photo()], text=[["nose"]])), [(64, 96)])
     assert rows[0].heatmap.shape == (8, 8)
 
 
@@ -154,30 +154,30 @@ def test_a_query_token_of_older_checkpoints_is_loaded(base: Path, tmp_path: Path
     held = load_file(tmp_path / "model.safetensors")
     held["query"] = held.pop("query_token.weight")
     save_file(held, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     assert torch.equal(scores(model, inputs), scores(AutoModel.from_pretrained(tmp_path).eval(), inputs))
 
 
 def test_special_tokens_of_a_text_are_plain_characters(base: Path) -> None:
     model, processor = tiny_localizer(base)
     texts = ["<locate> the <image> ear <answer>", "a<eos>b<locate><locate>"]
-    inputs = processor(images=[photo()], texts=[texts])
+    inputs = processor(images=[photo()], text=[texts])
     assert (inputs["input_ids"] == model.config.locate_token_id).sum(1).tolist() == [1, 1]
     assert points(model, inputs).shape == (2, 2)
 
 
 def test_long_texts_are_cut(base: Path) -> None:
     model, processor = tiny_localizer(base)
-    inputs = processor(images=[photo()], texts=[["ear " * 10_000]])
+    inputs = processor(images=[photo()], text=[["ear " * 10_000]])
     assert inputs["input_ids"].shape[1] < 400
     assert (inputs["input_ids"] == model.config.locate_token_id).sum() == 1
 
 
 def test_wrong_input_is_refused(base: Path) -> None:
     model, processor = tiny_localizer(base)
-    inputs = processor(images=[photo()], texts=[TEXTS])
+    inputs = processor(images=[photo()], text=[TEXTS])
     with pytest.raises(ValueError, match="text is empty"):
-        processor(images=[photo()], texts=[["  "]])
+        processor(images=[photo()], text=[["  "]])
     with pytest.raises(ValueError, match="needs pixel_values or visual"):
         model(input_ids=inputs["input_ids"])
     with pytest.raises(ValueError, match=r"exactly one query token, got \[0, 0\]"):

@@ -212,7 +212,7 @@ def test_the_tower_s_own_output_is_what_it_was() -> None:
     with torch.inference_mode():
         maps = tower.stage_maps(pixels)
         x = tower.project(tower.blocks(tower.stem(pixels)))
-        x = tower.norm(tower.layers[0](x.flatten(2).transpose(1, 2) + tower.positions))
+        x = tower.norm(tower.layers[0](x.flatten(2).transpose(1, 2) + tower.positions)[0])
         torch.testing.assert_close(tower(pixels).last_hidden_state, x)
         cells = tower.feature_maps(pixels)[-1]
     assert [tuple(m.shape[1:]) for m in maps] == [(4, 16, 16), (8, 8, 8), (16, 4, 4)]

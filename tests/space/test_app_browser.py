@@ -388,7 +388,7 @@ def test_a_wrong_file_of_points_is_refused_by_row(page, tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("file_name,x,y\nchelsea.png,1,2\nchelsea.png,abc,2\n")
     page.set_input_files("[data-testid='Import-upload-button']", path)
-    assert "Row 3: x is 'abc', not a number" in message(page)
+    assert "Row 3: x: must be a valid number, got 'abc'" in message(page)
     assert rows(page, 1) == kept
 
 

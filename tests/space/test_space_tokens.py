@@ -22,7 +22,7 @@ def steering(tp: TalkingPoints, text: str) -> list[int]:
     """Ids of the steering tokens in the prompt for a text."""
     processor = tp.localizer_processor
     special = set(processor.tokenizer.added_tokens_encoder.values())
-    ids = processor(images=[PICTURE.image], texts=[[text]])["input_ids"][0].tolist()
+    ids = processor(images=[PICTURE.image], text=[[text]])["input_ids"][0].tolist()
     return [token for token in ids if token in special]
 
 

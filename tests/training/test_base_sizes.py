@@ -52,7 +52,7 @@ def test_activations_by_hand() -> None:
 @pytest.mark.parametrize("path", BASES, ids=lambda path: path.stem)
 def test_configs_for_24_gb_fit_by_their_own_account(path: Path, tmp_path: Path) -> None:
     """Each is taken by both scripts with each method that it names, says what is computed, and stays below 22 GiB."""
-    said = re.findall(r"(\w+)\.yaml ([\d.]+) \+ activations ([\d.]+)", path.read_text())
+    said = re.findall(r"(\w+)\.yaml (\d+\.\d) \+ activations (\d+\.\d)", path.read_text())
     assert said and (len(said) == 2) != path.stem.endswith("all_weights")
     for method, *memory in said:
         words = [

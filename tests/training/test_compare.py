@@ -1,5 +1,6 @@
 """The table of several systems."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +37,24 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         compare.main(["--row", "blind", f"default={first}"])
     with pytest.raises(ValueError, match=r"systems must be NAME=FILE\.npz"):
         compare.main(["--row", "descriptor", "--systems", str(first)])
+
+
+def records(path: Path, verdict: bool) -> str:
+    """A file as evaluate_truth.py keeps it: two photos with a point and a present and an absent text each."""
+    judged = {"types": ["object"], "slots": ["kind"], "verdicts": [verdict], "read": True, "said": "named"}
+    point = {"point": [0.5, 0.5], "kinds": ["dog"], "texts": {"descriptor": "a dog"}, "judged": {"descriptor": judged}}
+    heard = [{"tier": 0, "presence": 0.9}, {"tier": 2, "presence": 0.9 if verdict else 0.1}]
+    lines = [{"photo": name, "points": [point], "heard": heard, "variants": None} for name in ("a", "b")]
+    path.write_text("\n".join(["{}", *map(json.dumps, lines)]) + "\n")
+    return str(path)
+
+
+def test_truth_and_refusal_by_hand(tmp_path: Path) -> None:
+    right, wrong = records(tmp_path / "right.jsonl", True), records(tmp_path / "wrong.jsonl", False)
+    lines = compare.main(["--row", "descriptor", "--systems", f"a={right}", f"b={wrong}"]).splitlines()
+    assert lines[2].startswith("| a | 100.0 | -") and lines[3].startswith("| b | 0.0 |")
+    assert lines[4].startswith("| b minus a | -100.0 (-100.0 to -100.0)")
+    lines = compare.main(["--row", "refusal", "--systems", f"a={right}", f"b={wrong}"]).splitlines()
+    assert lines[2:4] == ["| a | 50.0 |", "| b | 100.0 |"]
+    with pytest.raises(ValueError, match="no row 'blind'"):
+        compare.main(["--row", "blind", "--systems", f"a={right}"])

@@ -162,8 +162,8 @@ def test_an_adapter_is_merged(pair: tuple[Path, Path], drawn: Path, tmp_path: Pa
         ({"frozen_modules": "nothing"}, r"no parameter has \['nothing'\]"),
         ({"reward": "best"}, "reward must be one of"),
         ({"hearings": "upside_down"}, "listener_views must be some of"),
-        ({"listeners": ["a=x", "a=y"]}, "each with a name of its own"),
-        ({"listeners": "reward=x"}, "take another one"),
+        ({"listeners": ["a=x", "a=y"]}, "each with its own name"),
+        ({"listeners": "reward=x"}, "choose another one"),
         ({"labels": "unicorn"}, "no photo shows unicorn"),
         ({"metric_steps": 0}, "metric_steps of at least 1"),
     ],
@@ -298,7 +298,7 @@ def test_metrics_of_reward_hacking_by_hand(drawn: Path) -> None:
     assert read["mpck_img"]["other"] == 0
     silent = RewardHackingMetrics(Parrot(""), listeners, Flat(), rows, grpo).measure()
     assert silent["empty_rate"] == 1 and silent["fluency"] is None and silent["mpck_img"]["reward"] == 0
-    with pytest.raises(ValueError, match="at least two with keypoints"):
+    with pytest.raises(ValueError, match="at least two val photos with keypoints"):
         RewardHackingMetrics(Parrot(""), listeners, Flat(), rows.select([0]), grpo)
 
 

@@ -16,4 +16,4 @@ def test_the_one_command(hub: dict[str, str], base: Path, tmp_path: Path) -> Non
     with urllib.request.urlopen(f"{hub['HF_ENDPOINT']}/me/my-points/resolve/main/config.json", timeout=20) as answer:
         assert json.load(answer)["architectures"] == ["PointDescriptor"]
     state = json.loads(next((tmp_path / "trainer_output").glob("checkpoint-*/trainer_state.json")).read_text())
-    assert state["global_step"] == 2  # 4 photos, three times, eight a step
+    assert state["global_step"] == 10  # 4 photos, 20 times, eight a step: derived

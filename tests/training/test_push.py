@@ -27,6 +27,7 @@ from training.push_to_hub import collect_points, kind_of, prepare_adapter, publi
 ROOT = Path(__file__).resolve().parents[2]
 
 DOG = photo(160, 120)
+SECRET = "hf_" + "notarealtoken" * 2
 
 PUSH = """
 import json, sys
@@ -321,7 +322,7 @@ def test_every_split_is_pushed_and_counted(tmp_path: Path) -> None:
     files, counts, _ = collect_points(own)
     assert counts == dict.fromkeys(("train", "validation", "test"), (3, 6)) and len(files) == 3 * 4
     (own / "test").rename(own / "later")
-    with pytest.raises(ValueError, match=r"has points in later, of which no reader knows.*train, val, validation, t"):
+    with pytest.raises(ValueError, match=r"has points in later, of which no reader knows.*train, val, validation, v"):
         collect_points(own)
 
     alone = tmp_path / "alone"
@@ -341,9 +342,13 @@ def test_a_script_pushes_and_its_card_names_base_and_data(hub: dict[str, str], b
     data = drawn_dataset(tmp_path / "drawn", n=2, seed=0)
     options = {"base": base, "datasets": data, "output_dir": tmp_path / "run", "max_steps": 1, "use_cpu": True,
                "report_to": "none", "push_to_hub": True, "hub_model_id": "me/points", "points_per_photo": 2,
-               "save_strategy": "no", "disable_tqdm": True}  # fmt: skip
+               "save_steps": 1, "hub_token": SECRET, "disable_tqdm": True}  # fmt: skip
     flags = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    run([str(ROOT / "training" / "sft_localizer.py"), *flags], hub, tmp_path)
+    run([str(ROOT / "training" / "sft_localizer.py"), *flags], {**hub, "HF_TOKEN": ""}, tmp_path)
+    assert not {"training_args.bin", "trainer_state.json", "optimizer.pt"} & set(files_of(hub, "me/points"))
+    assert (tmp_path / "run" / "training_args.bin").is_file() and (tmp_path / "run" / "checkpoint-1").is_dir()
+    for file in (tmp_path / "run").rglob("*"):
+        assert file.is_dir() or SECRET.encode() not in file.read_bytes(), file
     card = read(hub, "me/points/resolve/main/README.md")
     assert "Trained on drawn." in card and f"Built on {base.name}." in card and str(tmp_path) not in card
 

@@ -17,8 +17,8 @@ from talkingpoints.mask_pieces import deepest_point
 from tests.helpers.drawn import drawn_dataset
 from tests.helpers.drawn_panoptic import drawn_panoptic
 from tests.helpers.tiny import photo
-from training import sft_descriptor, sft_localizer
-from training.bundled import pretrain_facts
+from training import sft_descriptor
+from training.bundled import pretrain_facts, sft_facts
 from training.bundled.fact_embeddings import FACTS, UNKNOWN, FactEmbeddings, FactVocabulary
 from training.sft.region_data import read_set
 
@@ -71,7 +71,7 @@ def test_regions_of_visual_genome_are_boxes(tmp_path: Path) -> None:
     assert mask[20:28, 10:40].all() and mask.sum() == 8 * 30
     with pytest.raises(ValueError, match=r"no photo 9\.jpg"):
         visual_genome_regions(write(file, [{"id": 9, "regions": [region]}]), tmp_path)
-    with pytest.raises(ValueError, match="region 1 has no phrase"):
+    with pytest.raises(ValueError, match="row 0, image 7, region 0: phrase is missing"):
         visual_genome_regions(
             write(file, [{"id": 7, "regions": [{k: v for k, v in region.items() if k != "phrase"}]}]), tmp_path
         )
@@ -98,9 +98,9 @@ def test_coco_style_texts_are_read_wherever_they_stand(tmp_path: Path) -> None:
     assert filled.sum() == 200 and 80 <= kite.sum() <= 140  # cv2 fills the edges too
     assert first.masks([0], (64, 96))[0].sum() == 200
     annotations[2]["caption"] = 3
-    with pytest.raises(ValueError, match="annotation 3: caption must be a text"):
+    with pytest.raises(ValueError, match="row 2, id 3: caption: must be a valid string, got 3"):
         coco_regions(write(file, {"images": images, "annotations": annotations}), tmp_path)
-    with pytest.raises(ValueError, match="image 2 is not in images"):
+    with pytest.raises(ValueError, match="image_id 2 is not in 'images'"):
         coco_regions(write(file, {"images": images[:1], "annotations": annotations[3:]}), tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_wrong_sets_are_refused(captions: Path, tmp_path: Path) -> None:
         read_set("format=voc train=x photos=y")
     with pytest.raises(ValueError, match="id_maps belong to format=pix2cap"):
         read_set("format=coco train=x photos=y id_maps=z")
-    with pytest.raises(ValueError, match="12 photos or PNGs are not there"):
+    with pytest.raises(ValueError, match=r"12 wrong rows\nrow 0: there is no file"):
         read_set(pairs(captions, photos=tmp_path))
     assert [len(photos) for photos in (read_set(pairs(captions)).train, read_set(pairs(captions)).val)] == [10, 2]
     assert read_set(pairs(captions, weight=0.25)).weight == 0.25
@@ -161,7 +161,7 @@ def test_typed_texts_are_regions_of_one_pixel(tmp_path: Path) -> None:
     points = {tuple(np.round(np.multiply(deepest_point(mask), (40, 30)), 2)) for mask in masks}
     assert points == {(7.5, 12.5), (0.5, 12.5), (39.5, 12.5)}
     (tmp_path / "texts.json").write_text(json.dumps([{k: v for k, v in texts[0].items() if k != "dataset"}]))
-    with pytest.raises(ValueError, match="free_texts speak of points"):
+    with pytest.raises(ValueError, match="free_texts are about points"):
         sft_descriptor.main(["--base", str(tmp_path), "--output_dir", str(tmp_path / "no"), "--report_to", "none",
                              "--region_sets", f"format=free_texts train=x photos={tmp_path}"])  # fmt: skip
     with pytest.raises(ValueError, match=r"texts\.json, entry 0: names no dataset"):
@@ -195,7 +195,7 @@ def test_a_localizer_learns_from_captions_of_regions(base: Path, drawn: Path, ca
     flags += ["--per_device_train_batch_size", "2", "--points_per_photo", "3", "--share_image_prefix", "true"]
     pretrain_facts.main([*flags, "--base", str(base), "--output_dir", str(tmp_path / "facts")])
     flags += ["--region_sets", pairs(captions), "--base", str(tmp_path / "facts"), "--facts", str(tmp_path / "facts")]
-    trainer = sft_localizer.main([*flags, "--output_dir", str(tmp_path / "out")])
+    trainer = sft_facts.main([*flags, "--output_dir", str(tmp_path / "out")])
     examples = [trainer.train_dataset[i] for i in range(8)]
     assert {"masks" in example for example in examples} == {True, False}
     batch = trainer.data_collator(examples)

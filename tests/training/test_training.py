@@ -266,7 +266,7 @@ def test_bundling_copies_models_and_writes_cards(
     (tmp_path / "report.json").write_text(json.dumps(report))
     bundle.main(["--descriptor", str(pair[0]), "--localizer", str(pair[1]), "--reports", str(tmp_path / "report.json")])
     for name, source in zip(("descriptor", "localizer"), pair, strict=True):
-        assert not list((tmp_path / name).glob("*.py"))
+        assert (tmp_path / name / f"modeling_{name}.py").is_file()
         whole, copy = weights(source), weights(tmp_path / name)
         assert all(torch.equal(whole[k], copy[k]) for k in whole)
         card = (tmp_path / name / "README.md").read_text()
@@ -426,7 +426,10 @@ def test_wrong_entries_are_reported_before_training_or_left_out(tmp_path: Path, 
         build_examples(SftArguments(**options), training)
     report = str(refused.value)
     assert f"{file}, images (row 0 is the first): 2 wrong rows\nrow 1: photo '{missing}' is listed but" in report
-    assert "\nrow 2: " in report and "annotations (row 0 is the first): 1 wrong rows\nrow 0: " in report
+    assert (
+        "\nrow 2: " in report
+        and "keypoints outside their photo (row 0 is the first annotation): 1 wrong rows\nrow 0" in report
+    )
     assert "(999, " in report and "is outside the photo" in report
     train, _ = build_examples(SftArguments(**options, skip_bad_rows=True), training)
     assert {missing, broken}.isdisjoint(train.dataset["file_name"]) and len(train.dataset) == 2

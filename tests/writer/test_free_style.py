@@ -11,8 +11,8 @@ import pytest
 
 from talkingpoints.data.examples.keypoint_examples import PointExamples
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
-from talkingpoints.writer import free_parts, free_phrases, free_words, phrases
 from talkingpoints.writer import free_style as free
+from talkingpoints.writer import free_words, phrases
 from talkingpoints.writer.facts import PointFacts, point_facts
 from talkingpoints.writer.free_words import parts, words
 from talkingpoints.writer.phrases import has_position
@@ -323,10 +323,10 @@ def slots(table) -> set[str]:
 
 
 def test_further_words_fit_their_tables():
-    own = {**vars(free_parts), **vars(free_phrases)}
+    own = {**phrases.tables("free_parts"), **phrases.tables("free_phrases")}
     needed = {"QUESTIONS": "{x}", "COMMANDS": "{x}", "STATEMENTS": "{x}", "OWNER_FIRST": "{part}", "REGIONS": "{d}",
               "ANIMAL_PARTS": "{d}", "PERSON_PARTS": "{d}"}  # fmt: skip
-    for name, more in free_words.MORE.items():
+    for name, more in phrases.tables("free_words").items():
         assert slots(more) <= slots(own[name]) | ({"ns"} if name.startswith("WHICH") else set()), name
         assert not any(re.search(r"\d", text) for text in strings(more)), name
         assert all(needed.get(name, "") in text for text in strings(more)), name
@@ -341,16 +341,17 @@ def test_words_that_are_held_back_stay_so():
     """The held styles' words for places and parts; what the common words share with them, they share already."""
     places = (*phrases.HELD_PHOTO_COLUMNS, *phrases.HELD_PHOTO_ROWS, *phrases.HELD_COLUMNS, *phrases.HELD_ROWS)
     plain = [re.sub(r"\{\w+\}\s?", "", text) for held in phrases.HELD_PART_WORDS.values() for text in held]
-    common = {re.sub(r"\{\w+\}\s?", "", text) for text in strings(list(free_parts.ANIMAL_PARTS.values()))}
-    common |= {re.sub(r"\{\w+\}\s?", "", text) for text in strings(list(free_parts.PERSON_PARTS.values()))}
-    for text in strings(list(free_words.MORE.values())):
+    own = phrases.tables("free_parts")
+    named = strings([*own["ANIMAL_PARTS"].values(), *own["PERSON_PARTS"].values()])
+    common = {re.sub(r"\{\w+\}\s?", "", text) for text in named}
+    for text in strings(list(phrases.tables("free_words").values())):
         assert not any(word in text for word in (*phrases.HELD_FRAMES, *places)), text
         assert re.sub(r"\{\w+\}\s?", "", text) not in {*plain} - common, text
 
 
 def test_a_tables_own_words_stay_common():
     merged = free_words.widened({"GROUNDS": ("a", "b"), "KEPT": ("c",)})
-    more = free_words.MORE["GROUNDS"]
+    more = phrases.tables("free_words")["GROUNDS"]
     assert merged["KEPT"] == ("c",) and set(merged["GROUNDS"]) == {"a", "b", *more}
     assert merged["GROUNDS"].count("a") == round(len(more) / 2) and merged["GROUNDS"][:2] == ("a", "b")
     rows = free_words.widened({"PHOTO_ROWS": (("a",), ("b",), ("c",))})["PHOTO_ROWS"]

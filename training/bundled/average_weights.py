@@ -10,6 +10,7 @@ Configuration and processor are those of the last model; counters are its own to
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import AutoConfig
@@ -46,14 +47,14 @@ def averaged(states: Sequence[Mapping[str, torch.Tensor]], shares: Sequence[floa
     """The weighted mean of state dicts, in float32; of integers the last one's.
 
     Raises:
-        ValueError: they hold different weights, or weights of different shapes.
+        ValueError: If they hold different weights, or weights of different shapes.
     """
     shapes = [{name: weight.shape for name, weight in state.items()} for state in states]
     different = sorted(name for shape in shapes for name, _ in shape.items() ^ shapes[0].items())
     if different:
         raise ValueError(f"the models differ in shape, for example in {different[0]}")
     return {
-        name: sum(share * state[name].float() for share, state in zip(shares, states, strict=True))
+        name: sum((share * state[name].float() for share, state in zip(shares, states, strict=True)), torch.zeros(()))
         if last.is_floating_point()
         else last
         for name, last in states[-1].items()
@@ -64,11 +65,12 @@ def main(argv: list[str]) -> None:
     """Average and save; see the module docstring.
 
     Raises:
-        ValueError: models of different kinds, shapes or vocabularies.
+        ValueError: If the models differ in kind, shape or vocabulary.
     """
     (arguments,) = parse_arguments(ARGUMENTS, argv)
     described = isinstance(AutoConfig.from_pretrained(arguments.models[-1]), PointDescriptorConfig)
-    loaded = [load_whole(folder, PointDescriptor if described else PointLocalizer) for folder in arguments.models]
+    kind: Any = PointDescriptor if described else PointLocalizer
+    loaded: list[tuple[Any, Any]] = [load_whole(folder, kind) for folder in arguments.models]
     model, processor = loaded[-1]
     for folder, (_, other) in zip(arguments.models, loaded, strict=True):
         if other.tokenizer.get_vocab() != processor.tokenizer.get_vocab():

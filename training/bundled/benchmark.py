@@ -116,7 +116,7 @@ def mid_size_pair(
         tower_width: of the vision tower, which has as many layers; a multiple of 64.
         vocabulary: entries of the embeddings; the tokenizer is the bundled pair's and uses the first of them.
     """
-    heads = {"num_attention_heads": width // 64, "num_key_value_heads": max(1, width // 256)}
+    heads: dict[str, Any] = {"num_attention_heads": width // 64, "num_key_value_heads": max(1, width // 256)}
     text = LlamaConfig(hidden_size=width, intermediate_size=width * 8 // 3, num_hidden_layers=layers, **heads,
                        vocab_size=vocabulary, max_position_embeddings=2048, pad_token_id=0, eos_token_id=1,
                        bos_token_id=None, tie_word_embeddings=True)  # fmt: skip
@@ -124,10 +124,11 @@ def mid_size_pair(
                                 num_attention_heads=tower_width // 64, image_size=192, patch_size=16)  # fmt: skip
     torch.manual_seed(0)
     parts: list[Any] = []
-    for folder, config_class, model_class, processor_class in (
+    kinds: tuple[tuple[Path, Any, Any, Any], ...] = (
         (BUNDLED_DESCRIPTOR, PointDescriptorConfig, PointDescriptor, PointDescriptorProcessor),
         (BUNDLED_LOCALIZER, PointLocalizerConfig, PointLocalizer, PointLocalizerProcessor),
-    ):
+    )
+    for folder, config_class, model_class, processor_class in kinds:
         processor = AutoProcessor.from_pretrained(folder)
         assert isinstance(processor, processor_class)
         trained = config_class.from_pretrained(folder)

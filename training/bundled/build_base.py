@@ -125,14 +125,14 @@ def build_model(arguments: BaseArguments, tokenizer: PreTrainedTokenizerFast) ->
     vision_config = ConvVisionConfig(
         image_size=arguments.image_size,
         hidden_size=arguments.vision_hidden_size,
-        stage_widths=arguments.vision_widths,
-        stage_depths=arguments.vision_depths,
+        stage_widths=arguments.vision_widths,  # type: ignore[arg-type]  # from the command line, checked there
+        stage_depths=arguments.vision_depths,  # type: ignore[arg-type]
         num_hidden_layers=arguments.vision_layers,
     )
     config = LlavaConfig(
         vision_config=vision_config,
         text_config=text_config,
-        image_token_index=tokenizer.convert_tokens_to_ids(SPECIAL_TOKENS["image_token"]),
+        image_token_index=int(tokenizer.convert_tokens_to_ids(SPECIAL_TOKENS["image_token"])),  # type: ignore[arg-type]
         image_seq_length=(arguments.image_size // vision_config.patch_size) ** 2,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",

@@ -4,7 +4,7 @@
     python -m training.bundled.bundle --reports reports/animalpose_test.json reports/people_test.json
     python -m training.bundled.bundle --segmenter runs/segmenter --segmenter_reports runs/segments/test_quality.json
 
-The first line copies the models (without the remote code that ``save_pretrained`` adds: the package holds it), the
+The first line copies the models (with the package's own code, see training/write_code.py), the
 second writes the model cards from the reports of training/evaluate.py. The third does both for the segmenter, which is
 no part of the pair, with reports of training/reports/predict_segments.py.
 """
@@ -22,6 +22,7 @@ from talkingpoints.cards import Told, model_card
 from talkingpoints.inference import BUNDLED_DESCRIPTOR, BUNDLED_LOCALIZER, BUNDLED_SEGMENTER, CHECKPOINTS
 from training.push_to_hub import published_weights
 from training.sft.arguments import parse_arguments
+from training.write_code import write_code
 
 MAX_BYTES = 24 * 2**20
 
@@ -138,7 +139,7 @@ def copy_model(source: Path, target: Path) -> None:
     """Copy a saved model without its remote code, and without mention of that code or of folders.
 
     Raises:
-        ValueError: the folder holds no saved model.
+        ValueError: If the folder holds no saved model.
     """
     if not (source / "model.safetensors").is_file():
         raise ValueError(f"{source} holds no model.safetensors")
@@ -224,12 +225,14 @@ def main(argv: list[str]) -> None:
         source = getattr(arguments, name)
         if source is not None:
             copy_model(source, folder)
+            write_code(folder)
     if arguments.reports:
         reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.reports]
         for name, folder in FOLDERS.items():
             bundled_card(name, reports).save(folder / "README.md")
     if arguments.segmenter is not None:
         copy_model(arguments.segmenter, BUNDLED_SEGMENTER)
+        write_code(BUNDLED_SEGMENTER)
     if arguments.segmenter_reports:
         reports = [json.loads(path.read_text(encoding="utf-8")) for path in arguments.segmenter_reports]
         segmenter_card(BUNDLED_SEGMENTER, reports).save(BUNDLED_SEGMENTER / "README.md")

@@ -87,11 +87,11 @@ def converted(
         full: the published tower's blocks of each stage; EfficientNet-Lite0's if not given.
 
     Raises:
-        RuntimeError: weights are missing, or of other shapes.
-        ValueError: more blocks than the published tower has.
+        RuntimeError: If weights are missing or have other shapes.
+        ValueError: If the config has more blocks than the published tower.
     """
     full = full or EfficientNetLiteConfig().stage_depths
-    names = {}  # of a published block -> ours
+    names: dict[str, str] = {}  # of a published block -> ours
     published = 0
     for stage, (depth, wanted) in enumerate(zip(full, config.stage_depths, strict=True)):
         if wanted > depth:

@@ -69,7 +69,7 @@ def find_settings(runs: Path) -> list[Setting]:
     """Every setting that has its zero-shot test and at least one seed.
 
     Raises:
-        ValueError: there is none.
+        ValueError: If there is none.
     """
     tests: dict[str, dict[int, Path]] = {}
     for folder in sorted(runs.glob("test_*")):
@@ -90,7 +90,7 @@ def gains_table(settings: Sequence[Setting], seed: int = 0) -> str:
     """mpck_img before and after through each listener, and the differences with their intervals.
 
     Raises:
-        ValueError: the tests of a setting were not made on the same points.
+        ValueError: If the tests of a setting were not made on the same points.
     """
     lines = [
         "| setting | listener | seed | zero-shot | after GRPO | difference | 95% interval |",

@@ -1,4 +1,4 @@
-"""Give a localizer's EfficientNet-Lite tower the stage at stride 32 that it was cut off before, with ImageNet's weights.
+"""Give a localizer's EfficientNet-Lite tower one more stage, at stride 32, with ImageNet's weights.
 
     python -m training.bundled.deepen_tower --localizer talkingpoints/checkpoints/localizer \\
         --backbone runs/efficientnet_lite2 --blocks 3 --output_dir runs/deeper

@@ -1,4 +1,4 @@
-"""Facts about points as numbers: what a text tells -> one vector, the sum of an embedding for each fact.
+"""Facts about points as numbers: what a text mentions -> one vector, the sum of an embedding for each fact.
 
 ``pretrain_facts.py`` learns the embeddings, together with a localizer's head; ``sft_facts.py`` then teaches the
 language model to turn words into such vectors.
@@ -18,9 +18,9 @@ from talkingpoints.writer.facts import split_side
 from talkingpoints.writer.styles import PointFacts
 
 UNSAID = 0
-"""Value of a fact that a text does not tell; known values start at 1."""
+"""Value of a fact that a text does not mention; known values start at 1."""
 UNKNOWN = -1
-"""Value of all facts of a text of which nobody knows what it tells: nothing is learned from them."""
+"""Value of all facts of a text whose facts are unknown: nothing is learned from it."""
 
 _FIELDS = ("label", "image_column", "image_row", "which", "size", "part", "region", "view_side")
 _PLACES = ("column", "row", "third_column", "third_row", "point_column", "point_row", "colours")
@@ -57,16 +57,18 @@ class FactVocabulary:
         return [len(known) + 1 for known in self.values]
 
     def encode(self, example: PointExample) -> torch.Tensor:
-        """(n, len(FACTS)) for the n texts of an example: what each tells, ``UNSAID`` elsewhere.
+        """(n, len(FACTS)) for the n texts of an example: what each mentions, ``UNSAID`` elsewhere.
 
         A value that the vocabulary does not know counts as unsaid.
         """
         rows = [_values(facts, told) for facts, told in _pairs(example)]
-        return torch.tensor([[index.get(v, UNSAID) for index, v in zip(self._index, row, strict=True)] for row in rows])
+        return torch.tensor(
+            [[index.get(v or "", UNSAID) for index, v in zip(self._index, row, strict=True)] for row in rows]
+        )
 
 
 class FactEmbeddings(nn.Module):
-    """Integers (..., len(FACTS)) -> (..., width), the sum of what is told.
+    """Integers (..., len(FACTS)) -> (..., width), the sum of what is mentioned.
 
     Args:
         vocabulary: of the integers.
@@ -77,11 +79,14 @@ class FactEmbeddings(nn.Module):
         super().__init__()
         self.vocabulary = vocabulary
         self.tables = nn.ModuleList(nn.Embedding(size, width) for size in vocabulary.sizes)
+        self.reader_weight: torch.Tensor
+        self.reader_bias: torch.Tensor
         self.register_buffer("reader_weight", torch.zeros(sum(vocabulary.sizes), width))
         self.register_buffer("reader_bias", torch.zeros(sum(vocabulary.sizes)))
 
     def forward(self, facts: torch.Tensor) -> torch.Tensor:
-        return sum(table(facts[..., i]) for i, table in enumerate(self.tables))
+        vectors = [table(facts[..., i]) for i, table in enumerate(self.tables)]
+        return sum(vectors[1:], vectors[0])
 
     def reading_loss(self, query: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """How far hidden states of the query token (R, width) are from the facts (R, len(FACTS)) that were told, over
@@ -117,7 +122,8 @@ class FactEmbeddings(nn.Module):
             optimizer = torch.optim.Adam([weight, bias], lr=_READER_RATE)
             for _ in range(steps):
                 logits = (sums @ weight.T + bias).split(self.vocabulary.sizes, dim=-1)
-                loss = sum(functional.cross_entropy(one, facts[:, i]) for i, one in enumerate(logits))
+                losses = [functional.cross_entropy(one, facts[:, i]) for i, one in enumerate(logits)]
+                loss = sum(losses[1:], losses[0])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -143,6 +149,7 @@ class FactEmbeddings(nn.Module):
         moves = [(rows - rows[UNSAID])[there][1:].norm(dim=-1) for rows, there in zip(parts, occur, strict=True)]
         length = torch.cat(moves).median() if sum(map(len, moves)) else torch.tensor(1.0)
         for table, rows, there in zip(self.tables, parts, occur, strict=True):
+            assert isinstance(table, nn.Embedding)
             random = functional.normalize(torch.randn(rows.shape), dim=-1) * length
             untold = ~there
             untold[UNSAID] = False
@@ -158,7 +165,7 @@ class FactEmbeddings(nn.Module):
         """What :meth:`save` wrote.
 
         Raises:
-            ValueError: the folder holds none.
+            ValueError: If the folder holds none.
         """
         folder = Path(folder)
         if not (folder / _WEIGHTS).is_file():

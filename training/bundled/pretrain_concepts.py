@@ -98,8 +98,10 @@ class ConceptExamples(torch.utils.data.Dataset):
         self.kinds_of = {
             name: sorted({p.kind for photo in photos for p in photo.points}) for name, photos in sets.items()
         }
-        self.triples = {name: sorted({_triple(p) for photo in photos for p in photo.points if p.side is not None and p.part})
-                        for name, photos in sets.items()}  # fmt: skip
+        self.triples = {
+            name: sorted({_triple(p) for photo in photos for p in photo.points if p.side is not None and p.part})
+            for name, photos in sets.items()
+        }
 
     def __len__(self) -> int:
         return self.length
@@ -170,7 +172,7 @@ def _moved(point: ConceptPoint, box: tuple[float, float, float, float], flip: bo
 
 
 class ConceptModel(PreTrainedModel):
-    """A localizer's tower, projector and head with the networks that this pretraining needs; it shares their weights."""
+    """A localizer's tower, projector and head, whose weights it shares, with the networks of this pretraining."""
 
     config_class = PointLocalizer.config_class
     main_input_name = "pixel_values"

@@ -3,15 +3,16 @@
     python -m training.bundled.pretrain_facts --config training/bundled/configs/facts.yaml \\
         --base runs/vision --datasets DIR [DIR ...] --output_dir runs/facts
 
-The data are those of ``sft_localizer.py``, but in place of reading a text, the model is told the facts that the text
-tells: the hidden state of the query token is a sum of learned embeddings (facts.py). The head learns to bring facts
-and photo together at a fraction of the cost of reading. What is left to the language model is to turn words into such
-a sum; the embeddings are saved beside the model, for ``sft_facts.py --facts``.
+The data are those of ``sft_localizer.py``. Instead of a text, the model gets the facts that the text mentions: the
+hidden state of the query token is a sum of learned embeddings (fact_embeddings.py). The head learns to find facts in a
+photo at a fraction of the cost of reading. The language model only has to turn words into such a sum later. The
+embeddings are saved beside the model, for ``sft_facts.py --facts``.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import Trainer, TrainingArguments
@@ -52,12 +53,12 @@ _READ_AT_ONCE = 8
 
 
 class FactLocalizer(PointLocalizer):
-    """A localizer that is told facts in place of a text; it shares the weights of the one it is made from."""
+    """A localizer that gets facts instead of a text; it shares the weights of the localizer it is made from."""
 
     _auto_class = None  # its checkpoints are for resuming, not for the Hub
 
     def __init__(self, localizer: PointLocalizer, embeddings: FactEmbeddings):
-        super().__init__(localizer.config, localizer.vlm)
+        super().__init__(localizer.config, localizer.vlm)  # type: ignore[arg-type]
         self.query_token, self.head = localizer.query_token, localizer.head
         self.embeddings = embeddings
 
@@ -91,8 +92,11 @@ def what_is_read(
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     sft, head, start, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     start_run(training, sft.threads)
     localizer, processor = PointLocalizer.from_base(sft.base, **head.config)
+    train: Any
     train, val = build_examples(sft, training, head.negatives)
     first = min(_VOCABULARY_EXAMPLES, len(train.rows))  # of the first pass, however long the run is to be
     shown = [train[i] for i in range(first)]

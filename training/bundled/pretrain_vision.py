@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForImageTextToText, AutoProcessor, Trainer, TrainingArguments
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, Trainer, TrainingArguments
 from transformers.modeling_outputs import ModelOutput
 
 from talkingpoints import PointDescriptorConfig  # noqa: F401  registers the vision tower
@@ -24,6 +24,7 @@ from talkingpoints.keypoint_encoder import cell_centers
 from talkingpoints.localizer_heads import gaussian_target, subcell_centers
 from talkingpoints.writer.scene import Scene
 from training.sft.arguments import DataArguments, parse_arguments, passes_over, with_keypoints
+from training.sft.checkpoints import WholeCheckpoints
 from training.sft.processes import one_pass, start_run
 
 
@@ -42,8 +43,8 @@ ARGUMENTS = (VisionArguments, TrainingArguments)
 class VisionOutput(ModelOutput):
     """``loss`` (), and ``errors`` (B, K): unit distance of each keypoint's heat-map peak, NaN where it is absent."""
 
-    loss: torch.FloatTensor | None = None
-    errors: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    errors: torch.Tensor | None = None
 
 
 class SceneTargets:
@@ -104,13 +105,14 @@ class Views(torch.utils.data.Dataset):
 class VisionPretraining(nn.Module):
     """A vision tower with one linear head for keypoints, labels and boxes."""
 
-    def __init__(self, tower: nn.Module, n_keypoints: int, n_labels: int, subcells: int, target_sigma: float):
+    def __init__(self, tower: PreTrainedModel, n_keypoints: int, n_labels: int, subcells: int, target_sigma: float):
         super().__init__()
         self.tower, self.subcells, self.target_sigma = tower, subcells, target_sigma
         self.keypoint_head = nn.Linear(tower.config.hidden_size, n_keypoints * subcells**2)
         self.object_head = nn.Linear(tower.config.hidden_size, n_labels + 4 + 2 * 5)
         side = tower.config.image_size // tower.config.patch_size
         centers = subcell_centers(cell_centers(side, side)[None], [(side, side)], subcells).flatten(1, 2)
+        self.centers: torch.Tensor
         self.register_buffer("centers", centers, persistent=False)
 
     def forward(
@@ -151,6 +153,8 @@ def keypoint_metrics(prediction) -> dict[str, float]:
 def main(argv: list[str]) -> Trainer:
     """Pretrain; see the module docstring."""
     vision, training = parse_arguments(ARGUMENTS, argv)
+    if training.push_to_hub:
+        raise ValueError("push_to_hub: this training pushes nothing")
     start_run(training, vision.threads)
     vlm, processor = (
         AutoModelForImageTextToText.from_pretrained(vision.base),
@@ -167,7 +171,7 @@ def main(argv: list[str]) -> Trainer:
     training.remove_unused_columns = False
     training.train_sampling_strategy = "sequential"
     training.label_names = ["keypoints"]
-    trainer = Trainer(
+    trainer = WholeCheckpoints(
         model=model,
         args=training,
         data_collator=SceneCollator(

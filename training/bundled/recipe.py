@@ -65,7 +65,7 @@ def read_recipe(path: Path) -> dict[str, Stage]:
     name ``{script, config, flags}``.
 
     Raises:
-        ValueError: unknown keys, a config that is not there, or a flag that names no stage.
+        ValueError: If a key is unknown, a config is missing, or a flag names no stage.
     """
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     unknown = set(content) - {"include", "common", "stages"}
@@ -95,7 +95,7 @@ def in_order(stages: Mapping[str, Stage], wanted: Sequence[str]) -> list[str]:
     """Wanted stages and those that they need, each after what it needs.
 
     Raises:
-        ValueError: a name that is no stage, or stages that need each other.
+        ValueError: If a name is not a stage, or stages need each other.
     """
     order: list[str] = []
 
@@ -138,8 +138,8 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
     """Run from the command line; returns the stages that were run.
 
     Raises:
-        ValueError: a recipe that cannot be read, or an unknown stage.
-        RuntimeError: a stage was done with other settings, or its script failed.
+        ValueError: If the recipe cannot be read, or a stage is unknown.
+        RuntimeError: If a stage was finished with other settings, or its script failed.
     """
     parser = argparse.ArgumentParser(
         prog="python -m training.bundled.recipe", description="Run the stages of a recipe."

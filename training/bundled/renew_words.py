@@ -11,6 +11,7 @@ instead, for ablations. A few seconds on a CPU.
 
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast, set_seed
@@ -47,9 +48,10 @@ def renew_words(model: PointLocalizer, old: PreTrainedTokenizerFast, new: PreTra
         new: has the same special tokens in the same places, and ``<locate>`` behind all others.
 
     Raises:
-        ValueError: a special token of ``new`` has another number in ``old``.
+        ValueError: If a special token of ``new`` has another number in ``old``.
     """
-    before = model.get_input_embeddings().weight.data.clone()
+    embeddings: Any = model.get_input_embeddings()
+    before = embeddings.weight.data.clone()
     pieces = old.backend_tokenizer.model
     vocabulary = new.get_vocab()
     locate = vocabulary.pop(LOCATE_TOKEN)
@@ -61,7 +63,8 @@ def renew_words(model: PointLocalizer, old: PreTrainedTokenizerFast, new: PreTra
         known = [index] if token in new.all_special_tokens else [piece.id for piece in pieces.tokenize(token)]
         after[index] = before[known].mean(0)
     model.vlm.resize_token_embeddings(len(vocabulary), mean_resizing=False)
-    model.get_input_embeddings().weight.data.copy_(after)
+    embeddings = model.get_input_embeddings()  # new ones
+    embeddings.weight.data.copy_(after)
     model.config.vlm_config = model.vlm.config
     model.config.locate_token_id = locate
 

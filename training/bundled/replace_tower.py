@@ -68,6 +68,7 @@ def see_as(stem: ConvNorm, mean: torch.Tensor, std: torch.Tensor) -> None:
         mean, std: (C,) of the other photos.
     """
     scale, shift = std / STD, (mean - MEAN) / STD  # published = scale * other + shift
+    assert stem.norm.running_mean is not None
     stem.norm.running_mean -= (stem.conv.weight * shift[:, None, None]).sum((1, 2, 3))
     stem.conv.weight *= scale[:, None, None]
 
@@ -90,6 +91,7 @@ def fit_projection(tower: ConvVisionModel, old: ConvVisionModel, pixels: list[to
     ridge = 1e-3 * centred.square().sum(0).mean()
     weight = torch.linalg.solve(centred.T @ centred + ridge * torch.eye(x.shape[1]), centred.T @ target)
     tower.project.weight.copy_(weight.T[:, :, None, None])
+    assert tower.project.bias is not None
     tower.project.bias.copy_(y.mean(0) - x.mean(0) @ weight)
     return float(1 - (target - centred @ weight).square().sum() / target.square().sum())
 
@@ -105,7 +107,7 @@ def replaced(
         mean, std: (C,) how the localizer's photos are normalised.
 
     Raises:
-        ValueError: the localizer has another kind of tower.
+        ValueError: If the localizer has another kind of tower.
     """
     old = localizer.vlm.model.vision_tower
     if not isinstance(old.config, ConvVisionConfig):
@@ -113,6 +115,7 @@ def replaced(
     backbone = down_to_16(published, old.config.image_size)
     see_as(backbone.stem, mean, std)
     tower = ConvVisionModel(ConvVisionConfig(**{**old.config.to_dict(), "backbone_config": backbone.config}))
+    assert tower.backbone is not None
     tower.backbone.load_state_dict(backbone.state_dict())
     same = ("positions", "layers.", "norm.")
     missing = tower.load_state_dict({n: w for n, w in old.state_dict().items() if n.startswith(same)}, strict=False)

@@ -47,7 +47,8 @@ def listening_examples(arguments: SceneArguments, split: str, length: int, seed:
     scenes = scene_mixture(arguments.data, split, options, length, seed=seed, cache=cache)
     if not train:
         return scenes
-    rows = concatenate_datasets([load_keypoints(Path(arguments.data) / name, split) for name in ("animalpose", "people")])
+    folders = [Path(arguments.data) / name for name in ("animalpose", "people")]
+    rows = concatenate_datasets([load_keypoints(folder, split) for folder in folders])
     dialect = PointExamples(
         rows, n, DIALECT, augmentation=change, arbitrary=0.1, background=0.02, negatives=0.15, seed=seed, crowded=3
     )

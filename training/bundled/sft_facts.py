@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import Trainer, TrainingArguments
@@ -58,7 +58,10 @@ class FactCollator(LocalizerCollator):
     def __call__(self, examples: Sequence[PointExample | RegionExample]) -> dict[str, torch.Tensor]:
         batch = super().__call__(examples)
         unknown = torch.full((batch["points"].shape[1], len(FACTS)), UNKNOWN)
-        facts = [self.vocabulary.encode(example) if example.get("facts") else unknown for example in examples]
+        facts = [
+            self.vocabulary.encode(cast(PointExample, example)) if example.get("facts") else unknown
+            for example in examples
+        ]
         return {**batch, "facts": torch.stack(facts)}
 
 

@@ -37,7 +37,7 @@ def take_tower(descriptor: PointDescriptor, localizer: PointLocalizer) -> None:
     """Put the localizer's tower and projector into the descriptor, in place.
 
     Raises:
-        ValueError: bases of different kinds, without such parts, or whose image tokens differ in width or number.
+        ValueError: If the bases are of different kinds, lack such parts, or differ in their image tokens.
     """
     ours, theirs = descriptor.vlm, localizer.vlm
     widths = [vlm.config.get_text_config().hidden_size for vlm in (ours, theirs)]
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     """Take it and save; see the module docstring.
 
     Raises:
-        ValueError: models whose processors see photos in different ways, or whose bases do not fit.
+        ValueError: If the processors prepare photos in different ways, or the bases do not fit.
     """
     (arguments,) = parse_arguments(ARGUMENTS, argv)
     descriptor, processor = load_whole(arguments.descriptor, PointDescriptor)

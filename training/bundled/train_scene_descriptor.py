@@ -1,4 +1,4 @@
-"""Train the bundled descriptor on scenes of all sets: kinds, parts, sides and looks in fluent words, or "I do not know".
+"""Train the bundled descriptor on scenes of all sets: kinds, parts, sides, looks, or "something I do not know".
 
     python -m training.bundled.train_scene_descriptor --config training/bundled/configs/scene_descriptor.yaml \\
         --base talkingpoints/checkpoints/descriptor --tower runs/concepts --data DIR --cache runs/cache \\
@@ -99,7 +99,9 @@ def belief_metrics(prediction: Any) -> dict[str, float]:
     return found
 
 
-def new_descriptor(arguments: DescribingArguments, examples: Any) -> tuple[BelievingDescriptor, PointDescriptorProcessor]:
+def new_descriptor(
+    arguments: DescribingArguments, examples: Any
+) -> tuple[BelievingDescriptor, PointDescriptorProcessor]:
     """The base with the belief head, and with the tower and tokenizer that were asked for."""
     old, processor = load_whole(arguments.base, PointDescriptor)
     old.float()
@@ -137,7 +139,7 @@ def new_descriptor(arguments: DescribingArguments, examples: Any) -> tuple[Belie
 
 
 def renew_embeddings(model: PointDescriptor, old: Any, new: Any) -> None:
-    """Change a descriptor's embeddings, in place, to another byte-level tokenizer with the same special tokens first."""
+    """Change a descriptor's embeddings, in place, to a byte-level tokenizer with the same special tokens first."""
     before = model.get_input_embeddings().weight.data.clone()
     pieces, own = old.backend_tokenizer.model, {POINT_TOKEN, *LOCATION_TOKENS}
     vocabulary = {token: index for token, index in new.get_vocab().items() if token not in own}

@@ -52,7 +52,7 @@ ARGUMENTS = (ReadingArguments, TrainingArguments)
 
 
 class ReadingLocalizer(PointLocalizer):
-    """A localizer whose query state also says what the text claims; it shares the weights of the one it is made from."""
+    """A localizer, whose weights it shares, whose query state also says what the text claims."""
 
     _auto_class = None
 

@@ -23,7 +23,11 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from talkingpoints.data.readers.class_masks import CATEGORIES, SMALLEST, read_class_mask, segments_of
-from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticWriter, load_json
+from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, PanopticWriter
+from talkingpoints.data.validation.coco import coco_images
+from talkingpoints.data.validation.files import read_object
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import below
 from training.sft.arguments import parse_arguments
 
 
@@ -48,13 +52,12 @@ def listed_images(file: Path) -> list[dict[str, Any]]:
     """The entries ``images`` of a COCO file.
 
     Raises:
-        ValueError: no such file, or one without images that have id, file_name, width and height.
+        ValueError: If the file is missing, or its images lack id, file_name, width or height.
     """
-    content = load_json(file)
-    images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list) or not all({"id", "file_name", "width", "height"} <= set(i) for i in images):
-        raise ValueError(f"{file} is no COCO file: it needs images with id, file_name, width and height")
-    return images
+    findings = Findings()
+    images = coco_images(file, read_object(file, ("images",))["images"], findings)
+    findings.settle(skip_bad_rows=False)
+    return [image for _, image in images.values()]
 
 
 def build(dataset: Path, output: Path, split: str, smallest: float) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def build(dataset: Path, output: Path, split: str, smallest: float) -> dict[str,
         How many photos have a mask and how many have none, and the segments of each category.
 
     Raises:
-        ValueError: a file cannot be read, a mask has another size than its photo, or no photo has one.
+        ValueError: If a file cannot be read, a mask and its photo differ in size, or no photo has a mask.
     """
     images = listed_images(dataset / "annotations" / f"{split}.json")
     counts: Counter[str] = Counter()
@@ -72,7 +75,7 @@ def build(dataset: Path, output: Path, split: str, smallest: float) -> dict[str,
     with PanopticWriter(output / "annotations" / f"{split}.json", CATEGORIES, output / split,
                         photos=dataset / "images") as writer:  # fmt: skip
         for image in tqdm(images, desc=split, unit="photo"):
-            photo = dataset / "images" / image["file_name"]
+            photo = below(dataset / "images", image["file_name"])
             mask = dataset / "masks" / f"{photo.stem}.png"
             if not mask.is_file():
                 continue

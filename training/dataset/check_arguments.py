@@ -4,7 +4,8 @@ What was found goes into ``checks.json``, and texts for a person to judge into `
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,8 @@ class CheckArguments:
         """The checks, listeners loaded.
 
         Raises:
-            ValueError: the arguments do not fit together.
-            OSError: a listener is not there.
+            ValueError: If the arguments do not fit together.
+            OSError: If a listener is missing.
         """
         if self.listener is None and self.blind_listener is not None:
             raise ValueError("--blind_listener goes with --listener")
@@ -98,6 +99,24 @@ def write_checks(checker: Checker, work: Path, title: str) -> dict[str, Any]:
     if sample := checker.sample():
         write_sheet(work / "review.html", sample, title)
     return {name: value for name, value in report.items() if name != "examples"}
+
+
+def told(report: Mapping[str, Any]) -> list[str]:
+    """What the checks found, in words for the end of a run, with the flags that drop what was only counted.
+
+    Args:
+        report: of :meth:`Checker.report`.
+    """
+    dropped, counted = report["dropped"], report["problems"]
+    lines = [f"checks: {report['kept']} of {report['texts']} texts are kept"]
+    if dropped:
+        lines[0] += "; dropped for " + ", ".join(f"{name} {count}" for name, count in dropped.items())
+    kept = {name: count for name, count in counted.items() if count and name not in report["dropped_for"]}
+    if kept:
+        flags = shlex.join([*report["dropped_for"], *kept])
+        found = ", ".join(f"{name} {count}" for name, count in kept.items())
+        lines.append(f"found, but not dropped: {found} (work/checks.json); --drop {flags} drops these too")
+    return lines
 
 
 def _listener(name: str | None) -> TalkingPoints | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from talkingpoints.dataset_builder.checks.dataset_checks import CheckedText
 from talkingpoints.dataset_builder.texts.views import context_view
@@ -19,6 +19,7 @@ from talkingpoints.llm.server import jpeg_url
 _PHOTO_PX = 420
 _CLOSE_PX = 200
 _CLOSE_SHARE = 0.25
+_RING_PX = 14  # what lies on the point itself stays free
 
 
 def write_sheet(path: Path, texts: Sequence[CheckedText], title: str) -> Path:
@@ -69,8 +70,12 @@ def _row(one: CheckedText) -> dict[str, Any]:
 
 
 def _close(image: str, point_px: tuple[float, float]) -> Image.Image:
-    """The point's surroundings as they are, the point in the middle; black outside the photo."""
+    """The point's surroundings, with a ring around the point in the middle; black outside the photo."""
     photo = load_image(image)
     half = max(16, round(_CLOSE_SHARE * min(photo.size) / 2))
     x, y = round(point_px[0]), round(point_px[1])
-    return photo.crop((x - half, y - half, x + half, y + half)).resize((_CLOSE_PX, _CLOSE_PX))
+    close = photo.crop((x - half, y - half, x + half, y + half)).resize((_CLOSE_PX, _CLOSE_PX))
+    canvas, middle = ImageDraw.Draw(close), _CLOSE_PX / 2
+    for radius, colour in ((_RING_PX + 2, "black"), (_RING_PX, "white"), (_RING_PX - 2, "black")):  # seen on any ground
+        canvas.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), outline=colour, width=2)
+    return close

@@ -5,8 +5,8 @@ Answers are kept in ``work/answers.jsonl``, so that whatever was answered is not
 
 import contextlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,10 @@ class WriterArguments:
     attempts: int = field(default=8, metadata={"help": "failed calls for a question before the next run has to do it"})
     first_wait_s: float = field(default=1.0, metadata={"help": "after a failed call; doubles with each further one"})
     batch_size: int = field(default=4, metadata={"help": "local: questions in a batch"})
+    max_lost: float = field(
+        default=0.5,
+        metadata={"help": "share of texts without a usable answer, above which the run fails, as it does without any"},
+    )
     prompt_price: float = field(default=0.0, metadata={"help": "of a million tokens of questions, for the cost"})
     completion_price: float = field(default=0.0, metadata={"help": "of a million tokens of answers"})
 
@@ -50,6 +54,26 @@ class WriterArguments:
             raise ValueError(f"writer: {self.writer!r}; allowed: {WRITERS}")
         if self.writer != "rules" and self.model is None:
             raise ValueError(f"--writer {self.writer} needs --model")
+        if not 0 <= self.max_lost <= 1:
+            raise ValueError(f"max_lost must be a share, 0 to 1, got {self.max_lost}")
+
+
+def check_losses(asked: int, lost: Sequence[str], most: float) -> None:
+    """End a run that yields nothing, or too little: it would have been paid for without a word.
+
+    Args:
+        asked: texts that were asked for.
+        lost: why, for each of those that no usable answer came for.
+        most: share of them that may be.
+
+    Raises:
+        RuntimeError: They are more, or all; counts the reasons.
+    """
+    if not lost or (len(lost) <= most * asked and len(lost) < asked):
+        return
+    reasons = Counter(reason.rpartition("the last one: ")[2][:120] for reason in lost)
+    counted = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(5))
+    raise RuntimeError(f"{len(lost)} of {asked} texts have no usable answer, more than --max_lost {most:g}: {counted}")
 
 
 def asker_of(arguments: WriterArguments, model: str, store: AnswerStore) -> Asker:
@@ -68,8 +92,8 @@ def model_writer(arguments: WriterArguments, work: Path) -> Iterator[ModelWriter
     """The writer that asks models. On leaving, what was asked and paid so far is in ``work/writing.json``.
 
     Raises:
-        ValueError: the arguments do not fit together, or a prompt is wrong.
-        RuntimeError: another run uses the folder.
+        ValueError: If the arguments do not fit together, or a prompt is wrong.
+        RuntimeError: If another run uses the folder.
     """
     with AnswerStore(work / "answers.jsonl") as store:
         seeing = asker_of(arguments, str(arguments.model), store)
@@ -106,7 +130,7 @@ def photo_texts(
         total: number of tasks, for the progress bar.
 
     Raises:
-        RuntimeError: see :meth:`ModelWriter.write_all`.
+        RuntimeError: See :meth:`ModelWriter.write_all`.
     """
     waiting: deque[tuple[PreparedPhoto, list[PointTask]]] = deque()
 

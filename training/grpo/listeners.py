@@ -83,12 +83,14 @@ class Listener:
         changes: dict[str, Callable[[str], str]] = {"mirrored": mirrored_words, "paraphrased": paraphrased}
         words = changes.get(view, str)
         groups = rows_of(keys)
-        shown = {(key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()}
+        shown: dict[Hashable, Image.Image] = {
+            (key, mirror): _shown(photos[rows[0]], mirror) for key, rows in groups.items()
+        }
         most = max(map(len, groups.values()))
         asked = [[words(texts[i]).strip() or "." for i in rows] for rows in groups.values()]
         padded = [row + ["."] * (most - len(row)) for row in asked]  # each photo needs the same number of texts
         prepared, visual = encode(self.model, self.processor, self.photos(shown))
-        inputs = moved(self.processor(images=prepared, texts=padded), self.model)
+        inputs = moved(self.processor(images=prepared, text=padded), self.model)
         points = self.model(**inputs, visual=visual).points.double().cpu().numpy().clip(0, 1)
         found = np.full((len(texts), 2), np.nan)
         for number, rows in enumerate(groups.values()):

@@ -9,6 +9,7 @@ depend on batch and photo; :func:`activation_memory` estimates them for the yaml
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -16,7 +17,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedConfig
 
 from talkingpoints import PointDescriptor, PointDescriptorConfig, PointLocalizer, PointLocalizerConfig
 from talkingpoints.adapters import lora_config
-from talkingpoints.configuration_descriptor import nested_config
+from talkingpoints.configuration_point import nested_config
 
 BASES = Path(__file__).parent / "bases.yaml"
 LORA_RANK = 16
@@ -106,7 +107,8 @@ class Size:
 def read_bases(path: Path = BASES) -> dict[str, PreTrainedConfig]:
     """Configurations by Hub id."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {name: nested_config(values) for name, values in content.items() if not name.startswith("_")}
+    configs = {name: nested_config(values) for name, values in content.items() if not name.startswith("_")}
+    return {name: config for name, config in configs.items() if config is not None}
 
 
 def measure(name: str, config: PreTrainedConfig, rank: int = LORA_RANK) -> Size:
@@ -122,7 +124,9 @@ def measure(name: str, config: PreTrainedConfig, rank: int = LORA_RANK) -> Size:
     parameters = vlm.num_parameters()
     models: list[PointDescriptor | PointLocalizer] = []
     with torch.device("meta"):
-        narrow = {"encoder_size": ENCODER_SIZE} if config.get_text_config().hidden_size > ENCODER_SIZE else {}
+        narrow: dict[str, Any] = (
+            {"encoder_size": ENCODER_SIZE} if config.get_text_config().hidden_size > ENCODER_SIZE else {}
+        )
         models.append(PointDescriptor(PointDescriptorConfig(vlm_config=config, **narrow), vlm))
         models.append(PointLocalizer(PointLocalizerConfig(vlm_config=config), vlm))
     new = tuple(model.num_parameters() - parameters for model in models)

@@ -50,6 +50,10 @@ class EvaluationArguments:
         default_factory=lambda: list(ROW_ORDER),
         metadata={"help": f"rows that need a model, some of {', '.join(ROW_ORDER)}"},
     )
+    truth: bool = field(
+        default=False, metadata={"help": "also measure truth of the texts, refusal and robust reading, with galleries"}
+    )
+    truth_photos: int = field(default=200, metadata={"help": "truth: at most so many photos, evenly spaced"})
     limit: int | None = field(default=None, metadata={"help": "measure N photos, evenly spaced (default: all)"})
     seed: int = field(default=0, metadata={"help": "seed of texts, shuffling and bootstrap"})
     threads: int = field(default=os.cpu_count() or 1, metadata={"help": "CPU threads (default: all)"})
@@ -60,7 +64,7 @@ class EvaluationArguments:
     quiet: bool = field(default=False, metadata={"help": "no progress bars"})
 
     def __post_init__(self) -> None:
-        for name, value in (("limit", self.limit), ("threads", self.threads)):
+        for name, value in (("limit", self.limit), ("threads", self.threads), ("truth_photos", self.truth_photos)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value}")
         if self.predictions is not None and self.predictions.suffix != ".npz":

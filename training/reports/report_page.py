@@ -29,7 +29,8 @@ _SHOWN_PX = 320
 _TRUTH, _FOUND = (0, 150, 90), (215, 40, 40)
 
 
-def write_page(folder: Path, report: Mapping[str, Any], evaluation: Evaluation, dataset: Dataset) -> Path:
+def write_page(folder: Path, report: Mapping[str, Any], evaluation: Evaluation, dataset: Dataset,
+               truth: Mapping[str, Any] | None = None) -> Path:  # fmt: skip
     """Write ``index.html`` into a folder.
 
     Args:
@@ -37,6 +38,7 @@ def write_page(folder: Path, report: Mapping[str, Any], evaluation: Evaluation, 
         report: the whole report, as it goes into the JSON file.
         evaluation: points and predictions that it was made from.
         dataset: the photos.
+        truth: pictures of true, false and admitted texts, see truth_gallery.py.
 
     Returns:
         The file.
@@ -44,12 +46,17 @@ def write_page(folder: Path, report: Mapping[str, Any], evaluation: Evaluation, 
     folder.mkdir(parents=True, exist_ok=True)
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     templates.filters["share"] = lambda share: "-" if share is None else f"{share:.1%}"
+    templates.filters["mean"] = lambda row: (
+        "-" if row is None else f"{row['mean']:.1f} ({row['ci95'][0]:.0f} to {row['ci95'][1]:.0f})"
+    )
+    templates.filters["one"] = lambda value: "-" if value is None else f"{value:.1f}"
     page = templates.get_template("report_page.html").render(
         report=report,
         command=" ".join(report["command"]),
         curves=pck_curves(evaluation),
         reliability=reliability_plot(report["calibration"]),
         galleries=galleries(evaluation, dataset),
+        truth_galleries=truth or {},
     )
     path = folder / "index.html"
     path.write_text(page, encoding="utf-8")

@@ -35,18 +35,18 @@ def format_table(report: Mapping[str, Any]) -> str:
         ratio = "-" if heard.get("ratio") is None else f"{heard['ratio']:.3f}"
         lines.append(f"through listener {name}: {texts} mpck_img; descriptor by reference {ratio}")
     for kind, figures in (report["mask_points"] or {}).items():
-        both = ", ".join(f"{name} {row['mpck_img']:.2f}" for name, row in figures["rows"].items())
-        lines.append(f"points from masks, {kind}: {both} mpck_img ({figures['n_points']} points)")
+        found = ", ".join(f"{name} {row['mpck_img']:.2f}" for name, row in figures["rows"].items())
+        lines.append(f"points from masks, {kind}: {found} mpck_img ({figures['n_points']} points)")
     if report["mirroring"] is not None:
         shares = {name: "-" if share is None else f"{share:.1%}" for name, share in report["mirroring"].items()}
         lines.append(f"mirrored photo, text without place: {shares['flips']} flip, {shares['same_place']} come back")
     seconds = report["latency_s"]
     lines.append(f"warm, median: describe {seconds['describe']:.3f} s, localize {seconds['localize']:.3f} s")
     if report["free_texts"] is not None:
-        both = {name: row["mpck_img"] for name, row in report["free_texts"]["rows"].items()}
+        scores = {name: row["mpck_img"] for name, row in report["free_texts"]["rows"].items()}
         lines.append(
-            f"{report['free_texts']['n_points']} free texts: {both['free_text']:.2f} mpck_img; "
-            f"the writer's on the same points: {both['reference']:.2f}"
+            f"{report['free_texts']['n_points']} free texts: {scores['free_text']:.2f} mpck_img; "
+            f"the writer's on the same points: {scores['reference']:.2f}"
         )
     if report["presence_roc_auc"] is not None:
         lines.append(

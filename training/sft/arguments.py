@@ -1,9 +1,9 @@
-"""Command lines of the training scripts: dataclasses filled from a yaml file and flags, flags first; and what they all
-say, which photos a model is trained on and how these are changed."""
+"""Command lines of the scripts: dataclasses filled from yaml files and flags, and the arguments that most scripts
+share: which photos a model is trained on, and their augmentation."""
 
 import argparse
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,7 @@ from transformers import HfArgumentParser, TrainingArguments
 
 from talkingpoints.data.examples.augmentation import Augmentation
 from talkingpoints.data.readers.coco_keypoints import load_keypoints
+from talkingpoints.data.validation.findings import Findings
 from training.sft.processes import join_on_cpu
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -59,11 +60,15 @@ class DataArguments(AugmentationArguments):
         default=None,
         metadata={"help": "only photos on which nothing but these categories is annotated, for example cat horse"},
     )
+    train_split: str = field(default="train", metadata={"help": "what the datasets call the split to train on"})
+    val_split: str = field(default="val", metadata={"help": "what they call the split to validate with"})
     threads: int = field(default=0, metadata={"help": "torch threads; 0 leaves torch's default"})
 
-    def load(self, split: str, leave_out: Mapping[str, Collection[str]] | None = None) -> Dataset:
-        """One split of all datasets together, see :func:`load_each`."""
-        return concatenate_datasets(load_each(self.datasets, split, self.half, self.labels, leave_out))
+    def load(self, split: str, findings: Findings | None = None) -> Dataset:
+        """One split of all datasets together ("train" or "val", whatever they call it), see :func:`load_each`."""
+        half = self.half if split == "train" else None
+        name = {"train": self.train_split, "val": self.val_split}[split]
+        return concatenate_datasets(load_each(self.datasets, name, half, self.labels, findings))
 
 
 def load_each(
@@ -71,7 +76,7 @@ def load_each(
     split: str,
     half: str | None = None,
     labels: Sequence[str] | None = None,
-    leave_out: Mapping[str, Collection[str]] | None = None,
+    findings: Findings | None = None,
 ) -> list[Dataset]:
     """One split of several folders, see :func:`load_rows`; of their photos those with ``labels`` only.
 
@@ -81,15 +86,15 @@ def load_each(
     Args:
         folders, split, half: as for :func:`load_rows`.
         labels: categories; None keeps all photos.
-        leave_out: by folder, file names of photos to leave out.
+        findings: takes what is wrong, and each photo is decoded; None refuses it, and decodes none.
 
     Returns:
         One dataset for each folder, empty where the folder shows none of the labels.
 
     Raises:
-        ValueError: what :func:`load_rows` refuses, or a label that no photo shows.
+        ValueError: If :func:`load_rows` refuses the data, or no photo shows a label.
     """
-    parts = [load_rows(folder, split, half, (leave_out or {}).get(folder, ())) for folder in folders]
+    parts = [load_rows(folder, split, half, findings) for folder in folders]
     return parts if labels is None else [only_labels(rows, labels) for rows in _with_all(parts, labels)]
 
 
@@ -108,24 +113,24 @@ def _with_all(parts: list[Dataset], labels: Sequence[str]) -> list[Dataset]:
     return parts
 
 
-def load_rows(folder: str, split: str, half: str | None = None, leave_out: Collection[str] = ()) -> Dataset:
+def load_rows(folder: str, split: str, half: str | None = None, findings: Findings | None = None) -> Dataset:
     """One split of a COCO-keypoints folder, with a column ``known_labels``: what its annotators looked for.
 
     Args:
         folder: as :func:`load_keypoints` takes it.
         split: its name.
-        half: of the split "train" keep every other photo, even or odd; None keeps all.
-        leave_out: file names of photos to leave out.
+        half: keep every other photo, even or odd; None keeps all.
+        findings: as for :func:`load_each`.
 
     Raises:
-        ValueError: what the reader refuses, or another half.
+        ValueError: If the reader refuses the data, or ``half`` is not allowed.
     """
     if half not in (None, *HALVES):
         raise ValueError(f"half must be one of {HALVES}, got {half!r}")
-    rows = load_keypoints(folder, split, leave_out)
+    rows = load_keypoints(folder, split, findings, decode=findings is not None)
     labels = sorted({item["label"] for objects in rows["objects"] for item in objects})
     rows = rows.add_column("known_labels", [labels] * len(rows))
-    return rows if half is None or split != "train" else rows.select(range(HALVES.index(half), len(rows), 2))
+    return rows if half is None else rows.select(range(HALVES.index(half), len(rows), 2))
 
 
 def passes_over(photos: int, training: TrainingArguments) -> int:
@@ -146,7 +151,7 @@ def with_keypoints(rows: Dataset, crowded: int = 1) -> int:
     return sum(crowded if count > 1 else 1 for count in counts if count)
 
 
-def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
+def parse_arguments(types: Sequence[Any], argv: Sequence[str], description: str | None = None) -> tuple[Any, ...]:
     """Fill dataclasses from ``--config FILE [FILE ...]`` and flags.
 
     ``--datasets`` and ``--dataset`` mean the same, and so do ``--output_dir`` and ``--output``, unless the dataclasses
@@ -169,7 +174,7 @@ def parse_arguments(types: Sequence[type], argv: Sequence[str], description: str
     words = _as_named(_with_config(argv), {item.name for kind in types for item in fields(kind)})
     if any(issubclass(kind, TrainingArguments) for kind in types):
         words = _with_hub_id(words)
-    parser = HfArgumentParser(types, allow_abbrev=False, description=description, formatter_class=_Help)
+    parser = HfArgumentParser(list(types), allow_abbrev=False, description=description, formatter_class=_Help)
     return parser.parse_args_into_dataclasses(args=words)
 
 

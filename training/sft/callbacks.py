@@ -19,6 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.integrations import TensorBoardCallback
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from training.sft.sft_arguments import SftArguments
 
@@ -96,7 +97,10 @@ def early_stopping(sft: SftArguments, training: TrainingArguments, examples: Any
     Raises:
         ValueError: If there are no evaluations, or no checkpoint of each evaluation.
     """
-    evaluations, checkpoints = training.eval_strategy.value, training.save_strategy.value
+    evaluations, checkpoints = (
+        IntervalStrategy(training.eval_strategy).value,
+        SaveStrategy(training.save_strategy).value,
+    )
     uneven = evaluations == "steps" and training.save_steps % (training.eval_steps or training.save_steps)
     if evaluations == "no" or evaluations != checkpoints or uneven:
         raise ValueError(

@@ -5,6 +5,7 @@ encoded once for all of its points.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,8 +26,8 @@ class DescriptorCollator:
         return dict(
             self.processor(
                 images=[example["image"] for example in examples],
-                points=[example.get("points") for example in examples],
-                masks=[example.get("masks") for example in examples],
+                points=[cast(np.ndarray | None, example.get("points")) for example in examples],
+                masks=[cast(list[np.ndarray] | None, example.get("masks")) for example in examples],
                 answers=[example["texts"] for example in examples],
             )
         )
@@ -52,16 +53,19 @@ class LocalizerCollator:
         if self.blind:
             images = [blind_image()]
             texts = [[text for row in texts for text in row]]
-        batch = dict(self.processor(images=images, texts=texts))
-        points = [_points(example) for example in examples]
+        batch = dict(self.processor(images=images, text=texts))
+        points = [points_of(example) for example in examples]
         batch["points"] = torch.from_numpy(np.stack(points))
         present = np.ones(len(points[0]), np.float32)
-        batch["presence"] = torch.from_numpy(np.stack([example.get("presence", present) for example in examples]))
+        batch["presence"] = torch.from_numpy(
+            np.stack([cast(np.ndarray, example.get("presence", present)) for example in examples])
+        )
         return batch
 
 
-def _points(example: PointExample | RegionExample) -> np.ndarray:
-    """The points to find, float32 (n, 2)."""
-    if "points" in example:
-        return example["points"]
-    return np.array([deepest_point(mask) for mask in example["masks"]], np.float32)
+def points_of(example: PointExample | RegionExample) -> np.ndarray:
+    """Points of an example, float32 (n, 2) in the unit square; of a region the one deepest inside."""
+    points, masks = example.get("points"), example.get("masks")
+    if points is not None:
+        return cast(np.ndarray, points)
+    return np.array([deepest_point(mask) for mask in cast(list[np.ndarray], masks)], np.float32)

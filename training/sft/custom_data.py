@@ -1,4 +1,4 @@
-"""One's own points for the supervised trainings: which datasets they are, read at once or streamed."""
+"""Custom points for the supervised trainings: which datasets hold them; read at once, or streamed."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,8 @@ from typing import Any
 from transformers import TrainingArguments
 
 from talkingpoints.data.examples.custom_examples import OwnExamples, StreamedExamples
-from talkingpoints.data.readers.coco_keypoints import ANNOTATION_FOLDERS
-from talkingpoints.data.readers.custom_points import OwnPoints, PhotoPoints, RowGroup, check_groups, settle
+from talkingpoints.data.readers.coco_keypoints import annotation_files
+from talkingpoints.data.readers.custom_points import OwnPoints, PhotoPoints, RowGroup, check_groups
 from talkingpoints.data.readers.point_datasets import (
     is_dataset_folder,
     open_dataset,
@@ -21,6 +21,7 @@ from talkingpoints.data.readers.point_datasets import (
     where,
 )
 from talkingpoints.data.readers.point_folders import is_point_folder, read_folder, split_folder, stream_folder
+from talkingpoints.data.validation.findings import Findings
 from training.sft.arguments import examples_of, passes_over
 from training.sft.processes import read_once
 
@@ -31,26 +32,29 @@ Stream = Callable[[], Iterator[RowGroup]]
 
 @dataclass(kw_only=True)
 class OwnDataArguments:
-    """How one's own points are read."""
+    """How custom points are read."""
 
     skip_bad_rows: bool = field(
         default=False, metadata={"help": "leave out wrong rows, points and photos, and log them"}
     )
-    streaming: bool = field(
-        default=False, metadata={"help": "read one's own points as they are needed; takes max_steps"}
+    unit: str = field(
+        default="pixels", metadata={"help": "of custom points: pixels of the photo, fraction (0 to 1), or percent"}
     )
-    shuffle_buffer: int = field(default=128, metadata={"help": "streaming: photos read ahead, of which one is drawn"})
+    streaming: bool = field(default=False, metadata={"help": "read custom points as they are needed; needs max_steps"})
+    shuffle_buffer: int = field(
+        default=128, metadata={"help": "streaming: size of the buffer from which photos are drawn at random"}
+    )
     val_photos: int = field(
         default=64,
-        metadata={"help": "streaming: so many photos, the first of val or else of train, are for validation"},
+        metadata={"help": "streaming: the first N photos of val, or else of train, are used for validation"},
     )
 
 
 def holds_own_points(sources: Sequence[str]) -> bool:
-    """Whether datasets are one's own points, and not COCO keypoints.
+    """Whether datasets hold custom points, and not COCO keypoints.
 
     Raises:
-        ValueError: some are, some are not; or a folder is neither.
+        ValueError: If some are and some are not, or a folder is neither.
     """
     for source in sources:
         if not Path(source).is_dir() and not _HUB_ID.fullmatch(source):
@@ -60,7 +64,7 @@ def holds_own_points(sources: Sequence[str]) -> bool:
         raise ValueError(f"{list(sources)} are of two kinds, annotated keypoints and one's own texts; take one kind")
     if not any(own):
         for source in sources:
-            if not any(any((Path(source) / folder).glob("*.json")) for folder in ANNOTATION_FOLDERS):
+            if not annotation_files(Path(source)):
                 raise ValueError(
                     f"{source} holds no dataset: needs metadata.csv or metadata.jsonl (one's own points), "
                     "annotations/train.json (COCO keypoints), parquet files, or what save_to_disk wrote"
@@ -75,7 +79,7 @@ def _is_own(source: str) -> bool:
 def own_examples(
     sft: Any, training: TrainingArguments, negatives: float
 ) -> tuple[OwnExamples | StreamedExamples, OwnExamples]:
-    """Training and validation examples of one's own points; the main process alone reads and checks them.
+    """Training and validation examples of custom points; only the main process reads and checks them.
 
     Args:
         sft: ``SftArguments``.
@@ -83,7 +87,8 @@ def own_examples(
         negatives: must be 0.
 
     Raises:
-        ValueError: options that are for annotated keypoints only, what the readers refuse, wrong rows, or no photo.
+        ValueError: If an option is for annotated keypoints only, the readers refuse the data, rows are wrong, or there
+            is no photo.
     """
     unused = {
         "half": sft.half,
@@ -107,13 +112,17 @@ def own_examples(
 
 
 def _read(sft: Any) -> OwnPoints:
-    parts = [read_folder(s) if is_point_folder(s) else read_dataset(s) for s in sft.datasets]
-    settle({name: wrong for part in parts for name, wrong in part.problems.items()}, sft.skip_bad_rows)
-    own = OwnPoints([p for part in parts for p in part.train], [p for part in parts for p in part.val], {})
+    parts = [(read_folder if is_point_folder(s) else read_dataset)(s, sft.unit) for s in sft.datasets]
+    findings = Findings()
+    for part in parts:
+        findings |= part.problems
+    findings.settle(sft.skip_bad_rows)
+    own = OwnPoints([p for part in parts for p in part.train], [p for part in parts for p in part.val], Findings())
     for split, photos in (("train", own.train), ("val", own.val)):
         if not photos:
             raise ValueError(
-                f"{list(sft.datasets)} have no photo for the split {split!r}; it takes at least two photos"
+                f"{list(sft.datasets)} have no photo for the split {split!r}; give two photos or more, or subfolders "
+                "train and val that both have one"
             )
     return own
 
@@ -121,7 +130,7 @@ def _read(sft: Any) -> OwnPoints:
 def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, OwnExamples]:
     if training.max_steps <= 0:
         raise ValueError("--streaming needs --max_steps: how long a pass is, is not known before its end")
-    streams = [_streams(source) for source in sft.datasets]
+    streams = [_streams(source, sft.unit) for source in sft.datasets]
     each = -(-sft.val_photos // len(streams))
 
     def first_photos() -> list[PhotoPoints]:
@@ -130,7 +139,7 @@ def _streamed(sft: Any, training: TrainingArguments) -> tuple[StreamedExamples, 
             for source, splits in zip(sft.datasets, streams, strict=True)
             for group in _validating(source, splits, each)
         )
-        settle(problems, sft.skip_bad_rows)
+        problems.settle(sft.skip_bad_rows)
         if not photos:
             raise ValueError(f"{list(sft.datasets)}: no photo to validate with; val_photos must be at least 1")
         return photos
@@ -166,14 +175,14 @@ def _without_first(streams: Sequence[dict[str, Stream]], each: int) -> Iterator[
     return chain.from_iterable(islice(splits["train"](), 0 if "val" in splits else each, None) for splits in streams)
 
 
-def _streams(source: str) -> dict[str, Stream]:
+def _streams(source: str, unit: str) -> dict[str, Stream]:
     """The stream "train", and "val" if there is one of its own."""
     if is_point_folder(source):
         folders = {split: split_folder(Path(source), split) for split in ("train", "val")}
         return {
-            split: partial(stream_folder, folder)
+            split: partial(stream_folder, folder, unit)
             for split, folder in folders.items()
             if split == "train" or folder != Path(source)
         }
     splits = open_dataset(source, streaming=True)
-    return {split: partial(stream_dataset, rows, where(source, split)) for split, rows in splits.items()}
+    return {split: partial(stream_dataset, rows, where(source, split), unit) for split, rows in splits.items()}

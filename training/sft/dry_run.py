@@ -34,7 +34,7 @@ def prepare_data(
         ``train_dataset`` and ``eval_dataset`` of the trainer.
 
     Raises:
-        ValueError: What :func:`build_examples` refuses.
+        ValueError: See :func:`build_examples`.
     """
     train, val = build_examples(sft, training, negatives, regions)
     set_length(train, sft, training)

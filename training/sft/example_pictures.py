@@ -3,9 +3,10 @@
 import io
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any, cast
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -13,21 +14,14 @@ from PIL import Image
 from talkingpoints import PointDescriptor, PointDescriptorProcessor, PointLocalizer, PointLocalizerProcessor
 from talkingpoints.data.examples.keypoint_examples import PointExample
 from talkingpoints.data.examples.region_examples import RegionExample
-from talkingpoints.data.readers.coco_masks import deepest_point
-from talkingpoints.describing import describe_places, moved
+from talkingpoints.encoded_photo import EncodedPhoto, describe_places, locate_texts
 from talkingpoints.palette import mark_colour
+from training.sft.collators import points_of
 
 TEXTS = 4
 """Texts of a photo that a picture of samples shows."""
 
 _COLUMNS = 60  # characters of a line of text
-
-
-def points_of(example: PointExample | RegionExample) -> np.ndarray:
-    """Points of an example, float32 (n, 2) in the unit square; of a region the one deepest inside."""
-    if "points" in example:
-        return example["points"]
-    return np.array([deepest_point(mask) for mask in example["masks"]], np.float32)
 
 
 def draw_example(example: PointExample | RegionExample) -> Image.Image:
@@ -52,7 +46,7 @@ def draw_descriptions(
     points = points_of(example)
     kind = "points" if "points" in example else "masks"
     places = [points[i] if "points" in example else example["masks"][i] for i in chosen]
-    written = describe_places(model, processor, example["image"], kind, places)
+    written = describe_places(model, processor, EncodedPhoto(example["image"]), kind, places)
     texts = [f"{i + 1}: {text}\n   data: {example['texts'][i]}" for i, text in zip(chosen, written, strict=True)]
     figure, (axes,) = _figure(1, texts)
     _show(axes, example)
@@ -67,28 +61,27 @@ def draw_localizations(
     """For each of some texts the photo with the heat map, the true point (a ring) and the one found (a cross)."""
     count = min(TEXTS, len(example["texts"]))
     texts, image = example["texts"][:count], example["image"]
-    with torch.inference_mode():
-        output = model(**moved(processor(images=[image], texts=[texts]), model))
-    rows = processor.post_process(output, [(image.height, image.width)] * count)
+    rows = locate_texts(model, processor, EncodedPhoto(image), texts)
     presence = _presence(example)[:count]
     titles = [
-        f"{i + 1}: {text} ({'present' if row['presence'] > 0.5 else 'absent'} with {row['presence']:.0%})"
+        f"{i + 1}: {text} ({'present' if row.found else 'absent'} with {row.presence:.0%})"
         for i, (text, row) in enumerate(zip(texts, rows, strict=True))
     ]
     figure, all_axes = _figure(count, titles)
     for axes, row, point, present in zip(all_axes, rows, points_of(example), presence, strict=False):
         _show(axes, example)
-        if row["heatmap"] is not None:
+        if row.heatmap is not None:
             extent = (0, image.width, image.height, 0)
-            axes.imshow(row["heatmap"], cmap="inferno", alpha=0.5, extent=extent, interpolation="bilinear")
+            axes.imshow(row.heatmap, cmap="inferno", alpha=0.5, extent=extent, interpolation="bilinear")
         if present:
             _mark(axes, point, image, "o", None)
-        _mark(axes, row["point"], image, "x", None)
+        _mark(axes, row.unit, image, "x", None)
     return _image(figure)
 
 
 def _presence(example: PointExample | RegionExample) -> Sequence[float]:
-    return example["presence"].tolist() if "presence" in example else [1.0] * len(example["texts"])
+    presence = example.get("presence")
+    return [1.0] * len(example["texts"]) if presence is None else cast(np.ndarray, presence).tolist()
 
 
 def _figure(count: int, texts: Sequence[str]) -> tuple[Figure, list[Axes]]:
@@ -98,20 +91,20 @@ def _figure(count: int, texts: Sequence[str]) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(4.8 * count if count > 1 else 6.4, 4.8 + below))
     grid = figure.add_gridspec(1, count, left=0.02, right=0.98, top=0.98, bottom=below / (4.8 + below), wspace=0.04)
     figure.text(0.02, (below - 0.1) / (4.8 + below), "\n".join(lines), va="top", family="monospace", fontsize=8)
-    return figure, [figure.add_subplot(cell) for cell in grid]
+    return figure, [figure.add_subplot(grid[0, i]) for i in range(count)]
 
 
 def _show(axes: Axes, example: PointExample | RegionExample) -> None:
     axes.imshow(np.asarray(example["image"].convert("RGB")))
     axes.set_axis_off()
-    for number, mask in enumerate(example.get("masks") or ()):
+    for number, mask in enumerate(cast(list[np.ndarray], example.get("masks") or [])):
         colour = tuple(channel / 255 for channel in mark_colour(number))
         axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.5)
 
 
-def _mark(axes: Axes, point: np.ndarray, image: Image.Image, marker: str, number: int | None) -> None:
+def _mark(axes: Axes, point: npt.ArrayLike, image: Image.Image, marker: str, number: int | None) -> None:
     x, y = np.multiply(point, image.size).tolist()
-    style = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
+    style: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
     axes.plot(x, y, marker, markeredgecolor="white", markeredgewidth=4, **style)
     axes.plot(x, y, marker, markeredgecolor="#d62828" if marker == "x" else "#00965a", markeredgewidth=2, **style)
     if number is not None:

@@ -1,11 +1,13 @@
 """Training and validation examples of the supervised trainings, from annotated keypoints, own points and regions."""
 
+from typing import Any
+
 import torch
+from datasets import Dataset
 from transformers import TrainingArguments
 
 from talkingpoints.data.examples.keypoint_examples import PointExamples
-from talkingpoints.data.readers.coco_keypoints import wrong_entries
-from talkingpoints.data.readers.custom_points import settle
+from talkingpoints.data.validation.findings import Findings
 from training.sft.arguments import passes_over, with_keypoints
 from training.sft.custom_data import holds_own_points, own_examples
 from training.sft.processes import read_once
@@ -25,19 +27,17 @@ def build_examples(
     ``Trainer`` runs through them once.
 
     Raises:
-        ValueError: no datasets, datasets of both kinds, or what the readers refuse.
+        ValueError: If there are no datasets, datasets of both kinds, or the readers refuse the data.
     """
-    captioned = regions is not None and bool(regions.region_sets)
-    if not sft.datasets and not captioned:
-        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
-    points = None
+    points: tuple[Any, Any] | None = None
     if sft.datasets:
-        build = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
+        build: Any = own_examples if holds_own_points(sft.datasets) else _keypoint_examples
         points = build(sft, training, negatives)
-    examples = points
-    if captioned:
-        examples = mixed_examples(regions, points, training, sft.points_per_photo, sft.colour)
-    return examples
+    if regions is not None and regions.region_sets:
+        return mixed_examples(regions, points, training, sft.points_per_photo, sft.colour, sft.skip_bad_rows)
+    if points is None:
+        raise ValueError("no data: give datasets" + (" or region_sets" if regions is not None else ""))
+    return points
 
 
 def _keypoint_examples(
@@ -45,9 +45,8 @@ def _keypoint_examples(
 ) -> tuple[PointExamples, PointExamples]:
     if sft.streaming:
         raise ValueError("streaming: only for one's own texts, not for annotated keypoints")
-    unusable = read_once(lambda: _unusable(sft))
-    train, val = (sft.load(split, unusable[split]) for split in ("train", "val"))
-    shares = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
+    train, val = read_once(lambda: _read(sft))
+    shares: dict[str, Any] = {"arbitrary": sft.arbitrary, "background": sft.background, "negatives": negatives}
     passes = passes_over(with_keypoints(train, sft.crowded), training)
     points, seed = sft.points_per_photo, training.seed
     return (
@@ -65,9 +64,9 @@ def _keypoint_examples(
     )
 
 
-def _unusable(sft: SftArguments) -> dict[str, dict[str, frozenset[str]]]:
-    """By split and folder, the photos that cannot be used; refuses them and whatever else is wrong, or logs it."""
-    found = {split: {folder: wrong_entries(folder, split) for folder in sft.datasets} for split in ("train", "val")}
-    checked = [one for folders in found.values() for one in folders.values()]
-    settle({where: wrong for problems, _ in checked for where, wrong in problems.items()}, sft.skip_bad_rows)
-    return {split: {folder: photos for folder, (_, photos) in folders.items()} for split, folders in found.items()}
+def _read(sft: SftArguments) -> tuple[Dataset, Dataset]:
+    """Photos to train on and to validate with; refuses whatever is wrong with them, or logs it and leaves it out."""
+    findings = Findings()
+    train, val = (sft.load(split, findings) for split in ("train", "val"))
+    findings.settle(sft.skip_bad_rows)
+    return train, val

@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 
 def build_optimizer(
-    model: torch.nn.Module, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
+    model: PreTrainedModel, training: TrainingArguments, slow_modules: list[str], slow_lr_scale: float
 ) -> torch.optim.Optimizer | None:
     """The optimiser that ``training`` asks for, with a lower learning rate for pretrained modules.
 
-    Early gradients of a new module say little, and Adam gives them full-sized steps all the same: at the common rate
-    a pretrained module behind it loses what it knows.
+    The first gradients of a new module are noise, but Adam turns them into steps of full size. At the common learning
+    rate the pretrained modules behind it would forget what they know.
 
     Args:
-        model: to be trained.
-        training: learning rate, weight decay and optimiser.
-        slow_modules: parts of the names of the pretrained modules' parameters; if empty, the ``Trainer`` is left to
-            make its own optimiser (None).
-        slow_lr_scale: their share of the learning rate; 0 freezes them.
+        model: The model to train.
+        training: Learning rate, weight decay and optimiser.
+        slow_modules: Parts of the names of the pretrained modules' parameters. If empty, the result is None, and the
+            ``Trainer`` makes its own optimiser.
+        slow_lr_scale: Their learning rate as a share of the common one; 0 freezes them.
 
     Raises:
-        ValueError: a name that no parameter has.
+        ValueError: If no parameter has such a name.
     """
     if not slow_modules:
         return None
@@ -31,12 +31,12 @@ def build_optimizer(
     if unknown:
         raise ValueError(f"slow_modules: no parameter has {unknown} in its name")
     optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(training, model)
-    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    decayed = set(Trainer.get_decay_parameter_names(None, model))  # type: ignore[arg-type]  # it uses no self
     parameters = dict(model.named_parameters())
     if slow_lr_scale == 0:
         for name, module in model.named_modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and any(slow in name for slow in slow_modules):
-                module.momentum = 0.0  # what does not learn keeps its running statistics too
+                module.momentum = 0.0  # a frozen module keeps its running statistics too
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for name in names:
         is_slow = any(slow in name for slow in slow_modules)
@@ -55,17 +55,17 @@ def build_optimizer(
 
 
 def freeze(model: torch.nn.Module, frozen_modules: Sequence[str], all_statistics: bool = False) -> None:
-    """Keep parameters as they are, by parts of their names, and the batch statistics beside them.
+    """Freeze parameters by parts of their names, and the batch statistics of the same layers.
 
-    The trainer puts the model into training mode before every step, so the layers switch themselves back.
+    The trainer sets the model to training mode before every step, so each frozen layer sets itself back to eval mode.
 
     Args:
-        model: changed in place.
-        frozen_modules: parts of the names.
-        all_statistics: keep every layer's batch statistics.
+        model: Changed in place.
+        frozen_modules: Parts of the names.
+        all_statistics: Freeze the batch statistics of every layer.
 
     Raises:
-        ValueError: a name that no parameter has.
+        ValueError: If no parameter has such a name.
     """
     names = [name for name, _ in model.named_parameters()]
     unknown = [frozen for frozen in frozen_modules if not any(frozen in name for name in names)]

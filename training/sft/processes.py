@@ -1,9 +1,9 @@
-"""Several processes doing the work of one: who runs where, who reads the data, and a loss over the whole batch.
+"""Training with several processes: devices, reading the data once, and a loss over the global batch.
 
-Each process takes its photos of every global batch, in order (accelerate's ``BatchSamplerShard``), so a run equals
-that of one process with the same global batch: ``per_device_train_batch_size`` times processes times
-``gradient_accumulation_steps``. Not shared are the batch statistics of a vision tower with batch normalisation, such as
-the bundled one's.
+Each process takes its photos of every global batch in order (accelerate's ``BatchSamplerShard``). So a run equals that
+of one process with the same global batch: ``per_device_train_batch_size`` times processes times
+``gradient_accumulation_steps``. Only the batch statistics of a vision tower with batch normalisation, such as the
+bundled one, are not shared.
 """
 
 import logging
@@ -16,7 +16,9 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
-from transformers import PreTrainedModel, Trainer, TrainingArguments, set_seed
+from transformers import PreTrainedModel, TrainingArguments, set_seed
+
+from training.sft.checkpoints import WholeCheckpoints
 
 T = TypeVar("T")
 
@@ -26,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 
 def join_on_cpu() -> bool:
-    """Let processes that were started together find each other where there is no GPU; call it first.
+    """Let processes that were started together find each other on a machine without a GPU; call it first.
 
-    transformers and accelerate join CPU processes only if they are told that the CPU is meant; otherwise each of them
-    silently does all of the work.
+    transformers and accelerate join CPU processes only if the CPU is asked for. Otherwise each process silently does
+    all of the work.
 
     Returns:
-        Whether the CPU is all there is.
+        Whether there is no GPU.
     """
     several = "WORLD_SIZE" in os.environ
     meant = "MASTER_ADDR" in os.environ and os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
@@ -85,20 +87,20 @@ def one_pass(training: TrainingArguments) -> None:
     training.num_train_epochs = 1
 
 
-def keep_existing_layers(model: PreTrainedModel) -> None:
-    """Forget names of layers that a model could have but has not (Siglip's head, often): FSDP would look for them."""
+def keep_existing_layers(model: Any) -> None:
+    """Remove the names of layers that a model does not have (often Siglip's head); FSDP would look for them."""
     existing = {type(module).__name__ for module in model.modules()}
     model._no_split_modules = set(model._no_split_modules or ()) & existing
 
 
-class GlobalBatchTrainer(Trainer):
-    """A ``Trainer`` whose loss is the mean over the global batch, however that is cut.
+class GlobalBatchTrainer(WholeCheckpoints):
+    """A ``Trainer`` whose loss is the mean over the global batch, however the batch is divided.
 
-    Our models give the mean over the tokens, or the texts whose point is in the photo, of what they are shown; the mean
-    of such means would depend on which photos came together, among processes and accumulation steps.
+    Our models return the mean over the tokens of their batch, or over its texts that are present. The mean of such
+    means would depend on how photos are divided among processes and accumulation steps.
 
     Args:
-        build_optimizer: makes the optimiser when it is wanted (FSDP allows no earlier one), or gives None for the
+        build_optimizer: Makes the optimiser when it is needed (FSDP does not allow an earlier one); None for the
             trainer's own.
     """
 
@@ -136,7 +138,7 @@ class GlobalBatchTrainer(Trainer):
 
 
 def _terms(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """How many terms a model's loss on a batch is the mean of."""
+    """Number of terms in the mean that is a model's loss on a batch."""
     if "labels" in inputs:
         return (inputs["labels"][:, 1:] != -100).sum().float()
     return (inputs["presence"] > 0.5).sum().float()

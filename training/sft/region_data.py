@@ -4,6 +4,7 @@ import math
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import ConcatDataset, Dataset
 from transformers import TrainingArguments
@@ -13,10 +14,13 @@ from talkingpoints.data.readers.custom_points import VAL_EVERY
 from talkingpoints.data.readers.region_captions import (
     CaptionedRegion,
     RegionPhoto,
+    checked_photos,
     coco_regions,
     pix2cap,
     visual_genome_regions,
 )
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import below
 from talkingpoints.evaluation.free_texts import read_free_texts
 from training.sft.arguments import examples_of
 from training.sft.processes import read_once
@@ -56,11 +60,15 @@ class RegionSet:
     weight: float
 
 
-def read_set(description: str) -> RegionSet:
+def read_set(description: str, skip_bad_rows: bool = False) -> RegionSet:
     """Read one of ``region_sets``. Without ``val`` every tenth photo is kept for validation.
 
+    Args:
+        description: of the set.
+        skip_bad_rows: log wrong regions and photos and leave them out, instead of refusing them.
+
     Raises:
-        ValueError: a description that says something else, or what the readers refuse.
+        ValueError: If the description has another form, or the readers refuse the data.
     """
     pairs = [word.partition("=") for word in shlex.split(description)]
     values = {key: value for key, _, value in pairs}
@@ -72,12 +80,14 @@ def read_set(description: str) -> RegionSet:
     if values["format"] not in FORMATS:
         raise ValueError(f"region_sets: format {values['format']!r}; known: {', '.join(FORMATS)}")
     weight = float(values.get("weight", 1.0))
-    train = _read(values["format"], values["train"], values["photos"], values.get("id_maps"))
+    findings = Findings()
+    train = _read(values["format"], values["train"], values["photos"], values.get("id_maps"), findings)
     if "val" in values:
         photos = values.get("val_photos", values["photos"])
-        val = _read(values["format"], values["val"], photos, values.get("val_id_maps"))
+        val = _read(values["format"], values["val"], photos, values.get("val_id_maps"), findings)
     else:
         val, train = train[::VAL_EVERY], [photo for i, photo in enumerate(train) if i % VAL_EVERY]
+    findings.settle(skip_bad_rows)
     if not train or not val:
         raise ValueError(
             f"region_sets: {description!r} has {len(train)} photos to train on and {len(val)} for validation; "
@@ -94,38 +104,37 @@ def typed_points(texts: Path, photos: Path) -> list[RegionPhoto]:
         photos: the folder that holds the datasets which the texts name, with their ``images``.
 
     Raises:
-        ValueError: another layout, or a text that names no dataset.
+        ValueError: If the file has another layout, or a text names no dataset.
     """
     by_photo: dict[Path, list[CaptionedRegion]] = {}
     for number, text in enumerate(read_free_texts(texts)):
         if text.dataset is None:
             raise ValueError(f"{texts.name}, entry {number}: names no dataset")
-        region = CaptionedRegion(text.text.strip(), (text.x, text.y, text.x, text.y))
-        by_photo.setdefault(photos / text.dataset / "images" / text.image, []).append(region)
+        region = CaptionedRegion(text.text.strip(), (text.x, text.y, text.x, text.y), row=number)
+        by_photo.setdefault(below(photos / text.dataset / "images", text.image), []).append(region)
     return [RegionPhoto(file, tuple(regions)) for file, regions in by_photo.items()]
 
 
-def _read(kind: str, annotations: str, photos: str, id_maps: str | None) -> list[RegionPhoto]:
+def _read(kind: str, annotations: str, photos: str, id_maps: str | None, findings: Findings) -> list[RegionPhoto]:
     if kind == "pix2cap":
         found = pix2cap(Path(annotations), Path(photos), None if id_maps is None else Path(id_maps))
     elif id_maps is not None:
         raise ValueError(f"region_sets: id_maps belong to format=pix2cap, not to {kind}")
+    elif kind == "free_texts":
+        found = typed_points(Path(annotations), Path(photos))
     else:
-        reader = {"visual_genome": visual_genome_regions, "coco": coco_regions, "free_texts": typed_points}[kind]
-        found = reader(Path(annotations), Path(photos))
-    files = (file for photo in found for file in (photo.image, photo.id_map) if file is not None)
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise ValueError(f"{annotations}: {len(missing)} photos or PNGs are not there, the first is {missing[0]}")
-    return found
+        reader = {"visual_genome": visual_genome_regions, "coco": coco_regions}[kind]
+        found = reader(Path(annotations), Path(photos), findings)
+    return checked_photos(found, annotations, findings)
 
 
 def mixed_examples(
     regions: RegionSetArguments,
-    points: tuple[Dataset, Dataset] | None,
+    points: tuple[Any, Dataset] | None,
     training: TrainingArguments,
     rows_per_photo: int,
     colour: float,
+    skip_bad_rows: bool = False,
 ) -> tuple[Dataset, dict[str, Dataset]]:
     """Training examples of region sets and points, and validation examples of each kind ("points", "regions").
 
@@ -135,16 +144,18 @@ def mixed_examples(
         training: how long to train; an epoch has as many examples as all sets and points have photos.
         rows_per_photo: regions of each photo, the same number as points.
         colour: probability of changed colours.
+        skip_bad_rows: of :func:`read_set`.
 
     Raises:
-        ValueError: what :func:`read_set` refuses, or weights that are all 0.
+        ValueError: If :func:`read_set` refuses a set, or all weights are 0.
     """
-    sets = read_once(lambda: [read_set(description) for description in regions.region_sets])
+    sets = read_once(lambda: [read_set(description, skip_bad_rows) for description in regions.region_sets])
     seed = training.seed
     parts: list[tuple[Dataset, float]] = [
         (RegionExamples(s.train, rows_per_photo, 1, colour, seed), s.weight) for s in sets
     ]
-    val = {"regions": ConcatDataset([RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets])}
+    regions_to_validate = [RegionExamples(s.val, rows_per_photo, seed=seed) for s in sets]
+    val: dict[str, Dataset] = {"regions": ConcatDataset(regions_to_validate)}
     total = sum(len(s.train) for s in sets)
     if points is not None:
         parts.append((points[0], regions.points_weight))

@@ -7,7 +7,7 @@ arXiv 2310.03744) and 5e-4 at 4 M (the bundled models), with a power law between
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Set
 from dataclasses import dataclass
 
 import torch
@@ -50,7 +50,7 @@ def full_rate(parameters: int) -> float:
     return float(f"{_SMALL[1] * (max(parameters, 1) / _SMALL[0]) ** slope:.0e}")
 
 
-def derive_settings(sft: SftArguments, training: TrainingArguments, given: Collection[str]) -> None:
+def derive_settings(sft: SftArguments, training: TrainingArguments, given: Set[str]) -> None:
     """Set learning rate and batch by the base's size where they are not given, and note what is left open.
 
     Args:

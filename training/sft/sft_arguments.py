@@ -44,8 +44,6 @@ class LoraArguments:
         Raises:
             ValueError: If the number of bits is not allowed, or a quantised base is to be trained without LoRA.
         """
-        if self.base_bits not in BITS:
-            raise ValueError(f"base_bits must be 32, 16, 8 or 4, got {self.base_bits}")
         if self.base_bits in (32, 16):
             return {"dtype": torch.float32 if self.base_bits == 32 else torch.bfloat16}
         if not self.lora_r:
@@ -116,6 +114,8 @@ class SftArguments(LoraArguments, OwnDataArguments, DataArguments):
             raise ValueError(f"save_dtype must be one of {sorted(DTYPES)}, got {self.save_dtype!r}")
         if min(self.early_stopping_patience, self.sample_photos, self.lora_r) < 0:
             raise ValueError("early_stopping_patience, sample_photos and lora_r must not be negative")
+        if self.base_bits not in BITS:
+            raise ValueError(f"base_bits must be 32, 16, 8 or 4, got {self.base_bits}")
 
 
 def parse_weights(pairs: list[str]) -> dict[str, float]:

@@ -180,7 +180,9 @@ class SceneExamples(PhotoPasses):
             false = absent_text(int(source), view.scene, drawn.thing, seen, dict(self.options.styles), words)
             if false is not None:
                 return _Row(drawn.point, false.text, false.claims, seen, False)
-        styles = {style: weight for style, weight in self.options.styles.items() if style != "look" or not seen.ambiguous}
+        styles = {
+            style: weight for style, weight in self.options.styles.items() if style != "look" or not seen.ambiguous
+        }
         styles = styles if sum(styles.values()) > 0 else dict(self.options.styles)
         style = words.choices(list(styles), list(styles.values()))[0]
         text = write_fluent(seen, style, words)

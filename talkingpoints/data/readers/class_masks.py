@@ -12,9 +12,9 @@ Class masks do not tell objects of one class apart, so here a thing is a connect
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from talkingpoints.data.readers.coco_panoptic import VOID, Category, Segment, measured
+from talkingpoints.data.validation.photos import read_pixels
 from talkingpoints.mask_pieces import connected_pieces
 
 VOC_VOID = 255
@@ -41,13 +41,7 @@ def read_class_mask(file: Path) -> np.ndarray:
     Raises:
         ValueError: no palette PNG, or a number that is no class of VOC.
     """
-    try:
-        with Image.open(file) as image:
-            mode, classes = image.mode, np.asarray(image, dtype=np.uint8)
-    except OSError as error:
-        raise ValueError(f"cannot read the mask {file}: {error}") from error
-    if mode != "P":
-        raise ValueError(f"{file}: an image of mode {mode}; class masks are palette images (mode P)")
+    classes = read_pixels(file, ("P",))
     strange = sorted(set(np.unique(classes).tolist()) - {*range(VOC_CLASSES), VOC_VOID})
     if strange:
         raise ValueError(f"{file}: pixels {strange}; allowed: 0 to {VOC_CLASSES - 1}, and {VOC_VOID} for void")

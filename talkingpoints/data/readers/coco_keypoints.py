@@ -1,23 +1,42 @@
 """COCO-keypoints datasets as `datasets.Dataset`, one row per photo.
 
-Reads the layout that AnimalPose, AP-10K and COCO person keypoints share: `annotations/SPLIT.json` and an
-image folder. Leaves out what has no keypoints in it (segmentations, crowd flags) and decodes no image while
-loading; :func:`wrong_entries` does, and reports what is wrong.
+Reads the layout that AnimalPose, AP-10K and COCO person keypoints share: `annotations/SPLIT.json` and an image
+folder; and that of Roboflow: `SPLIT/_annotations.coco.json` beside the photos. Leaves out what has no keypoints in it
+(segmentations, crowd flags). Of each photo the header is read, to hold its size against the file's.
 """
 
-import json
-import math
-from collections.abc import Collection
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from datasets import Dataset, Features, Image, List, Value
+from typing_extensions import TypedDict
 
-from talkingpoints.data.readers.custom_points import Problem
+from talkingpoints.data.validation.coco import (
+    CocoCategory,
+    about,
+    coco_categories,
+    coco_images,
+    image_of,
+    listed_ids,
+    source,
+)
+from talkingpoints.data.validation.fields import Box, Name, Number, Whole, checked
+from talkingpoints.data.validation.files import read_object
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import inside
+from talkingpoints.data.validation.photos import check_size
+from talkingpoints.data.validation.units import likely_unit
 from talkingpoints.images import load_image
 
 IMAGE_FOLDERS = ("images", "data", ".")
-ANNOTATION_FOLDERS = ("annotations", ".")
+SECTIONS = ("images", "annotations", "categories")
+SPLIT_NAMES = {"val": ("val", "valid", "validation")}
+"""Other names of a split."""
+
+ROBOFLOW = "_annotations.coco.json"
+
+_log = logging.getLogger(__name__)
 
 FEATURES = Features(
     {
@@ -37,23 +56,43 @@ FEATURES = Features(
 )
 
 
-def load_keypoints(directory: str | Path, split: str, leave_out: Collection[str] = ()) -> Dataset:
+class KeypointCategory(CocoCategory):
+    """A category; without keypoints (Roboflow's root has none) its annotations are left out."""
+
+    keypoints: NotRequired[list[Name] | None]
+
+
+class KeypointAnnotation(TypedDict):
+    """An object with its box and keypoints, x, y and visibility of each."""
+
+    image_id: Whole
+    category_id: Whole
+    bbox: Box
+    keypoints: NotRequired[list[Number]]
+
+
+def load_keypoints(
+    directory: str | Path, split: str, findings: Findings | None = None, *, decode: bool = False
+) -> Dataset:
     """Load one split of a COCO-keypoints dataset.
 
     Args:
-        directory: Folder with `annotations/SPLIT.json` (or `SPLIT.json`) and the photos in `images/`, in
-            `data/` or in the folder itself.
-        split: Name of the annotation file without `.json`, for example `"train"`.
-        leave_out: File names of photos to leave out, as :func:`wrong_entries` gives them.
+        directory: Folder with `annotations/SPLIT.json` (or `SPLIT.json`) and the photos in `images/`, in `data/` or in
+            the folder itself; or with `SPLIT/_annotations.coco.json` and the photos beside it.
+        split: Name of the annotation file without `.json`, for example `"train"`; `"val"` also finds `valid`.
+        findings: Takes what is wrong, entry by entry, and such photos, objects and keypoints are left out. None refuses
+            them, but for keypoints outside their photo, which are left out with a warning.
+        decode: Also decode each photo.
 
     Returns:
         One row per photo: `image` (decoded on access), `image_id`, `file_name`, `width`, `height` in pixels
         and `objects`: `label`, `bbox` as [x, y, width, height] in pixels, `keypoints` with `name` (lower
         case, words separated by blanks: "left front paw") and `x`, `y` in pixels. Only labelled keypoints
-        (visibility above 0) that lie inside the photo are kept.
+        (visibility above 0) that lie inside the photo are kept. An object whose box has no area in the photo gets one
+        around its keypoints, with a warning.
 
     Raises:
-        ValueError: If the folder, the split or a listed photo is missing, or the JSON is malformed.
+        ValueError: If the folder or the split is missing, the JSON is malformed, or an entry is wrong.
 
     Example:
         >>> rows = load_keypoints("animalpose", "val")
@@ -63,70 +102,41 @@ def load_keypoints(directory: str | Path, split: str, leave_out: Collection[str]
     root = Path(directory)
     if not root.is_dir():
         raise ValueError(f"directory: {str(root)!r} is not a folder; give the folder of a COCO-keypoints dataset.")
-    annotation_file = _annotation_file(root, split)
-    content = _read_json(annotation_file)
-    categories = {category["id"]: category for category in content["categories"]}
-    objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
-    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
-    for annotation in content["annotations"]:
-        where = f"{annotation_file}: annotation {annotation.get('id', '?')}"
-        if annotation.get("image_id") not in objects:
-            raise ValueError(f"{where} names image_id {annotation.get('image_id')!r}, which 'images' does not list.")
-        if annotation.get("category_id") not in categories:
-            raise ValueError(
-                f"{where} names category_id {annotation.get('category_id')!r}; allowed: {sorted(categories)}."
-            )
-        category = categories[annotation["category_id"]]
-        width, height = sizes[annotation["image_id"]]
-        objects[annotation["image_id"]].append(_object(annotation, category, width, height, where))
-    rows = []
-    for image in content["images"]:
-        if image["file_name"] in leave_out:
-            continue
-        row = {key: image[key] for key in ("file_name", "width", "height")}
-        row["image"] = _image_path(root, image["file_name"])
-        row["image_id"] = image["id"]
-        row["objects"] = objects[image["id"]]
-        rows.append(row)
+    file = annotation_file(root, split)
+    content = read_object(file, SECTIONS)
+    found = Findings() if findings is None else findings
+    images = _photos(root, file, content["images"], found, decode)
+    objects = _objects(file, content, images, found)
+    if findings is None:
+        outside = found.pop(_outside(file), [])
+        if outside:
+            _log.warning("%s: %d are left out, the first: %s", _outside(file), len(outside), outside[0])
+        found.settle(skip_bad_rows=False)
+    rows = [{**image, "image_id": key, "objects": objects[key]} for key, image in images.items()]
     return Dataset.from_list(rows, features=FEATURES)
 
 
-def wrong_entries(directory: str | Path, split: str) -> tuple[dict[str, list[Problem]], frozenset[str]]:
-    """What is wrong in one split of a COCO-keypoints dataset, entry by entry; each photo is decoded.
-
-    Args:
-        directory, split: As for :func:`load_keypoints`.
-
-    Returns:
-        Photos that are missing or cannot be read, and labelled keypoints outside their photo, by the list that they
-        stand in; and the file names of those photos. :func:`load_keypoints` leaves such keypoints out by itself.
+def annotation_file(root: Path, split: str) -> Path:
+    """The annotation file of a split.
 
     Raises:
-        ValueError: If the folder or the split is missing, or the JSON is malformed.
+        ValueError: There is none; names the splits that there are.
     """
-    root = Path(directory)
-    file = _annotation_file(root, split)
-    content = _read_json(file)
-    unread: list[Problem] = []
-    outside: list[Problem] = []
-    unusable: list[str] = []
-    for number, image in enumerate(content["images"]):
-        try:
-            load_image(Path(_image_path(root, image["file_name"])))
-        except ValueError as error:
-            unread.append(Problem(number, f": {error}"))
-            unusable.append(image["file_name"])
-    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
-    names = {category["id"]: category["keypoints"] for category in content["categories"]}
-    for number, annotation in enumerate(content["annotations"]):
-        flat, known = annotation["keypoints"], names.get(annotation["category_id"], ())
-        width, height = sizes.get(annotation["image_id"], (math.inf, math.inf))  # load_keypoints refuses it
-        for name, x, y, visibility in zip(known, flat[0::3], flat[1::3], flat[2::3], strict=False):
-            if visibility > 0 and not (0 <= x <= width and 0 <= y <= height):
-                message = f": {name} ({x:g}, {y:g}) is outside the photo, which is {width} x {height}"
-                outside.append(Problem(number, message))
-    lists = {"images": unread, "annotations": outside}
-    return {f"{file}, {name} (row 0 is the first)": wrong for name, wrong in lists.items()}, frozenset(unusable)
+    files = annotation_files(root)
+    for name in SPLIT_NAMES.get(split, (split,)):
+        if name in files:
+            return files[name]
+    raise ValueError(
+        f"split: no annotation file for {split!r} in {str(root)!r}; splits found: {sorted(files) or 'none'}. Trainings "
+        "take other names with --train_split and --val_split."
+    )
+
+
+def annotation_files(root: Path) -> dict[str, Path]:
+    """All annotation files of a folder, by their split."""
+    files = [*root.glob("*.json"), *(root / "annotations").glob("*.json")]
+    named = {file.stem: file for file in files if file.name != ROBOFLOW}
+    return {file.parent.name: file for file in root.glob(f"*/{ROBOFLOW}")} | named
 
 
 def keypoint_name(name: str) -> str:
@@ -145,62 +155,109 @@ def keypoint_name(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").lower().split())
 
 
-def _annotation_file(root: Path, split: str) -> Path:
-    for folder in ANNOTATION_FOLDERS:
-        candidate = root / folder / f"{split}.json"
-        if candidate.is_file():
-            return candidate
-    found = sorted(path.stem for folder in ANNOTATION_FOLDERS for path in (root / folder).glob("*.json"))
-    raise ValueError(f"split: no annotation file for {split!r} in {str(root)!r}; splits found: {found or 'none'}.")
+def _outside(file: Path) -> str:
+    return f"{file}, keypoints outside their photo (row 0 is the first annotation)"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}; a COCO file is an object.")
-    needed = {
-        "images": ("id", "file_name", "width", "height"),
-        "annotations": ("image_id", "category_id", "bbox", "keypoints"),
-        "categories": ("id", "name", "keypoints"),
-    }
-    for section, keys in needed.items():
-        if not isinstance(content.get(section), list):
-            raise ValueError(f"{path} has no list {section!r}; a COCO-keypoints file has {sorted(needed)}.")
-        for entry in content[section]:
-            missing = [key for key in keys if key not in entry]
-            if missing:
-                raise ValueError(f"{path}: an entry of {section!r} (id {entry.get('id', '?')}) lacks {missing}.")
-    return content
+def _photos(root: Path, file: Path, entries: list[Any], findings: Findings, decode: bool) -> dict[int, dict[str, Any]]:
+    """The images by id, each with its file; those that are wrong are in the findings."""
+    images = coco_images(file, entries, findings)
+    good: dict[int, dict[str, Any]] = {}
+    for key, (number, image) in images.items():
+        with findings.entry(source(file, "images"), number):
+            photo = _image_path(root, file, image["file_name"])
+            check_size(photo, image["width"], image["height"])
+            if decode:
+                load_image(photo)
+            good[key] = {name: image[name] for name in ("file_name", "width", "height")} | {"image": str(photo)}
+    return good
 
 
-def _object(
-    annotation: dict[str, Any], category: dict[str, Any], width: int, height: int, where: str
-) -> dict[str, Any]:
-    names, flat = category["keypoints"], annotation["keypoints"]
+def _objects(
+    file: Path, content: dict[str, Any], images: dict[int, dict[str, Any]], findings: Findings
+) -> dict[int, list[dict[str, Any]]]:
+    """The objects of each image."""
+    categories = coco_categories(file, content["categories"], KeypointCategory)
+    listed, where = listed_ids(content["images"]), source(file, "annotations")
+    objects: dict[int, list[dict[str, Any]]] = {key: [] for key in images}
+    given: dict[int, list[tuple[float, float]]] = {}
+    flat_boxes = nameless = 0
+    for number, entry in enumerate(content["annotations"]):
+        with findings.entry(where, number, about(entry)):
+            annotation = checked(KeypointAnnotation, entry)
+            image = image_of(annotation, images, listed)
+            category = categories.get(annotation["category_id"])
+            if category is None:
+                raise ValueError(
+                    f"category_id {annotation['category_id']} is no category; allowed: {sorted(categories)}"
+                )
+            if image is None:
+                continue
+            if not category.get("keypoints"):
+                nameless += 1
+                continue
+            points = _labelled(annotation, category)
+            height, width = size = (image["height"], image["width"])
+            given.setdefault(annotation["image_id"], []).extend((x, y) for _, x, y in points)
+            for name, x, y in points:
+                if not (0 <= x <= width and 0 <= y <= height):
+                    message = f"{about(entry)}: {name} ({x:g}, {y:g}) is outside the photo, which is {width} x {height}"
+                    findings.add(_outside(file), number, message)
+            points = [(name, x, y) for name, x, y in points if 0 <= x <= width and 0 <= y <= height]
+            box = annotation["bbox"]
+            if points and not _has_area(box, size):
+                box = _around([(x, y) for _, x, y in points], size)
+                flat_boxes += 1
+            keypoints = [{"name": name, "x": x, "y": y} for name, x, y in points]
+            label = keypoint_name(category["name"])
+            objects[annotation["image_id"]].append({"label": label, "bbox": box, "keypoints": keypoints})
+    if flat_boxes:
+        _log.warning("%s: %d boxes without an area in their photo now surround the keypoints", file, flat_boxes)
+    if nameless:
+        _log.warning("%s: %d annotations of categories without keypoints are left out", file, nameless)
+    unit = likely_unit((points, (images[key]["height"], images[key]["width"])) for key, points in given.items())
+    if unit is not None:
+        _log.warning("%s: all keypoints look like %ss of the photo's sides; COCO files hold pixels", file, unit)
+    return objects
+
+
+def _labelled(annotation: KeypointAnnotation, category: KeypointCategory) -> list[tuple[str, float, float]]:
+    """The labelled keypoints of an annotation: normalised name, x, y."""
+    names, flat = category["keypoints"] or [], annotation.get("keypoints")
+    if flat is None:
+        raise ValueError("keypoints is missing")
     if len(flat) != 3 * len(names):
         raise ValueError(
-            f"{where} has {len(flat)} keypoint numbers; category {category['name']!r} names {len(names)} "
-            f"keypoints and needs {3 * len(names)} (x, y, visibility)."
+            f"{len(flat)} keypoint numbers; category {category['name']!r} names {len(names)} keypoints and needs "
+            f"{3 * len(names)} (x, y, visibility)"
         )
-    if len(annotation["bbox"]) != 4:
-        raise ValueError(f"{where} has a bbox of {len(annotation['bbox'])} numbers; allowed: [x, y, width, height].")
-    keypoints = [
-        {"name": keypoint_name(name), "x": float(x), "y": float(y)}
+    return [
+        (keypoint_name(name), x, y)
         for name, x, y, visibility in zip(names, flat[0::3], flat[1::3], flat[2::3], strict=True)
-        if visibility > 0 and 0 <= x <= width and 0 <= y <= height
+        if visibility > 0
     ]
-    bbox = [float(value) for value in annotation["bbox"]]
-    return {"label": keypoint_name(category["name"]), "bbox": bbox, "keypoints": keypoints}
 
 
-def _image_path(root: Path, file_name: str) -> str:
-    for folder in IMAGE_FOLDERS:
-        candidate = root / folder / file_name
-        if candidate.is_file():
-            return str(candidate)
+def _has_area(box: list[float], size: tuple[int, int]) -> bool:
+    """Whether a box [x, y, width, height] has an area in a photo of ``size`` (height, width)."""
+    x, y, width, height = box
+    return min(x + width, size[1]) > max(x, 0) and min(y + height, size[0]) > max(y, 0)
+
+
+def _around(points: list[tuple[float, float]], size: tuple[int, int]) -> list[float]:
+    """The box [x, y, width, height] around points, a pixel wider on all sides, within the photo."""
+    xs, ys = zip(*points, strict=True)
+    left, top = max(0.0, min(xs) - 1), max(0.0, min(ys) - 1)
+    return [left, top, min(max(xs) + 1.0, size[1]) - left, min(max(ys) + 1.0, size[0]) - top]
+
+
+def _image_path(root: Path, file: Path, name: str) -> Path:
+    folders = [*(root / folder for folder in IMAGE_FOLDERS), file.parent]
+    for folder in folders:
+        found = inside(folder, name)
+        if found is not None:
+            return found
     raise ValueError(
-        f"photo {file_name!r} is listed but not found in {str(root)!r}; looked in the folders {list(IMAGE_FOLDERS)}."
+        f"photo {name!r} is listed but not found in {str(root)!r}; looked in the folders "
+        f"{[folder.relative_to(root).as_posix() for folder in folders]}"
     )

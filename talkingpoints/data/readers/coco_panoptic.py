@@ -7,14 +7,23 @@ enough: segment_filters.py.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
+from typing_extensions import TypedDict
 
+from talkingpoints.data.validation.coco import CocoCategory, coco_categories, coco_images, source
+from talkingpoints.data.validation.fields import Box, Name, Number, Text, Whole, checked
+from talkingpoints.data.validation.files import read_object
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import below
+from talkingpoints.data.validation.photos import read_pixels
 from talkingpoints.masks import mask_box
 
 VOID = 0
@@ -103,6 +112,27 @@ class PanopticPhoto:
         return replace(self, segments=segments)
 
 
+class _Entry(TypedDict):
+    image_id: Whole
+    file_name: Name
+    segments_info: list[Any]
+
+
+class _SegmentInfo(TypedDict):
+    id: Annotated[Whole, Field(ge=1, le=LARGEST_ID)]
+    category_id: Whole
+    iscrowd: NotRequired[Whole | bool | None]
+    bbox: NotRequired[Box | None]
+    area: NotRequired[Number | None]
+    description: NotRequired[Text | None]
+    caption: NotRequired[Text | None]
+    score: NotRequired[Number | None]
+
+
+class _PanopticCategory(CocoCategory):
+    isthing: NotRequired[Whole | bool]
+
+
 class PanopticPhotos(Sequence[PanopticPhoto]):
     """The photos of an annotation file, made one at a time.
 
@@ -123,16 +153,22 @@ class PanopticPhotos(Sequence[PanopticPhoto]):
 
     def __init__(self, annotations: Path, photos: Path, id_maps: Path | None = None):
         self.annotations, self.photos = Path(annotations), Path(photos)
-        content = _read_json(self.annotations)
+        content = read_object(self.annotations, ("images", "annotations", "categories"))
         self.categories = _categories(content, self.annotations)
         self.id_maps = Path(id_maps) if id_maps is not None else _id_maps_of(self.annotations)
-        self._images: dict[int, dict[str, Any]] = {image["id"]: image for image in content["images"]}
-        self._entries: list[dict[str, Any]] = content["annotations"]
+        findings = Findings()
+        images = coco_images(self.annotations, content["images"], findings)
+        self._images = {key: image for key, (_, image) in images.items()}
+        self._entries: list[_Entry] = []
         self._index: dict[int, int] = {}
-        for number, entry in enumerate(self._entries):
-            if entry["image_id"] in self._index:
-                raise ValueError(f"{self.annotations}: two annotations for image {entry['image_id']}")
-            self._index[entry["image_id"]] = number
+        for number, values in enumerate(content["annotations"]):
+            with findings.entry(source(self.annotations, "annotations"), number):
+                entry = checked(_Entry, values)
+                if entry["image_id"] in self._index:
+                    raise ValueError(f"two annotations for image {entry['image_id']}")
+                self._index[entry["image_id"]] = len(self._entries)
+                self._entries.append(entry)
+        findings.settle(skip_bad_rows=False)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -169,45 +205,26 @@ class PanopticPhotos(Sequence[PanopticPhoto]):
                     found[photo.image_id, segment.id] = segment.description
         return found
 
-    def _photo(self, entry: dict[str, Any]) -> PanopticPhoto:
+    def _photo(self, entry: "_Entry") -> PanopticPhoto:
         image_id = entry["image_id"]
         image = self._images.get(image_id)
         if image is None:
             raise ValueError(f"{self.annotations}: image {image_id} is annotated but not in images")
-        segments = tuple(self._segment(image_id, values) for values in entry["segments_info"])
+        segments: list[Segment] = []
+        for number, values in enumerate(entry["segments_info"]):
+            try:
+                segments.append(_segment(checked(_SegmentInfo, values), self.categories))
+            except ValueError as error:
+                raise ValueError(f"{self.annotations}: image {image_id}, segment {number}: {error}") from None
         ids = [segment.id for segment in segments]
         if len(set(ids)) != len(ids):
             raise ValueError(f"{self.annotations}: image {image_id} has a segment twice: {sorted(ids)}")
-        return PanopticPhoto(
-            image_id,
-            self.photos / image["file_name"],
-            self.id_maps / entry["file_name"],
-            (int(image["height"]), int(image["width"])),
-            segments,
-        )
-
-    def _segment(self, image_id: int, values: dict[str, Any]) -> Segment:
-        where = f"{self.annotations}: image {image_id}, segment {values.get('id')}"
-        category = self.categories.get(values["category_id"])
-        if category is None:
-            raise ValueError(f"{where}: unknown category {values['category_id']}")
-        if not (isinstance(values["id"], int) and 0 < values["id"] <= LARGEST_ID):
-            raise ValueError(f"{where}: ids are whole numbers from 1 to {LARGEST_ID}")
-        text = values.get("description", values.get("caption"))
-        if text is not None and not isinstance(text, str):
-            raise ValueError(f"{where}: the description must be a text, got {type(text).__name__}")
-        x, y, width, height = values.get("bbox", (0, 0, 0, 0))
-        return Segment(
-            id=values["id"],
-            category_id=category.id,
-            category=category.name,
-            is_thing=category.is_thing,
-            is_crowd=bool(values.get("iscrowd", 0)),
-            box=(float(x), float(y), float(x + width), float(y + height)),
-            area=int(values.get("area", 0)),
-            description=text,
-            score=values.get("score"),
-        )
+        files = below(self.photos, image["file_name"]), below(self.id_maps, entry["file_name"])
+        photo = PanopticPhoto(image_id, *files, (image["height"], image["width"]), tuple(segments))
+        if all(segment.area for segment in segments):
+            return photo
+        id_map = photo.id_map()  # the JSON gives no boxes and areas
+        return replace(photo, segments=tuple(measured(segment, id_map) for segment in segments))
 
 
 class PanopticWriter:
@@ -216,7 +233,8 @@ class PanopticWriter:
     Args:
         annotations: the JSON to write.
         categories: all of the data, also those that no segment has.
-        id_maps: folder for PNGs of photos whose pixels are given to `add`.
+        id_maps: folder for the PNGs: of pixels that are given to `add`, and else links to, or copies of, those that
+            there are. None leaves these where they are, in a folder that readers must then be told.
         text_field: "description" for annotations, "caption" for predictions, as the public evaluator wants them.
         photos: folder that the photos' names are written from; None takes that of the first photo.
         photo_maps: likewise, of the PNGs that are there already.
@@ -272,6 +290,8 @@ class PanopticWriter:
             if self.photo_maps is None:
                 self.photo_maps = photo.id_map_file.parent
             name = _below(photo.id_map_file, self.photo_maps)
+            if self.id_maps is not None:
+                _link_or_copy(photo.id_map_file, self.id_maps / name)
         else:
             name = f"{photo.image.stem}.png"
             if self.id_maps is None:
@@ -316,15 +336,9 @@ def read_id_map(file: Path) -> np.ndarray:
     """The ids in a PNG, int32 (height, width).
 
     Raises:
-        ValueError: no such file, or no RGB image.
+        ValueError: no such PNG, no RGB image, or one of too many pixels.
     """
-    try:
-        with Image.open(file) as image:
-            mode, pixels = image.mode, np.asarray(image, dtype=np.int32)
-    except OSError as error:
-        raise ValueError(f"cannot read the segments' pixels {file}: {error}") from error
-    if mode != "RGB":
-        raise ValueError(f"{file}: an image of mode {mode}; segments' pixels are RGB")
+    pixels = read_pixels(file, ("RGB",)).astype(np.int32)
     return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
 
 
@@ -354,30 +368,38 @@ def measured(segment: Segment, id_map: np.ndarray) -> Segment:
     return replace(segment, box=mask_box(inside), area=int(inside.sum()))
 
 
+def _segment(values: "_SegmentInfo", categories: Mapping[int, Category]) -> Segment:
+    """A segment; area 0 where the JSON gives no area or no box."""
+    category = categories.get(values["category_id"])
+    if category is None:
+        raise ValueError(f"unknown category {values['category_id']}")
+    box, area = values.get("bbox"), values.get("area")
+    x, y, width, height = box or (0.0, 0.0, 0.0, 0.0)
+    return Segment(
+        id=values["id"],
+        category_id=category.id,
+        category=category.name,
+        is_thing=category.is_thing,
+        is_crowd=bool(values.get("iscrowd", 0)),
+        box=(x, y, x + width, y + height),
+        area=int(area) if area and width > 0 and height > 0 else 0,
+        description=values["description"] if "description" in values else values.get("caption"),
+        score=values.get("score"),
+    )
+
+
 def all_segments(photos: Iterable[PanopticPhoto]) -> Iterator[tuple[PanopticPhoto, Segment]]:
     """Segments with their photos, one at a time."""
     return ((photo, segment) for photo in photos for segment in photo.segments)
 
 
-def load_json(file: Path, hook: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> Any:
-    """What a file of annotations holds; ``hook`` changes each of its objects as it is read.
-
-    Raises:
-        ValueError: no such file, or no JSON.
-    """
+def _link_or_copy(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
     try:
-        return json.loads(file.read_text(encoding="utf-8"), object_hook=hook)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read the annotations {file}: {error}") from error
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    content = load_json(file)
-    if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= set(content):
-        raise ValueError(f"{file} is no COCO panoptic file: it needs images, annotations and categories")
-    if any("segments_info" not in entry for entry in content["annotations"]):
-        raise ValueError(f"{file} is no COCO panoptic file: its annotations have no segments_info")
-    return content
+        os.link(file.resolve(), place)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(file, place)
 
 
 def _below(file: Path, folder: Path) -> str:
@@ -387,13 +409,10 @@ def _below(file: Path, folder: Path) -> str:
 
 
 def _categories(content: dict[str, Any], file: Path) -> dict[int, Category]:
-    found: dict[int, Category] = {}
-    for values in content["categories"]:
-        if values["id"] in found:
-            raise ValueError(f"{file}: category {values['id']} comes twice")
-        is_thing, above = bool(values.get("isthing", 1)), values.get("supercategory", "")
-        found[values["id"]] = Category(values["id"], values["name"], is_thing, above)
-    return found
+    return {
+        key: Category(key, values["name"], bool(values.get("isthing", 1)), values.get("supercategory") or "")
+        for key, values in coco_categories(file, content["categories"], _PanopticCategory).items()
+    }
 
 
 def _id_maps_of(annotations: Path) -> Path:

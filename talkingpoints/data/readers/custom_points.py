@@ -14,15 +14,17 @@ from typing import Any, NamedTuple
 from datasets import Dataset
 from PIL import Image
 
+from talkingpoints.data.validation.fields import Cell, Text, checked_field, shown
+from talkingpoints.data.validation.findings import Findings, Problem
+from talkingpoints.data.validation.units import TOPS, in_pixels, likely_unit
 from talkingpoints.images import load_image
-from talkingpoints.points import check_points_px, to_unit
+from talkingpoints.points import check_points_px, to_pixels, to_unit
 
 VAL_EVERY = 10
 """Where the data have no validation split, every so many-th photo is kept for it."""
-VAL_NAMES = ("val", "validation")
+VAL_NAMES = ("val", "validation", "valid")
 NEEDED = ("x", "y")
 
-_SHOWN_PROBLEMS = 20
 _log = logging.getLogger(__name__)
 
 
@@ -39,18 +41,20 @@ Row = Mapping[str, Any]
 
 @dataclass
 class PhotoPoints:
-    """A photo, its unit points (x, y), and for each its text, or else its label, from which one is written."""
+    """A photo with its size (height, width), its unit points (x, y), and for each its text, or else its label, from
+    which one is written."""
 
     image: PhotoSource
     points: list[tuple[float, float]] = field(default_factory=list)
     texts: list[str | None] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
+    size: tuple[int, int] = (0, 0)
 
 
 class GivenPoint(NamedTuple):
-    """A point as a row gives it: (x, y) in pixels, and a text or at least a label."""
+    """A point as a row gives it: (x, y) in the rows' unit, and a text or at least a label."""
 
-    point_px: tuple[float, float]
+    point: tuple[float, float]
     text: str | None
     label: str | None
 
@@ -61,24 +65,16 @@ class RowGroup(NamedTuple):
     Attributes:
         where: names their source in reports, and says how its rows are counted.
         image: gives the photo; ValueError where there is none.
-        rows: with their numbers.
+        rows: with their numbers; an error in place of a row that could not be read.
         needed: columns that each must have.
+        unit: of x and y, of units.py.
     """
 
     where: str
     image: Callable[[], PhotoSource]
-    rows: list[tuple[int, Row]]
+    rows: Sequence[tuple[int, Row | ValueError]]
     needed: tuple[str, ...] = NEEDED
-
-
-class Problem(NamedTuple):
-    """What is wrong with a row."""
-
-    row: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}{self.message}"
+    unit: str = "pixels"
 
 
 @dataclass
@@ -87,7 +83,7 @@ class OwnPoints:
 
     train: list[PhotoPoints]
     val: list[PhotoPoints]
-    problems: dict[str, list[Problem]]
+    problems: Findings
 
 
 def read_photo(source: PhotoSource) -> Image.Image:
@@ -104,20 +100,33 @@ def encoded(value: Any) -> Path | bytes | Image.Image:
     if isinstance(value, str):
         value = Path(value)
     if not isinstance(value, Path | bytes | Image.Image):
-        raise ValueError(f"image must be a photo, got {value!r}")
+        raise ValueError(f"image must be a photo, got {shown(value)}")
     return value
 
 
-def check_groups(groups: Iterable[RowGroup]) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
-    """Decode each photo once and check all rows: the photos with good points; what is wrong, by source and row."""
+def check_groups(groups: Iterable[RowGroup]) -> tuple[list[PhotoPoints], Findings]:
+    """Decode each photo once and check all rows: the photos with good points; what is wrong, by source and row.
+
+    Warns where the points seem to be in another unit than is stated.
+    """
     photos: list[PhotoPoints] = []
-    problems: dict[str, list[Problem]] = {}
+    problems, in_pixels_of = Findings(), []
     for group in groups:
         photo, wrong = check_group(group)
         problems.setdefault(group.where, []).extend(wrong)
         if photo.points:
             photos.append(photo)
-    return photos, {where: sorted(wrong, key=lambda problem: problem.row) for where, wrong in problems.items()}
+            if group.unit == "pixels":
+                in_pixels_of.append((to_pixels(photo.points, photo.size).tolist(), photo.size))
+    unit = likely_unit(in_pixels_of)
+    if unit is not None:
+        _log.warning(
+            "%s: all points lie in the upper left %g pixels of their photos: x and y seem to be a %s of its sides; "
+            "if so, say --unit %s", next(iter(problems)), TOPS[unit], unit, unit,
+        )  # fmt: skip
+    for wrong in problems.values():
+        wrong.sort(key=lambda problem: problem.row)
+    return photos, problems
 
 
 def check_group(group: RowGroup, decoded: bool = False) -> tuple[PhotoPoints, list[Problem]]:
@@ -131,6 +140,8 @@ def check_group(group: RowGroup, decoded: bool = False) -> tuple[PhotoPoints, li
     given: list[tuple[int, str, GivenPoint]] = []
     for number, row in group.rows:
         try:
+            if isinstance(row, ValueError):
+                raise row
             for name, values in points_of_row(row):
                 try:
                     given.append((number, name, given_point(values, group.needed)))
@@ -148,10 +159,10 @@ def check_group(group: RowGroup, decoded: bool = False) -> tuple[PhotoPoints, li
         return photo, problems + [Problem(number, f"{name}: {error}") for number, name, _ in given]
     if decoded:
         photo.image = image
-    size = (image.height, image.width)
+    photo.size = size = (image.height, image.width)
     for number, name, point in given:
         try:
-            x, y = to_unit(check_points_px(point.point_px, size), size)
+            x, y = to_unit(check_points_px(in_pixels(point.point, group.unit, size), size), size)
         except ValueError as error:
             problems.append(Problem(number, f"{name}: {error}"))
             continue
@@ -168,16 +179,14 @@ def points_of_row(row: Row) -> Iterator[tuple[str, dict[str, Any]]]:
     for x and y. A single label is that of all.
 
     Raises:
-        ValueError: lists of different lengths, no point, or more values than columns.
+        ValueError: lists of different lengths, or no point.
     """
     columns: dict[Any, Any] = dict(row)
-    if None in columns:  # as csv reads a text with commas that is not quoted: part of it would be lost
-        raise ValueError(f"more values than columns, from {columns[None][0]!r} on; quote what holds commas")
     if columns.get("points") is not None:
         try:
             pairs = [(x, y) for x, y in columns["points"]]
         except (TypeError, ValueError):
-            raise ValueError(f"points must be a list of [x, y], got {columns['points']!r}") from None
+            raise ValueError(f"points must be a list of [x, y], got {shown(columns['points'])}") from None
         columns |= {"x": [x for x, _ in pairs], "y": [y for _, y in pairs]}
     lists = {n: columns[n] for n in ("x", "y", "text", "label") if isinstance(columns.get(n), list | tuple)}
     if not lists:
@@ -206,10 +215,7 @@ def given_point(row: Row, needed: Sequence[str] = NEEDED) -> GivenPoint:
         raise ValueError(f"no {', '.join(missing if text or label else [*missing, 'text'])}")
     if not text and not label:
         raise ValueError("neither a text nor a label, from which one could be written")
-    try:
-        return GivenPoint((float(row["x"]), float(row["y"])), text, label)
-    except (TypeError, ValueError):
-        raise ValueError(f"x and y must be numbers, got {row['x']!r} and {row['y']!r}") from None
+    return GivenPoint((checked_field(Cell, row, "x"), checked_field(Cell, row, "y")), text, label)
 
 
 def _words(row: Row, name: str) -> str | None:
@@ -217,30 +223,12 @@ def _words(row: Row, name: str) -> str | None:
     value = row.get(name)
     if value in (None, ""):
         return None
-    if not isinstance(value, str) or not value.strip():
+    words = checked_field(Text, row, name).strip()
+    if not words:
         raise ValueError(f"{name} must be words, got {value!r}")
-    return value.strip()
+    return words
 
 
 def hold_out(photos: Sequence[PhotoPoints]) -> tuple[list[PhotoPoints], list[PhotoPoints]]:
     """(train, val): every ``VAL_EVERY``-th photo is for validation."""
     return [photo for i, photo in enumerate(photos) if i % VAL_EVERY], list(photos[::VAL_EVERY])
-
-
-def settle(problems: Mapping[str, Sequence[Problem]], skip_bad_rows: bool) -> None:
-    """Refuse wrong rows, or log each of them.
-
-    Raises:
-        ValueError: there are some and they are not to be skipped; lists up to 20 of each source.
-    """
-    reports = {
-        where: [f"{where}: {len(wrong)} wrong rows", *map(str, wrong)] for where, wrong in problems.items() if wrong
-    }
-    if reports and not skip_bad_rows:
-        for lines in reports.values():
-            hidden = len(lines) - 1 - _SHOWN_PROBLEMS
-            if hidden > 0:
-                lines[1 + _SHOWN_PROBLEMS :] = [f"and {hidden} more"]
-        raise ValueError("\n".join(line for lines in reports.values() for line in lines))
-    for lines in reports.values():
-        _log.warning("%s\nthese rows are left out", "\n".join(lines))

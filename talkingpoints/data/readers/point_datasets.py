@@ -20,7 +20,6 @@ from talkingpoints.data.readers.custom_points import (
     OwnPoints,
     PhotoPoints,
     PhotoSource,
-    Problem,
     Row,
     RowGroup,
     StoredPhoto,
@@ -28,6 +27,7 @@ from talkingpoints.data.readers.custom_points import (
     encoded,
     hold_out,
 )
+from talkingpoints.data.validation.findings import Findings
 
 Splits = dict[str, Dataset | IterableDataset]
 
@@ -74,34 +74,40 @@ def open_dataset(source: str, streaming: bool = False) -> Splits:
     return {name: _undecoded(f"{source}, split {name}", rows, streaming) for name, rows in splits.items()}
 
 
-def read_dataset(source: str) -> OwnPoints:
+def read_dataset(source: str, unit: str = "pixels") -> OwnPoints:
     """Read both splits, and check every row and, once, every photo; wrong rows are taken down, not refused.
+
+    Args:
+        source: as for :func:`open_dataset`.
+        unit: of x and y: pixels, fraction or percent.
 
     Raises:
         ValueError: as :func:`open_dataset`.
     """
     photos: dict[str, list[PhotoPoints]] = {}
-    problems: dict[str, list[Problem]] = {}
+    problems = Findings()
     for split, rows in open_dataset(source).items():
-        photos[split], wrong = check_groups(_groups(rows, where(source, split)))
-        problems |= wrong
+        photos[split], wrong = check_groups(_groups(rows, where(source, split), unit))
+        problems.update(wrong)
     if "val" not in photos:
         return OwnPoints(*hold_out(photos["train"]), problems)
     return OwnPoints(photos["train"], photos["val"], problems)
 
 
-def stream_dataset(rows: IterableDataset, name: str) -> Iterator[RowGroup]:
+def stream_dataset(rows: IterableDataset, name: str, unit: str = "pixels") -> Iterator[RowGroup]:
     """The photos of a split as its rows come; neighbouring rows with the same photo belong together.
 
     Args:
         rows: of :func:`open_dataset`.
         name: of :func:`where`.
+        unit: of x and y: pixels, fraction or percent.
     """
     features = rows.features or Features()
     for _, numbered in groupby(enumerate(rows), key=lambda one: _key(one[1]["image"])):
         group = list(numbered)
         image = group[0][1]["image"]
-        yield RowGroup(name, partial(_photo, image), [(number, _words(row, features)) for number, row in group])
+        words = [(number, _words(row, features)) for number, row in group]
+        yield RowGroup(name, partial(_photo, image), words, unit=unit)
 
 
 def where(source: str, split: str) -> str:
@@ -109,14 +115,14 @@ def where(source: str, split: str) -> str:
     return f"{source}, split {split} (its first row is 0)"
 
 
-def _groups(rows: Dataset, name: str) -> Iterable[RowGroup]:
+def _groups(rows: Dataset, name: str, unit: str) -> Iterable[RowGroup]:
     """All rows, those with the same photo together."""
-    groups: dict[Any, RowGroup] = {}
+    groups: dict[Any, tuple[partial[PhotoSource], list[tuple[int, Row]]]] = {}
     for number, row in enumerate(rows):
         stored = partial(_stored, rows, number, row["image"] is None)
-        group = groups.setdefault(_key(row["image"]), RowGroup(name, stored, []))
-        group.rows.append((number, _words(row, rows.features)))
-    return groups.values()
+        _, words = groups.setdefault(_key(row["image"]), (stored, []))
+        words.append((number, _words(row, rows.features)))
+    return [RowGroup(name, stored, words, unit=unit) for stored, words in groups.values()]
 
 
 def _undecoded(name: str, rows: Dataset | IterableDataset, streaming: bool) -> Dataset | IterableDataset:

@@ -5,26 +5,23 @@ One row a point: ``file_name`` (below the folder), ``x``, ``y`` (pixels of the p
 datasets. Splits are subfolders ``train`` and ``val``; without ``val`` every tenth photo is kept for validation.
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from talkingpoints.data.readers.custom_points import (
     VAL_NAMES,
     OwnPoints,
     PhotoPoints,
-    Problem,
     Row,
     RowGroup,
     check_groups,
     hold_out,
-    settle,
 )
+from talkingpoints.data.validation.files import Numbered, table_rows
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import inside
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 NEEDED = ("file_name", "x", "y")
@@ -51,43 +48,48 @@ def read_points(folder: str | Path, split: str, *, skip_bad_rows: bool = False) 
         ValueError: what the reader refuses, wrong rows, or no photo in the split.
     """
     own = read_folder(folder)
-    settle(own.problems, skip_bad_rows)
+    own.problems.settle(skip_bad_rows)
     photos = {"train": own.train, "val": own.val}[split]
     if not photos:
         raise ValueError(f"{folder} has no photo for the split {split!r}; it takes at least two, or subfolders")
     return photos
 
 
-def read_folder(folder: str | Path) -> OwnPoints:
+def read_folder(folder: str | Path, unit: str = "pixels") -> OwnPoints:
     """Read both splits, and check every row and, once, every photo.
 
     Wrong rows are taken down, not refused: a missing column or text, a photo that is not there or cannot be read, a
     point outside its photo. Their numbers are those of the lines; of a CSV, row 1 is the header.
+
+    Args:
+        folder: as for :func:`read_points`.
+        unit: of x and y: pixels, fraction or percent.
 
     Raises:
         ValueError: no metadata file, or one that is no table with the columns that it takes.
     """
     root = Path(folder)
     train_folder, val_folder = (split_folder(root, split) for split in ("train", "val"))
-    train, problems = read_split(train_folder)
+    train, problems = read_split(train_folder, unit)
     if val_folder == root:
         return OwnPoints(*hold_out(train), problems)
-    val, more = read_split(val_folder)
-    return OwnPoints(train, val, problems | more)
+    val, more = read_split(val_folder, unit)
+    problems.update(more)
+    return OwnPoints(train, val, problems)
 
 
-def read_split(folder: Path) -> tuple[list[PhotoPoints], dict[str, list[Problem]]]:
+def read_split(folder: Path, unit: str = "pixels") -> tuple[list[PhotoPoints], Findings]:
     """All photos of a folder (of one split), in order of their names, and what is wrong; see :func:`read_folder`."""
-    rows: dict[str, list[tuple[int, Row]]] = {}
+    rows: dict[str, list[tuple[int, Row | ValueError]]] = {}
     for number, row in _rows(folder):
         rows.setdefault(_name(row), []).append((number, row))
-    return check_groups(_group(folder, name, rows[name]) for name in sorted(rows))
+    return check_groups(_group(folder, name, rows[name], unit) for name in sorted(rows))
 
 
-def stream_folder(folder: Path) -> Iterator[RowGroup]:
+def stream_folder(folder: Path, unit: str = "pixels") -> Iterator[RowGroup]:
     """The photos of a folder (of one split) as its rows come; what is wrong is found when a group is checked."""
     for name, rows in groupby(_rows(folder), key=lambda numbered: _name(numbered[1])):
-        yield _group(folder, name, list(rows))
+        yield _group(folder, name, list(rows), unit)
 
 
 def split_folder(root: Path, split: str) -> Path:
@@ -104,32 +106,17 @@ def metadata_file(folder: Path) -> Path:
     return file
 
 
-def _group(folder: Path, name: str, rows: list[tuple[int, Row]]) -> RowGroup:
-    return RowGroup(str(metadata_file(folder)), partial(_path, folder, name), rows, NEEDED)
+def _group(folder: Path, name: str, rows: list[tuple[int, Row | ValueError]], unit: str) -> RowGroup:
+    return RowGroup(str(metadata_file(folder)), partial(_path, folder, name), rows, NEEDED, unit)
 
 
-def _rows(folder: Path) -> Iterator[tuple[int, Row]]:
+def _rows(folder: Path) -> Numbered:
     """Rows with the numbers under which a person finds them."""
     file = metadata_file(folder)
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 text") from error
-    if file.suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
-        try:
-            _check_header(file, list(reader.fieldnames or []))
-            yield from enumerate(reader, start=2)
-        except csv.Error as error:
-            raise ValueError(f"{file} is no valid CSV: {error}") from error
-        return
-    for number, line in enumerate(content.splitlines(), start=1):
-        if line.strip():
-            try:
-                row: Any = json.loads(line)
-            except ValueError:
-                row = None
-            yield number, row if isinstance(row, dict) else {}
+    columns, rows = table_rows(file)
+    if columns is not None:
+        _check_header(file, columns)
+    return rows
 
 
 def _check_header(file: Path, columns: list[str]) -> None:
@@ -140,14 +127,12 @@ def _check_header(file: Path, columns: list[str]) -> None:
         raise ValueError(f"{file} has no column {', '.join(missing)}; row 1 must name the columns, it is: {columns}")
 
 
-def _name(row: Row) -> str:
-    return str(row.get("file_name") or "")
+def _name(row: Row | ValueError) -> str:
+    return "" if isinstance(row, ValueError) else str(row.get("file_name") or "")
 
 
 def _path(folder: Path, name: str) -> Path:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise ValueError(f"{name!r} lies outside the folder")
-    if not path.is_file():
+    file = inside(folder, name)
+    if file is None:
         raise ValueError(f"there is no file {name!r}")
-    return folder / name
+    return file

@@ -5,15 +5,32 @@ and masks are those of the photo as annotators saw it: a photo whose EXIF orient
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
-from talkingpoints.data.readers.coco_masks import compact, mask_of
-from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, load_json, read_id_map
+from talkingpoints.data.readers.coco_masks import check_segmentation, compact, mask_of
+from talkingpoints.data.readers.coco_panoptic import PanopticPhotos, read_id_map
 from talkingpoints.data.readers.segment_filters import SegmentFilters, filtered
+from talkingpoints.data.validation.coco import about, coco_images, image_of, listed_ids, source
+from talkingpoints.data.validation.fields import (
+    Box,
+    Name,
+    Number,
+    Side,
+    Text,
+    Whole,
+    checked,
+    checked_field,
+    shown,
+)
+from talkingpoints.data.validation.files import read_json, read_object
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import below
+from talkingpoints.data.validation.photos import check_size, seen_size
 
 GENOME_FOLDERS = ("", "VG_100K", "VG_100K_2")
 """Where Visual Genome's photos lie below the given folder."""
@@ -30,12 +47,14 @@ class CaptionedRegion:
         box: x0, y0, x1, y1 in pixels.
         segment_id: its id in the photo's PNG, or None.
         segmentation: COCO polygons or run lengths, or None.
+        row: its number in the file, for reports.
     """
 
     text: str
     box: tuple[float, float, float, float]
     segment_id: int | None = None
     segmentation: Any = None
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,11 +65,13 @@ class RegionPhoto:
         image: file.
         regions: of it.
         id_map: PNG with the segments' pixels, where regions have a ``segment_id``.
+        size: (height, width) as annotated, or None.
     """
 
     image: Path
     regions: tuple[CaptionedRegion, ...]
     id_map: Path | None = None
+    size: tuple[int, int] | None = None
 
     def masks(self, indices: Iterable[int], size: tuple[int, int]) -> list[np.ndarray]:
         """The masks of some regions, a filled box where no more is known.
@@ -99,93 +120,177 @@ def pix2cap(
         ValueError: what `PanopticPhotos` refuses.
     """
     found = []
-    for photo in filtered(PanopticPhotos(annotations, photos, id_maps), filters or SegmentFilters.released()):
+    segments = PanopticPhotos(annotations, photos, id_maps)
+    for row, photo in enumerate(filtered(segments, filters or SegmentFilters.released())):
         regions = tuple(
-            CaptionedRegion(segment.description.strip(), segment.box, segment.id)
+            CaptionedRegion(segment.description.strip(), segment.box, segment.id, row=row)
             for segment in photo.segments
             if segment.description and segment.description.strip()
         )
         if regions:
-            found.append(RegionPhoto(photo.image, regions, photo.id_map_file))
+            found.append(RegionPhoto(photo.image, regions, photo.id_map_file, photo.size))
     return found
 
 
-def visual_genome_regions(annotations: Path, photos: Path) -> list[RegionPhoto]:
+def visual_genome_regions(annotations: Path, photos: Path, findings: Findings | None = None) -> list[RegionPhoto]:
     """Visual Genome's ``region_descriptions.json``; photos are ID.jpg in ``photos`` or in its VG_100K, VG_100K_2.
 
     Regions without words or without an area are left out, as are photos that then have none.
 
+    Args:
+        annotations, photos: files.
+        findings: takes wrong regions and photos that are missing; None refuses them.
+
     Raises:
-        ValueError: another layout, or a photo is missing.
+        ValueError: another layout, or a wrong entry.
     """
-    content = load_json(annotations)
+    content = read_json(annotations)
     if not isinstance(content, list) or not all(isinstance(e, dict) and {"id", "regions"} <= set(e) for e in content):
         raise ValueError(f"{annotations} is no region_descriptions.json: it needs a list of {{id, regions}}")
+    wrong = Findings() if findings is None else findings
     found = []
-    for entry in content:
+    for number, entry in enumerate(content):
         regions = []
-        for values in entry["regions"]:
-            where = f"{annotations}: image {entry['id']}, region {values.get('region_id')}"
-            box = _box([_value(values, name, where) for name in ("x", "y", "width", "height")], where)
-            text = str(_value(values, "phrase", where)).strip()
-            if text and box is not None:
-                regions.append(CaptionedRegion(text, box))
+        for place, values in enumerate(checked_field(list[Any], entry, "regions")):
+            with wrong.entry(str(annotations), number, f", image {shown(entry['id'])}, region {place}"):
+                region = checked(_GenomeRegion, values)
+                box = _corners([region["x"], region["y"], region["width"], region["height"]])
+                if region["phrase"].strip() and box is not None:
+                    regions.append(CaptionedRegion(region["phrase"].strip(), box, row=number))
         if regions:
-            found.append(RegionPhoto(_genome_photo(photos, entry["id"]), tuple(regions)))
+            with wrong.entry(str(annotations), number):
+                found.append(RegionPhoto(_genome_photo(photos, checked_field(Whole, entry, "id")), tuple(regions)))
+    if findings is None:
+        wrong.settle(skip_bad_rows=False)
     return found
 
 
-def coco_regions(annotations: Path, photos: Path) -> list[RegionPhoto]:
+def coco_regions(annotations: Path, photos: Path, findings: Findings | None = None) -> list[RegionPhoto]:
     """COCO-style JSON whose annotations have a ``bbox``, perhaps a ``segmentation``, and a text.
 
     The text is the annotation's ``caption`` or ``description``, each of its ``sentences`` (RefCOCOg: texts, or objects
     with ``sent`` or ``raw``), or else the ``caption`` of its image, which then speaks of the image's first annotation
     (RefCOCOg as MDETR released it). Regions without words or area are left out.
 
+    Args:
+        annotations, photos: file and folder.
+        findings: takes wrong images and annotations; None refuses them.
+
     Raises:
-        ValueError: another layout, or an annotation without its image.
+        ValueError: another layout, or a wrong entry.
     """
-    content = load_json(annotations, compact)
-    if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
-        raise ValueError(f"{annotations} needs images and annotations, as COCO has them")
-    images = {image["id"]: image for image in content["images"]}
+    content = read_object(annotations, ("images", "annotations"), compact)
+    wrong = Findings() if findings is None else findings
+    images = {
+        key: image for key, (_, image) in coco_images(annotations, content["images"], wrong, _Image, False).items()
+    }
+    listed, where = listed_ids(content["images"]), source(annotations, "annotations")
     by_image: dict[Any, list[CaptionedRegion]] = {}
     spoken: set[Any] = set()
-    for values in content["annotations"]:
-        where = f"{annotations}: annotation {values.get('id')}"
-        image = images.get(_value(values, "image_id", where))
-        if image is None:
-            raise ValueError(f"{where}: image {values['image_id']} is not in images")
-        texts = _texts(values, where)
-        if texts is None:
-            texts = [] if image["id"] in spoken else [str(image.get("caption", ""))]
-            spoken.add(image["id"])
-        box = _box(_value(values, "bbox", where), where)
-        for text in texts:
-            if text.strip() and box is not None:
-                region = CaptionedRegion(text.strip(), box, None, values.get("segmentation") or None)
-                by_image.setdefault(image["id"], []).append(region)
-    return [RegionPhoto(photos / images[key]["file_name"], tuple(rows)) for key, rows in by_image.items()]
+    for number, entry in enumerate(content["annotations"]):
+        with wrong.entry(where, number, about(entry)):
+            values = checked(_Annotation, entry)
+            image = image_of(values, images, listed)
+            if image is None:
+                continue
+            texts = _texts(values)
+            if texts is None:
+                texts = [] if image["id"] in spoken else [image.get("caption") or ""]
+                spoken.add(image["id"])
+            box, mask = _corners(values["bbox"]), values.get("segmentation") or None
+            if mask is not None:
+                check_segmentation(mask, _size(image))
+            for text in texts:
+                if text.strip() and box is not None:
+                    region = CaptionedRegion(text.strip(), box, None, mask, number)
+                    by_image.setdefault(image["id"], []).append(region)
+    if findings is None:
+        wrong.settle(skip_bad_rows=False)
+    return [
+        RegionPhoto(below(photos, images[key]["file_name"]), tuple(rows), size=_size(images[key]))
+        for key, rows in by_image.items()
+    ]
 
 
-def _texts(values: Mapping[str, Any], where: str) -> list[str] | None:
+def checked_photos(photos: Iterable[RegionPhoto], where: str, findings: Findings) -> list[RegionPhoto]:
+    """The photos whose files are there and have the size of their annotation, with the regions that lie in them.
+
+    Args:
+        photos: as the readers give them.
+        where: names their source in findings.
+        findings: takes what is wrong.
+    """
+    found = []
+    for photo in photos:
+        row = photo.regions[0].row
+        with findings.entry(where, row):
+            for file in (photo.image, photo.id_map):
+                if file is not None and not file.is_file():
+                    raise ValueError(f"there is no file {file}")
+            height, width = seen_size(photo.image)
+            if photo.size is not None:
+                check_size(photo.image, photo.size[1], photo.size[0])
+            regions = []
+            for region in photo.regions:
+                x0, y0, x1, y1 = region.box
+                with findings.entry(where, region.row, f", {shown(region.text)}"):
+                    if not (x0 < width and y0 < height and x1 >= 0 and y1 >= 0):
+                        raise ValueError(f"its box {region.box} lies outside the photo, which is {width} x {height}")
+                    if region.segmentation is not None:
+                        check_segmentation(region.segmentation, (height, width))
+                    regions.append(region)
+            if regions:
+                found.append(replace(photo, regions=tuple(regions)))
+    return found
+
+
+class _GenomeRegion(TypedDict):
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+    phrase: Text
+
+
+class _Image(TypedDict):
+    id: Whole | Name
+    file_name: Name
+    width: NotRequired[Side]
+    height: NotRequired[Side]
+    caption: NotRequired[Text | None]
+
+
+class _Sentence(TypedDict):
+    raw: NotRequired[Text | None]
+    sent: NotRequired[Text | None]
+
+
+class _Annotation(TypedDict):
+    image_id: Whole | Name
+    bbox: Box
+    segmentation: NotRequired[Any]
+    caption: NotRequired[Text | list[Text | _Sentence]]
+    description: NotRequired[Text | list[Text | _Sentence]]
+    sentences: NotRequired[Text | list[Text | _Sentence]]
+
+
+def _size(image: _Image) -> tuple[int, int] | None:
+    """(height, width) as the file has it, None where it does not say."""
+    return (image["height"], image["width"]) if "height" in image and "width" in image else None
+
+
+def _texts(values: Mapping[str, Any]) -> list[str] | None:
     """An annotation's texts; None where it has none of the fields."""
     name = next((name for name in TEXT_FIELDS if name in values), None)
     if name is None:
         return None
-    given = values[name]
-    if isinstance(given, str):
-        return [given]
-    if not isinstance(given, list):
-        raise ValueError(f"{where}: {name} must be a text or a list of them, got {type(given).__name__}")
-    return [row if isinstance(row, str) else str(row.get("raw") or row.get("sent") or "") for row in given]
+    given = [values[name]] if isinstance(values[name], str) else values[name]
+    return [row if isinstance(row, str) else row.get("raw") or row.get("sent") or "" for row in given]
 
 
-def _box(values: Any, where: str) -> tuple[float, float, float, float] | None:
+def _corners(box: list[float]) -> tuple[float, float, float, float] | None:
     """x, y, width, height -> corners; None without an area."""
-    if len(values) != 4 or not all(isinstance(value, int | float) for value in values):
-        raise ValueError(f"{where}: a box is x, y, width, height, got {values}")
-    x, y, width, height = map(float, values)
+    x, y, width, height = box
     return (x, y, x + width, y + height) if width > 0 and height > 0 else None
 
 
@@ -206,9 +311,3 @@ def _genome_photo(photos: Path, number: Any) -> Path:
         if file.is_file():
             return file
     raise ValueError(f"no photo {number}.jpg in {photos} or its VG_100K, VG_100K_2")
-
-
-def _value(values: Mapping[str, Any], name: str, where: str) -> Any:
-    if name not in values:
-        raise ValueError(f"{where} has no {name}")
-    return values[name]

@@ -30,6 +30,11 @@ from talkingpoints.writer.fluent.lexicon import lexicon
 
 LEAST_PIECE = 9
 """Pixels: smaller polygons name no point."""
+SEVERAL = frozenset({
+    "wheel", "mirror", "shoes", "boots", "sandals", "sneakers", "loafers", "heels", "pumps", "flats", "wedges", "socks",
+    "stockings", "gloves", "earring", "clogs",
+})  # fmt: skip
+"""Parts of which a thing has several: masks that lie apart are several, not one that something hides in the middle."""
 LEAST_SPREAD = 12.0
 """Of 255: how much a thing on the ground must differ from it to be cut out."""
 
@@ -62,8 +67,8 @@ def keypoint_scene(entry: Entry, options: dict[str, Any]) -> AnnotatedScene:
 
     Args:
         entry: See `read_entries`.
-        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible, `bare_ground` if nothing
-            but sky, plants or ground is around the things.
+        options: Of the set: `hidden` "unlabelled" if keypoints without a label are not visible, `bare_ground` if
+            nothing but sky, plants or ground is around the things.
     """
     image, annotations = entry
     size = (image["height"], image["width"])
@@ -108,7 +113,8 @@ def instance_scene(entry: Entry, options: dict[str, Any], image_file: Path) -> A
         return _cut_out(annotations, size, image_file)
     if "owner" in options:
         return _owned_parts(annotations, size, options)
-    things, owners = [], np.full(size, UNLABELLED, dtype=np.int16)
+    things: list[Thing] = []
+    owners = np.full(size, UNLABELLED, dtype=np.int16)
     masked = any(annotation.get("segmentation") for annotation, _ in annotations)
     # Large ones first, so that small ones in front of them stay.
     for annotation, category in sorted(annotations, key=lambda pair: -pair[0]["area"]):
@@ -131,7 +137,7 @@ def _owned_parts(
     for annotation, category in sorted(annotations, key=lambda pair: -pair[0]["area"]):
         side, name = lexicon().part_of(category["name"])
         names.add((name, side))
-        for mask, box in _pieces(annotation, size):
+        for mask, box in _pieces(annotation, size, name in SEVERAL):
             if mask is None:
                 parts.append(ScenePart(name, side, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), box))
                 continue
@@ -142,7 +148,7 @@ def _owned_parts(
     if not parts:
         return AnnotatedScene((), size)
     boxes = np.array([part.box for part in parts])
-    x0, y0, x1, y1 = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+    (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0).tolist(), boxes[:, 2:].max(axis=0).tolist()
     hidden = _missing(options, names)
     thing = Thing(options["owner"], (x0, y0, x1, y1), tuple(parts), hidden=hidden)
     if not piece.any():
@@ -169,14 +175,21 @@ def _given_point(annotation: dict[str, Any], mask: np.ndarray) -> tuple[float, f
     return ((int(x) + 0.5) / width, (int(y) + 0.5) / height) if inside else None
 
 
-def _pieces(annotation: dict[str, Any], size: tuple[int, int]) -> Iterator[tuple[np.ndarray | None, Box]]:
-    """Polygons one by one where they lie apart, or a box without a mask."""
+def _pieces(
+    annotation: dict[str, Any], size: tuple[int, int], several: bool
+) -> Iterator[tuple[np.ndarray | None, Box]]:
+    """The mask, of several its pieces one by one, or a box without a mask."""
     if not annotation.get("segmentation"):
         box = unit(annotation["bbox"], size)
         if box is not None:
             yield None, box
         return
-    labels, count = ndimage.label(_mask(annotation, size), np.ones((3, 3)))
+    whole = _mask(annotation, size)
+    if not several:
+        if whole.any():
+            yield whole, unit_box(whole)
+        return
+    labels, count = ndimage.label(whole, np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     for number, area in enumerate(areas.tolist(), 1):
         if area >= max(LEAST_PIECE, 0.15 * areas.max()):  # crumbs are no second wheel
@@ -194,7 +207,8 @@ def _cut_out(
     """Things on a plain ground: in its box, a thing is what differs from the ground around the box."""
     with Image.open(image_file) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-    things, owners = [], np.full(size, UNLABELLED, dtype=np.int16)
+    things: list[Thing] = []
+    owners = np.full(size, UNLABELLED, dtype=np.int16)
     inside = np.zeros(size, dtype=bool)
     for annotation, category in annotations:
         box = unit(annotation["bbox"], size)

@@ -1,5 +1,6 @@
 """Decoded photos of a set in one file, so that a training run decodes each photo once."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,8 @@ class PixelCache:
 
     Args:
         photos: In order.
-        file: Where the pixels are kept, named for the photos they are of; None keeps nothing and decodes each time.
+        file: Where the pixels are kept; a name for the photos they are of is added to its stem. None keeps nothing and
+            decodes each time.
 
     Raises:
         ValueError: If a photo cannot be read or has another size than its annotation, or the file is of other photos.
@@ -27,6 +29,8 @@ class PixelCache:
         self._bytes: np.ndarray | None = None
         if file is None:
             return
+        names = "\n".join(f"{photo.image} {photo.image.stat().st_mtime_ns}" for photo in photos)
+        file = file.with_stem(f"{file.stem}_{hashlib.sha256(names.encode()).hexdigest()[:12]}")
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             partial = file.with_suffix(".part")

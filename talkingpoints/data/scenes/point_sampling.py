@@ -83,7 +83,7 @@ def draw_nothing(scene: AnnotatedScene, rng: np.random.Generator) -> DrawnPoint 
 
 
 def speakable(scene: AnnotatedScene, index: int) -> bool:
-    """Whether words can tell a thing from the others of its kind: by order among a few, or by the third of the photo."""
+    """Whether words can tell a thing from the others of its kind: by order among a few, or by the photo's third."""
     thing = scene.things[index]
     same = [other for i, other in enumerate(scene.things) if other.kind == thing.kind and i != index]
     if not same or (thing.kind in scene.counted and len(same) < MAX_COUNTED):

@@ -53,11 +53,11 @@ def hashed_split(name: str, shares: Mapping[str, float]) -> str:
 
     Example:
         >>> hashed_split("000000000009.jpg", {"train": 0.7, "val": 0.15, "test": 0.15})
-        'train'
+        'val'
     """
     place = int.from_bytes(hashlib.sha256(Path(name).stem.encode()).digest()[:8], "big") / 2**64
     for split, share in shares.items():
         if place < share:
             return split
         place -= share
-    return next(reversed(shares))
+    return list(shares)[-1]

@@ -4,6 +4,7 @@ Reading says what is there, held-out kinds too; what may be trained on is anothe
 and `refuse_held_out` enforces.
 """
 
+import hashlib
 import json
 import logging
 import pickle
@@ -59,7 +60,8 @@ def load_scenes(data: str | Path, name: str, split: str, cache: Path | None = No
     folder = Path(data) / name
     if not folder.is_dir():
         raise ValueError(f"data: {folder} is not a folder; give the folder that holds {name!r}.")
-    file = None if cache is None else cache / f"{name}_{split}.pickle"
+    stamp = "" if cache is None else _stamp(folder, Path(data) / "voc_parts")
+    file = None if cache is None else cache / f"{name}_{split}_{stamp}.pickle"
     if file is not None and file.is_file():
         found: list[ScenePhoto] = pickle.loads(file.read_bytes())
         return found
@@ -73,6 +75,20 @@ def load_scenes(data: str | Path, name: str, split: str, cache: Path | None = No
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(pickle.dumps(photos))
     return photos
+
+
+def _stamp(*folders: Path) -> str:
+    """A name for what scenes are made of: the code and vocabulary that make them, and the annotation files."""
+    package = Path(__file__).parent
+    code = [*package.iterdir(), *(package.parents[1] / "writer" / "fluent").iterdir()]
+    code += [package.parents[1] / "writer" / "vocabulary" / name for name in ("kinds.json", "parts.json")]
+    digest = hashlib.sha256()
+    for file in sorted(file for file in code if file.suffix in (".py", ".json")):
+        digest.update(file.read_bytes())
+    for file in sorted(file for folder in folders for file in folder.rglob("*.json")):
+        stat = file.stat()
+        digest.update(f"{file} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:12]
 
 
 def held_out_kinds(photo: ScenePhoto) -> frozenset[str]:
@@ -121,8 +137,8 @@ def _read(data: Path, name: str, split: str, options: dict[str, Any]) -> Iterato
     if kind == "pascal":
         yield from _pascal(data, folder, split, options)
         return
-    shares = options.get("splits")
-    own_split = split != "test" and shares is not None  # val is cut out of train
+    shares: dict[str, float] = options.get("splits", {})
+    own_split = split != "test" and bool(shares)  # val is cut out of train
     file = folder / "annotations" / f"{'train' if own_split else split}.json"
     boxes = part_boxes(data / "voc_parts" / "annotations" / f"{split}.json") if kind == "voc" else {}
     names = sorted({c["name"] for _, found in read_entries(file) for _, c in found} - {"_background_"})

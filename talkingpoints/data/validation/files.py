@@ -116,10 +116,12 @@ def json_rows(text: str) -> Numbered:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows as CSV with a header."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    cells = [{name: _escaped(value) for name, value in row.items()} for row in rows]
+    broken = any("\r" in value for row in cells for value in row.values() if isinstance(value, str))
+    file = io.StringIO()  # csv quotes no "\r" by itself, at which it ends lines when it reads
+    writer = csv.DictWriter(file, columns, lineterminator="\n", quoting=csv.QUOTE_ALL if broken else csv.QUOTE_MINIMAL)
     writer.writeheader()
-    writer.writerows({name: _escaped(value) for name, value in row.items()} for row in rows)
+    writer.writerows(cells)
     return file.getvalue()
 
 

@@ -3,12 +3,11 @@
 The first line says with which options the photos were prepared; another question needs another file.
 """
 
-import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from talkingpoints.data.appended_lines import AppendedLines
 from talkingpoints.dataset_builder.points.preparation import PreparedPhoto
 
 
@@ -24,31 +23,12 @@ class PreparedPhotos:
     """
 
     def __init__(self, file: Path, question: Mapping[str, Any]):
-        self.file = file
-        header = json.dumps(dict(question), sort_keys=True)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists() or b"\n" not in _head(file):
-            file.write_text(f"{header}\n", encoding="utf-8")
-        with file.open("rb+") as content:
-            first = content.readline().decode("utf-8").rstrip("\n")
-            if first != header:
-                raise ValueError(
-                    f"{file} was prepared with other options:\n{first}\nnot\n{header}\ntake another folder, or remove "
-                    "it to start anew"
-                )
-            content.seek(0, os.SEEK_SET)
-            self.keys: set[str] = set()
-            end = 0
-            for number, line in enumerate(content):
-                if not line.endswith(b"\n"):
-                    content.truncate(end)
-                    break
-                end += len(line)
-                if number:
-                    key = json.loads(line)["key"]
-                    if key in self.keys:
-                        raise ValueError(f"{file}, line {number + 1}: {key!r} is there already; remove the line")
-                    self.keys.add(key)
+        self._lines = AppendedLines(file, question)
+        self.keys: set[str] = set()
+        for _, _, row in self._lines:
+            if row["key"] in self.keys:
+                raise ValueError(f"{file}: {row['key']!r} is there twice; remove one of the lines")
+            self.keys.add(row["key"])
 
     def add(self, photo: PreparedPhoto) -> None:
         """Append a photo that is not there yet.
@@ -59,8 +39,7 @@ class PreparedPhotos:
         if photo.key in self.keys:
             raise ValueError(f"two photos are called {photo.key!r}")
         self.keys.add(photo.key)
-        with self.file.open("a", encoding="utf-8") as content:
-            content.write(json.dumps(photo.to_json(), ensure_ascii=False) + "\n")
+        self._lines.append(photo.to_json())
 
     def __contains__(self, key: str) -> bool:
         return key in self.keys
@@ -70,12 +49,4 @@ class PreparedPhotos:
 
     def __iter__(self) -> Iterator[PreparedPhoto]:
         """The photos, one at a time, in the order in which they came."""
-        with self.file.open(encoding="utf-8") as content:
-            next(content)
-            for line in content:
-                yield PreparedPhoto.from_json(json.loads(line))
-
-
-def _head(file: Path) -> bytes:
-    with file.open("rb") as content:
-        return content.readline()
+        return (PreparedPhoto.from_json(row) for _, _, row in self._lines)

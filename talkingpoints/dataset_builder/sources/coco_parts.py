@@ -7,14 +7,27 @@ The annotation file lies in memory as a whole, its polygons as arrays of four by
 photo at a time.
 """
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from talkingpoints.data.readers.coco_keypoints import keypoint_name
 from talkingpoints.data.readers.coco_masks import compact, mask_of
+from talkingpoints.data.validation.coco import (
+    CocoAnnotation,
+    CocoCategory,
+    CocoImage,
+    about,
+    coco_categories,
+    coco_images,
+    image_of,
+    listed_ids,
+    source,
+)
+from talkingpoints.data.validation.fields import checked
+from talkingpoints.data.validation.files import read_object
+from talkingpoints.data.validation.findings import Findings
 from talkingpoints.dataset_builder.points.tasks import PartObject, PartPhoto
 from talkingpoints.dataset_builder.sources.names import part_name
 from talkingpoints.dataset_builder.sources.source import Folder, PartSource
@@ -32,30 +45,22 @@ class CocoParts(PartSource):
 
     def __init__(self, folder: Folder, split: str, name: str | None = None, label: str | None = None):
         super().__init__(folder, split, name, label)
-        file, content = read_annotations(folder, f"annotations/{split}.json", f"{split}.json")
-        try:
-            self._categories = {c["id"]: _owner_and_part(c, label) for c in content["categories"]}
-            self._images = content["images"]
-            by_photo: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in self._images}
-            for annotation in content["annotations"]:
-                if self._categories[annotation["category_id"]] is not None:
-                    by_photo[annotation["image_id"]].append(annotation)
-            self._annotations = [by_photo[image["id"]] for image in self._images]
-            self.photos = [image["file_name"].rpartition(".")[0] for image in self._images]
-            for image in self._images:
-                image["height"], image["width"]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{file} is no COCO instances file: {error!r}") from error
+        instances = read_instances(folder, f"annotations/{split}.json", f"{split}.json")
+        owners = {key: _owner_and_part(c, label) for key, c in instances.categories.items()}
+        self._images = instances.images
+        self._annotations = [
+            [(a, pair) for a in instances.annotations[i["id"]] if (pair := owners[a["category_id"]])]
+            for i in self._images
+        ]
+        self.photos = [image["file_name"].rpartition(".")[0] for image in self._images]
 
     def __getitem__(self, index: int) -> PartPhoto:  # type: ignore[override]
         image = self._images[index]
-        size = (int(image["height"]), int(image["width"]))
+        size = (image["height"], image["width"])
         parts: dict[str, dict[str, np.ndarray]] = {}
-        for annotation in self._annotations[index]:
-            pair = self._categories[annotation["category_id"]]
-            assert pair is not None  # left out above
-            owner, part = pair
-            mask = mask_of(annotation.get("segmentation"), size, f"annotation {annotation.get('id', '?')}")
+        for annotation, (owner, part) in self._annotations[index]:
+            where = f"{self.photos[index]}: annotation {annotation.get('id', '?')}"
+            mask = mask_of(annotation.get("segmentation"), size, where)
             if mask.any():
                 known = parts.setdefault(owner, {})
                 known[part] = known[part] | mask if part in known else mask
@@ -64,22 +69,38 @@ class CocoParts(PartSource):
         return PartPhoto(self.name, self.split, self.photos[index], path, size, objects)
 
 
-def read_annotations(folder: Folder, *names: str) -> tuple[Path, dict[str, Any]]:
-    """The first of some COCO files that is there, with polygons as arrays.
+class Instances(NamedTuple):
+    """A COCO instances file, checked: images in order, categories by id, and the annotations of each image by its id,
+    polygons as arrays."""
+
+    images: list[CocoImage]
+    categories: dict[int, CocoCategory]
+    annotations: dict[int, list[CocoAnnotation]]
+
+
+def read_instances(folder: Folder, *names: str) -> Instances:
+    """The first of some COCO files that is there.
 
     Raises:
-        ValueError: there is none, or it is no JSON object.
+        ValueError: there is none, it is no COCO instances file, or an entry is wrong; lists them.
     """
     file = folder.file(*names)
     if file is None:
         raise ValueError(f"{folder.place} has no {' and no '.join(names)}")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"), object_hook=compact)
-    except ValueError as error:
-        raise ValueError(f"{file} is no COCO file: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} holds a {type(content).__name__}; a COCO file is an object")
-    return file, content
+    content = read_object(file, ("images", "annotations", "categories"), compact)
+    findings, where = Findings(), source(file, "annotations")
+    images = coco_images(file, content["images"], findings)
+    categories, listed = coco_categories(file, content["categories"]), listed_ids(content["images"])
+    annotations: dict[int, list[CocoAnnotation]] = {key: [] for key in images}
+    for number, entry in enumerate(content["annotations"]):
+        with findings.entry(where, number, about(entry)):
+            annotation = checked(CocoAnnotation, entry)
+            if annotation["category_id"] not in categories:
+                raise ValueError(f"category_id {annotation['category_id']}; allowed: {sorted(categories)}")
+            if image_of(annotation, images, listed) is not None:
+                annotations[annotation["image_id"]].append(annotation)
+    findings.settle(skip_bad_rows=False)
+    return Instances([image for _, image in images.values()], categories, annotations)
 
 
 def coco_photo(folder: Folder, split: str, name: str) -> Path:
@@ -94,7 +115,7 @@ def coco_photo(folder: Folder, split: str, name: str) -> Path:
     return file
 
 
-def _owner_and_part(category: dict[str, Any], label: str | None) -> tuple[str, str] | None:
+def _owner_and_part(category: CocoCategory, label: str | None) -> tuple[str, str] | None:
     """(owner, part) of a category, None for one that stands for no part."""
     name = keypoint_name(category["name"])
     if name in BACKGROUND:

@@ -4,22 +4,24 @@ The latter two are the refined sets of OV-PARTS (Wei et al., NeurIPS 2023 datase
 names are those of its public release. The names lie beside this file, by owner; their running number is the pixel.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from talkingpoints.data.readers.coco_masks import mask_of
+from talkingpoints.data.validation.files import read_json
+from talkingpoints.data.validation.photos import read_pixels
 from talkingpoints.dataset_builder.points.tasks import PartObject, PartPhoto
-from talkingpoints.dataset_builder.sources.coco_parts import coco_photo, read_annotations
+from talkingpoints.dataset_builder.sources.coco_parts import coco_photo, read_instances
 from talkingpoints.dataset_builder.sources.names import object_name, part_name
 from talkingpoints.dataset_builder.sources.source import Folder, PartSource
 
 NAMES = Path(__file__).parent
+MASK_MODES = ("L", "P", "I;16", "I;16B", "I", "1")
+"""Images of one channel, whose values are the numbers of the parts."""
 MIN_OBJECT_SHARE = 0.1  # of the class's largest piece: smaller pieces of a class mask are no objects of their own
 VOC_OBJECTS = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -114,16 +116,13 @@ class Ade20kPart234(PartSource):
         if split not in self.FOLDERS:
             raise ValueError(f"split: {split!r}; allowed: {sorted(self.FOLDERS)}")
         self._parts = released_names("ade20k_part_234.json")
-        file, content = read_annotations(folder, f"ade20k_instance_{split}.json")
-        try:
-            labels = {category["id"]: object_name(category["name"]) for category in content["categories"]}
-            found: dict[Any, list[tuple[str, Any]]] = {image["id"]: [] for image in content["images"]}
-            for item in content["annotations"]:
-                found[item["image_id"]].append((labels[item["category_id"]], item["segmentation"]))
-            self._files = [image["file_name"] for image in content["images"]]
-            self._objects = [found[image["id"]] for image in content["images"]]
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{file} is no COCO instances file: {error!r}") from error
+        instances = read_instances(folder, f"ade20k_instance_{split}.json")
+        labels = {key: object_name(category["name"]) for key, category in instances.categories.items()}
+        self._files = [image["file_name"] for image in instances.images]
+        self._objects = [
+            [(labels[a["category_id"]], a.get("segmentation")) for a in instances.annotations[image["id"]]]
+            for image in instances.images
+        ]
         self.photos = [name.rpartition(".")[0] for name in self._files]
 
     def __getitem__(self, index: int) -> PartPhoto:  # type: ignore[override]
@@ -137,7 +136,7 @@ class Ade20kPart234(PartSource):
 
 def released_names(file: str) -> dict[int, OwnerAndPart]:
     """Number -> (owner, part) of a release, from a file beside this one."""
-    content = json.loads((NAMES / file).read_text(encoding="utf-8"))
+    content = read_json(NAMES / file)
     pairs = [(object_name(owner), part_name(part)) for owner, parts in content.items() for part in parts]
     return dict(enumerate(pairs))
 
@@ -146,8 +145,8 @@ def _own_names(folder: Folder, label: str | None) -> dict[int, OwnerAndPart]:
     file = folder.file("names.json")
     if file is None:
         raise ValueError(f"{folder.place} has no names.json, which says what the pixels of the masks mean")
+    content = read_json(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
         return {int(number): _pair(value, label) for number, value in content.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(f'{file}: {error}; allowed: {{"1": "car\'s hood", "2": ["car", "left door"]}}') from error
@@ -171,14 +170,7 @@ def _read(folder: Folder, below: str, stem: str) -> np.ndarray:
     file = folder.mask(stem, below)
     if file is None:
         raise ValueError(f"{folder.place} has no {name}")
-    try:
-        with Image.open(file) as image:
-            values = np.asarray(image)
-    except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f"{name} is no readable mask: {error}") from error
-    if values.ndim != 2:
-        raise ValueError(f"{name} has {values.shape[2]} channels; a mask has one, the numbers of the parts")
-    return values
+    return read_pixels(file, MASK_MODES)
 
 
 def _connected(mask: np.ndarray) -> list[np.ndarray]:

@@ -16,13 +16,12 @@ from talkingpoints.dataset_builder.texts.views import VIEWS_VERSION, context_vie
 from talkingpoints.llm.asker import Asker
 from talkingpoints.llm.background import answered_in_order
 from talkingpoints.llm.prompt_files import Prompt
-from talkingpoints.llm.requests import RejectedError, WriteRequest
+from talkingpoints.llm.requests import RejectedError, WriteRequest, without_reasoning
 
 PROMPTS = Path(__file__).parent / "prompts"
 LONGEST_ANSWER = 2000
 """Characters; a longer answer is no description."""
 
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]|<html|<!doctype", re.IGNORECASE)
 
 
@@ -169,7 +168,7 @@ def plain_text(answer: str) -> str:
     Raises:
         ValueError: nothing is left, or it is no text.
     """
-    text = _THOUGHT.sub("", answer)
+    text = without_reasoning(answer)[0]
     if _NO_TEXT.search(text):
         raise ValueError(f"not a text: {answer[:80]!r}")
     text = " ".join(text.split()).strip("\"'` ")

@@ -16,7 +16,7 @@ from talkingpoints.data.readers.coco_panoptic import PanopticPhoto, Segment
 from talkingpoints.images import load_image
 from talkingpoints.writer import phrases
 from talkingpoints.writer.colours import colours_of
-from talkingpoints.writer.facts import LARGER, MAX_COUNTED, direction, place_among
+from talkingpoints.writer.facts import APART, LARGER, direction
 
 NEAR = 0.015
 """Segments are neighbours if so little of the photo's longer side lies between them."""
@@ -31,6 +31,7 @@ _MASS = frozenset({
 """Names before which "a" sounds wrong."""
 _SIZES = ((0.35, "taking up much of {photo}"), (0.12, "large"), (0.02, "of middling size"), (0.004, "small"))
 _TINY = "very small"
+_ORDINALS = ("second", "third", "fourth", "fifth", "sixth")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class SegmentFacts:
         name: in plain words.
         is_thing: whether it can be counted.
         n_same: segments of the category in the photo.
-        which: what tells it from its equals by place: "left", "second left", ..., "upper", or None.
+        which: what tells it from its equals by place: "left", "second left", ..., "upper", "second top", "upper-left",
+            or None.
         size: "larger", "smallest", ... among its equals, or None.
         column, row: third of the photo in which its middle lies, 0 to 2.
         share: of the photo's pixels, 0 to 1.
@@ -206,12 +208,42 @@ def _which(
         larger = "larger" if len(same) == 2 else "largest"
     elif segment.area * LARGER < min(others):
         larger = "smaller" if len(same) == 2 else "smallest"
-    if len(same) > MAX_COUNTED:
-        return None, larger
-    which = place_among([middles[other.id][0] / size[0] for other in same], index, ("left", "right"))
-    if which is None and len(same) <= 3:
-        which = place_among([middles[other.id][1] / size[1] for other in same], index, ("upper", "lower"))
-    return which, larger
+    points = [(middles[other.id][0] / size[0], middles[other.id][1] / size[1]) for other in same]
+    ends = ("upper", "lower") if len(same) <= 3 else ("top", "bottom")
+    which = _in_row([x for x, _ in points], index, ("left", "right")) or _in_row([y for _, y in points], index, ends)
+    return which or _corner(points, index), larger
+
+
+def _in_row(values: Sequence[float], index: int, ends: tuple[str, str]) -> str | None:
+    """Place of one of several values, counted from the nearer end; None if another is too close, or it is too far in.
+
+    Example:
+        >>> _in_row([0.1, 0.3, 0.5, 0.7], 1, ("left", "right"))
+        'second left'
+    """
+    value = values[index]
+    if any(abs(value - other) < APART for i, other in enumerate(values) if i != index):
+        return None
+    before = sum(other < value for other in values)
+    after = len(values) - 1 - before
+    if before == after:
+        return "middle"
+    end, steps = (ends[0], before) if before < after else (ends[1], after)
+    if steps > len(_ORDINALS):
+        return None
+    return end if steps == 0 else f"{_ORDINALS[steps - 1]} {end}"
+
+
+def _corner(points: Sequence[tuple[float, float]], index: int) -> str | None:
+    """ "upper-left" and so on, for the only one of several points that lies so from the middle of all; else None."""
+    middle = np.mean(points, axis=0)
+    corners = [
+        tuple(int(np.sign(d)) if abs(d) >= APART / 2 else 0 for d in np.subtract(point, middle)) for point in points
+    ]
+    column, row = corner = corners[index]
+    if not column or not row or corners.count(corner) > 1:
+        return None
+    return f"{'upper' if row < 0 else 'lower'}-{'left' if column < 0 else 'right'}"
 
 
 def _borders(ids: np.ndarray, reach: int) -> dict[int, dict[int, int]]:

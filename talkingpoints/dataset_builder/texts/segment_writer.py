@@ -23,13 +23,12 @@ from talkingpoints.images import load_image
 from talkingpoints.llm.asker import Asker
 from talkingpoints.llm.background import answered_in_order
 from talkingpoints.llm.prompt_files import Prompt
-from talkingpoints.llm.requests import RejectedError, WriteRequest
+from talkingpoints.llm.requests import RejectedError, WriteRequest, without_reasoning
 
 PROMPT = Path(__file__).parent / "prompts" / "segments.txt"
 LONGEST_CAPTION = 600
 """Characters."""
 
-_THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n\s*```\s*$", re.DOTALL)
 # A caption that is turned down costs another question, and in the end the photo: only what is surely none matches.
 _EXCUSE = re.compile(
@@ -187,7 +186,7 @@ def captions_of(answer: str, numbers: Sequence[str]) -> list[str]:
     Raises:
         ValueError: no JSON object, other numbers, one of them twice, or a text that is no caption.
     """
-    words = _THOUGHT.sub("", answer)
+    words = without_reasoning(answer)[0]
     fenced = _FENCE.match(words)
     try:
         values = json.loads(fenced.group(1) if fenced else words, object_pairs_hook=_once)

@@ -124,7 +124,8 @@ class _Short:
         return self.chat.identity
 
     async def complete(self, request: WriteRequest[Any]) -> Completion:
-        return replace(await self.chat.complete(request), cut=False)
+        answer = await self.chat.complete(request)
+        return replace(answer, ended="stop") if answer.ended == "length" else answer
 
 
 def _score(content: str) -> float | None:

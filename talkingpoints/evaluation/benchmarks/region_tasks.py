@@ -11,7 +11,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from talkingpoints.data.validation.coco import about, coco_images, image_of, listed_ids, source
+from talkingpoints.data.validation.fields import Box as CocoBox
+from talkingpoints.data.validation.fields import Name, Number, Text, Whole, checked, shown
+from talkingpoints.data.validation.files import json_rows, read_object, read_text
+from talkingpoints.data.validation.findings import Findings
+from talkingpoints.data.validation.paths import below
+
+T = TypeVar("T")
 
 Box = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in pixels of the photo."""
@@ -20,6 +32,37 @@ VG_QUESTION = "Can you give a description of the region mentioned by {region}?"
 SPLITS = ("bbox", "human")
 
 _OBJECT = re.compile(r"<(obj\d*)>")
+
+
+class _Image(TypedDict):
+    id: Whole
+    file_name: Name
+
+
+class _Caption(TypedDict):
+    id: Whole | Name
+    image_id: Whole
+    bbox: CocoBox
+    caption: Text
+
+
+class _Question(TypedDict):
+    question_id: Whole
+    image: Name
+    text: Text
+
+
+class _Meta(TypedDict):
+    answer: Text | Number
+    capability: list[Text]
+    question: Text
+    image_source: Name
+
+
+class _Shape(TypedDict):
+    label: Text
+    shape_type: Text
+    points: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -69,27 +112,28 @@ def visual_genome(annotations: Path, photos: Path) -> list[RegionTask]:
     Raises:
         ValueError: another layout, or an annotation without its photo.
     """
-    content = _json(annotations)
-    if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
-        raise ValueError(f"{annotations} needs images and annotations, as COCO has them")
-    files = {image["id"]: image["file_name"] for image in content["images"]}
-    tasks = []
-    for values in content["annotations"]:
-        missing = {"id", "image_id", "bbox", "caption"} - set(values)
-        if missing or values["image_id"] not in files:
-            what = f"no {sorted(missing)}" if missing else f"image {values['image_id']} is not in images"
-            raise ValueError(f"{annotations}: annotation {values.get('id')}: {what}")
-        x, y, width, height = (float(value) for value in values["bbox"])
-        tasks.append(
-            RegionTask(
-                key=str(values["id"]),
-                image=photos / files[values["image_id"]],
-                question=VG_QUESTION.format(region="{region1}"),
-                boxes=((x, y, x + width, y + height),),
-                answers=(str(values["caption"]),),
-                photo=int(values["image_id"]),
+    content = read_object(annotations, ("images", "annotations"))
+    findings, where = Findings(), source(annotations, "annotations")
+    images = coco_images(annotations, content["images"], findings, _Image, names_once=False)
+    listed, tasks = listed_ids(content["images"]), []
+    for number, entry in enumerate(content["annotations"]):
+        with findings.entry(where, number, about(entry)):
+            values = checked(_Caption, entry)
+            found = image_of(values, images, listed)
+            if found is None:
+                continue
+            x, y, width, height = values["bbox"]
+            tasks.append(
+                RegionTask(
+                    key=str(values["id"]),
+                    image=below(photos, found[1]["file_name"]),
+                    question=VG_QUESTION.format(region="{region1}"),
+                    boxes=((x, y, x + width, y + height),),
+                    answers=(values["caption"],),
+                    photo=values["image_id"],
+                )
             )
-        )
+    findings.settle(skip_bad_rows=False)
     return tasks
 
 
@@ -123,8 +167,7 @@ def vip_bench(folder: Path, split: str = "bbox", drawn: bool = False) -> list[Re
     """
     if split not in SPLITS:
         raise ValueError(f"split: {split!r}; allowed: {SPLITS}")
-    meta = _json(folder / "vip-bench-meta-data.json")
-    tasks = []
+    meta, tasks = _meta(folder), []
     for question in _questions(folder / split / "questions.jsonl"):
         key = f"v1_{question['question_id']}"
         if key not in meta:
@@ -132,23 +175,23 @@ def vip_bench(folder: Path, split: str = "bbox", drawn: bool = False) -> list[Re
         values = meta[key]
         answers, tags = (str(values["answer"]),), tuple(values["capability"])
         if drawn:
-            image = folder / split / "images" / question["image"]
+            image = below(folder / split / "images", question["image"])
             tasks.append(RegionTask(key, image, question["text"], (), answers, tags))
             continue
         names = list(dict.fromkeys(_OBJECT.findall(values["question"])))
-        source = folder / "source_image" / values["image_source"]
-        boxes = _labelled_boxes(source.with_suffix(".json"), names) if names else ()
+        photo = below(folder / "source_image", values["image_source"])
+        boxes = _labelled_boxes(photo.with_suffix(".json"), names) if names else ()
         text = values["question"]
         for number, name in enumerate(names, start=1):
             text = text.replace(f"<{name}>", f"{{region{number}}}")
-        tasks.append(RegionTask(key, source, text, boxes, answers, tags))
+        tasks.append(RegionTask(key, photo, text, boxes, answers, tags))
     return tasks
 
 
 def vip_questions(folder: Path, split: str) -> dict[str, tuple[str, str]]:
     """The questions by key as the judge reads them: in the words of the split (which name colours), and of the meta
     data (which name objects)."""
-    meta = _json(folder / "vip-bench-meta-data.json")
+    meta = _meta(folder)
     rows = {f"v1_{row['question_id']}": row["text"] for row in _questions(folder / split / "questions.jsonl")}
     return {key: (text, meta[key]["question"]) for key, text in rows.items()}
 
@@ -184,7 +227,8 @@ def write_vip_bench(folder: Path, name: str, tasks: Sequence[RegionTask], texts:
 def _labelled_boxes(file: Path, names: Sequence[str]) -> tuple[Box, ...]:
     """Boxes of LabelMe shapes by their labels; a polygon's is tight around it."""
     shapes: dict[str, Sequence[Sequence[float]]] = {}
-    for shape in _json(file)["shapes"]:
+    for number, values in enumerate(read_object(file, ("shapes",))["shapes"]):
+        shape = _entry(_Shape, values, f"{file}: shapes, row {number}")
         if shape["shape_type"] not in ("rectangle", "polygon"):
             raise ValueError(f"{file}: shape {shape['label']!r} is a {shape['shape_type']}; known: rectangle, polygon")
         shapes.setdefault(shape["label"], shape["points"])
@@ -197,23 +241,25 @@ def _labelled_boxes(file: Path, names: Sequence[str]) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _questions(file: Path) -> list[dict[str, Any]]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ValueError(f"cannot read {file}: {error}") from error
-    rows = [json.loads(line) for line in lines if line.strip()]
-    for number, row in enumerate(rows, start=1):
-        if missing := {"question_id", "image", "text"} - set(row):
-            raise ValueError(f"{file}, line {number}: no {sorted(missing)}")
+def _questions(file: Path) -> list[_Question]:
+    rows = []
+    for number, row in json_rows(read_text(file)):
+        if isinstance(row, ValueError):
+            raise ValueError(f"{file}, line {number}: {row}")
+        rows.append(_entry(_Question, row, f"{file}, line {number}"))
     return rows
 
 
-def _json(file: Path) -> Any:
+def _meta(folder: Path) -> dict[str, _Meta]:
+    file = folder / "vip-bench-meta-data.json"
+    return {key: _entry(_Meta, values, f"{file}: {shown(key)}") for key, values in read_object(file).items()}
+
+
+def _entry(kind: type[T], values: Any, where: str) -> T:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"cannot read {file}: {error}") from error
+        return checked(kind, values)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _write(file: Path, text: str) -> None:

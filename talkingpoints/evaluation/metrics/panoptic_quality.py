@@ -6,12 +6,18 @@ for more than half on void or on a crowd of their category do not count. As ther
 a photo only the last is known.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from talkingpoints.data.readers.coco_panoptic import LARGEST_ID, VOID, Category, PanopticPhoto, PanopticPhotos, Segment
+
+_log = logging.getLogger(__name__)
 
 MATCH_IOU = 0.5
 """A match's IoU is above this."""
@@ -25,7 +31,7 @@ class Overlaps:
         truth: annotated segments by id.
         predicted: predicted segments by id.
         shared: pixels by (annotated id, predicted id), `VOID` among them.
-        areas: pixels of the predicted segments; those of annotated ones are the file's.
+        areas: pixels of the predicted segments.
     """
 
     truth: Mapping[int, Segment]
@@ -84,10 +90,20 @@ def compared(truth: PanopticPhoto, segments: Sequence[Segment], id_map: np.ndarr
     base = LARGEST_ID + 1
     codes, counts = np.unique(ids * base + other, return_counts=True)
     shared = {(int(c // base), int(c % base)): int(n) for c, n in zip(codes, counts, strict=True)}
-    areas: dict[int, int] = {}
-    for (_, predicted_id), pixels in shared.items():
-        areas[predicted_id] = areas.get(predicted_id, 0) + pixels
-    return Overlaps({s.id: s for s in truth.segments}, {s.id: s for s in segments}, shared, areas)
+    areas: Counter[int] = Counter()
+    annotated: Counter[int] = Counter()
+    for (truth_id, predicted_id), pixels in shared.items():
+        annotated[truth_id] += pixels
+        areas[predicted_id] += pixels
+    counted = {s.id: s if s.area == annotated[s.id] else replace(s, area=annotated[s.id]) for s in truth.segments}
+    if any(s.area != counted[s.id].area for s in truth.segments):
+        _say_once(truth.id_map_file.parent)
+    return Overlaps(counted, {s.id: s for s in segments}, shared, areas)
+
+
+@cache
+def _say_once(id_maps: Path) -> None:
+    _log.warning("areas of segments in the JSON are not those of the PNGs in %s, which count", id_maps)
 
 
 @dataclass(frozen=True)

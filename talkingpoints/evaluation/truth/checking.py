@@ -23,6 +23,10 @@ BETWEEN_ALONG, BETWEEN_OFF = 0.15, 0.5
 """Between two points: this far beyond either, and this far off the line, in shares of their distance."""
 AT = 0.1
 """At a named point: at most so far from it, in longer sides of the object."""
+INNER, THING_SHARE = 0.2, 0.2
+"""Colour of a thing: its box without this share of a side at each edge, and the least share of that with the shade."""
+FILLS, SMALL, LENIENT = 0.6, 0.03, 1.5
+"""Extent: shares of the photo from which a box fills it and below which it is small, by this factor either way."""
 COLOUR_SHARE = 0.25
 """Colours: the least share of the pixels around the point that have the named shade or a neighbouring one."""
 COLOUR_WINDOWS = (0.05, 0.1)
@@ -51,18 +55,23 @@ def judge(claims: Sequence[Claim], truth: PointTruth, known: frozenset[str] = fr
         ("part", "part"): _part,
         ("place", "photo"): _in_photo,
         ("place", "object"): _in_object,
+        ("place", "extent"): _extent,
         ("place", "near"): _near,
         ("look", "colour"): _colour,
         ("look", "texture"): _texture_word,
+        ("look", "thing colour"): _thing_colour,
     }
     verdicts: list[Verdict] = []
     for claim in claims:
         if claim.type == "object":
             verdicts.append(_object(claim, truth, known))
+        elif (claim.type, claim.slot) == ("side", "view"):
+            verdicts.append(_view_side(claim, truth))
         elif claim.type == "side":
             verdicts.append(_side(claim, truth, [other for other in claims if other.type == "part"]))
         else:
-            verdicts.append(checks[claim.type, claim.slot](claim, truth))
+            check = checks.get((claim.type, claim.slot))  # of posture and the like no annotation tells
+            verdicts.append(None if check is None else check(claim, truth))
     return verdicts
 
 
@@ -135,6 +144,26 @@ def _side(claim: Claim, truth: PointTruth, parts: Sequence[Claim]) -> Verdict:
     if claim.values[0] in sides:
         return True
     return False if sides - {""} else None
+
+
+def _view_side(claim: Claim, truth: PointTruth) -> Verdict:
+    """Where the part lies in the photo, seen from its counterpart of the other side."""
+    own = [(part, side) for part, side in truth.parts or () if side]
+    others = [n for n in truth.named if any(n.part == part and n.side and n.side != side for part, side in own)]
+    if not others or claim.values[0] == "middle":
+        return None
+    height, width = truth.size
+    dx, dy = (truth.point[0] - others[0].x) * width, (truth.point[1] - others[0].y) * height
+    ahead = {"left": -dx, "right": dx, "upper": -dy, "lower": dy}[claim.values[0]]
+    return ahead > 0
+
+
+def _extent(claim: Claim, truth: PointTruth) -> Verdict:
+    """Whether the thing fills the photo or is small in it."""
+    if truth.box is None:
+        return None
+    share = (truth.box[2] - truth.box[0]) * (truth.box[3] - truth.box[1])
+    return share <= SMALL * LENIENT if "small" in claim.words else share * LENIENT >= FILLS
 
 
 def _in_range(value: float, stretch: Range | None) -> bool:
@@ -224,10 +253,28 @@ def _colour(claim: Claim, truth: PointTruth) -> Verdict:
     table = vocabulary().content["colours"]
     for side in COLOUR_WINDOWS:
         shares = dict(zip(COLOURS, colour_shares(window_at(truth.pixels, truth.point, side)).tolist(), strict=True))
-        near = [sum(shares[shade] for shade in (said, *table[said]["near"])) for said in claim.values]
+        near = [sum(shares.get(shade, 0.0) for shade in (said, *table[said]["near"])) for said in claim.values]
         if min(near) >= COLOUR_SHARE:
             return True
     return False
+
+
+def _thing_colour(claim: Claim, truth: PointTruth) -> Verdict:
+    """Each named colour, or a neighbouring shade, is in the inner part of the thing's box."""
+    if truth.box is None:
+        return None
+    height, width = truth.size
+    x0, y0, x1, y1 = truth.box
+    across, down = INNER * (x1 - x0), INNER * (y1 - y0)
+    rows = slice(int((y0 + down) * height), max(int((y1 - down) * height), int((y0 + down) * height) + 1))
+    columns = slice(int((x0 + across) * width), max(int((x1 - across) * width), int((x0 + across) * width) + 1))
+    inside = truth.pixels[rows, columns]
+    if inside.size == 0:
+        return None
+    shares = dict(zip(COLOURS, colour_shares(inside).tolist(), strict=True))
+    table = vocabulary().content["colours"]
+    near = [sum(shares.get(shade, 0.0) for shade in (said, *table[said]["near"])) for said in claim.values]
+    return min(near) >= THING_SHARE
 
 
 def _texture_word(claim: Claim, truth: PointTruth) -> Verdict:

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from talkingpoints.evaluation.truth import refusal
 from talkingpoints.evaluation.truth.annotations import AnnotatedPhoto
+from talkingpoints.evaluation.truth.breakdowns import as_judged, by_kind, kinds_said, variant_shares
 from talkingpoints.evaluation.truth.checking import judge
 from talkingpoints.evaluation.truth.claims import BACKGROUND, UNKNOWN
 from talkingpoints.evaluation.truth.parsing import parse
@@ -33,7 +34,6 @@ from talkingpoints.evaluation.truth.texts import (
     reference_text,
 )
 from talkingpoints.evaluation.truth.variants import variants
-from talkingpoints.evaluation.truth.vocabulary import HELD_OUT, vocabulary
 from talkingpoints.points import unit_distance
 
 CONTROLS = ("neighbour", "other_photo", "never_looks", "flipped_side", "flipped_part", "flipped_kind")
@@ -45,19 +45,23 @@ POINTS = 3
 """Points of a photo."""
 VARIANT_PHOTOS = 200
 """Photos of which one text is read in its variants."""
-READ_WITHIN = 0.1
-SAID = ("named", "background", "unknown", "other")
-"""What a description says of the kind: one of the known kinds, background, that it does not know, another kind."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """What is measured: `points` of each photo, known kinds of the describer, and whether held-out kinds may be asked
-    for (not where something is chosen by the answers)."""
+    """What is measured.
+
+    Attributes:
+        points: Of each photo.
+        known: Kinds that the describer knows.
+        choosing: Whether something is chosen by the answers: then held-out kinds are not asked for, and only present
+            and absent texts are read.
+        seed: Of the drawing.
+    """
 
     points: int = POINTS
     known: frozenset[str] = frozenset(KNOWN)
-    held_out: bool = True
+    choosing: bool = False
     seed: int = 0
 
 
@@ -79,7 +83,7 @@ def measure(
     Raises:
         ValueError: If the file holds records of another question.
     """
-    question = json.dumps({"asking": [asking.points, sorted(asking.known), asking.held_out, asking.seed]})
+    question = json.dumps({"asking": [asking.points, sorted(asking.known), asking.choosing, asking.seed]})
     kept = {} if file is None else _read(file, question)
     other: Image.Image | None = None
     records = []
@@ -87,7 +91,7 @@ def measure(
         name = photo.file.name
         if name not in kept:
             image = Image.fromarray(photo.pixels)
-            kept[name] = _record(pair, photo, image, other, asking, index < VARIANT_PHOTOS)
+            kept[name] = _record(pair, photo, image, other, asking, index < VARIANT_PHOTOS and not asking.choosing)
             if file is not None:
                 with file.open("a", encoding="utf-8") as lines:
                     lines.write(json.dumps(kept[name]) + "\n")
@@ -119,11 +123,11 @@ def _record(
 ) -> dict[str, Any]:
     rng = random.Random(f"{asking.seed} {photo.file.name}")
     places = places_of(photo, rng, asking.points)
-    rows = _texts(pair, photo, image, other, places)
+    rows = {} if asking.choosing else _texts(pair, photo, image, other, places)
     points = []
     for i, place in enumerate(places):
         truth = truth_at(photo, place)
-        texts = {row: said[i] for row, said in rows.items() if said[i] is not None}
+        texts = {row: text for row, said in rows.items() if (text := said[i]) is not None}
         points.append(
             {
                 "point": [round(value, 4) for value in place.point],
@@ -193,7 +197,7 @@ def _heard(
 ) -> list[dict[str, Any]]:
     """What the localizer makes of present and absent texts."""
     present = present_texts(photo, places)
-    absent = absent_texts(photo, rng, asking.held_out)
+    absent = absent_texts(photo, rng, not asking.choosing)
     texts = [text for text, _ in present] + [text.text for text in absent]
     answers = pair.localize(image, texts) if texts else []
     rows: list[dict[str, Any]] = []
@@ -233,8 +237,7 @@ def judged_texts(records: Iterable[Mapping[str, Any]], row: str) -> list[JudgedT
         for i, point in enumerate(record["points"]):
             judged = point["judged"].get(row)
             if judged is not None:
-                claims = (tuple(judged[name]) for name in ("types", "slots", "verdicts"))
-                found.append(JudgedText(record["photo"], f"{record['photo']} {i}", *claims, judged["read"]))
+                found.append(as_judged(judged, record["photo"], f"{record['photo']} {i}"))
     return found
 
 
@@ -291,58 +294,3 @@ def summary(
         "calibration": refusal.calibration(heard) if heard else None,
         "variants": variant_shares(records),
     }
-
-
-def by_kind(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """For each annotated kind, the descriptor's texts on it: how many, share with the right kind, share all true."""
-    counts: dict[str, list[tuple[bool, bool]]] = {}
-    for record in records:
-        for point in record["points"]:
-            judged = point["judged"]["descriptor"]
-            claims = tuple(tuple(judged[name]) for name in ("types", "slots", "verdicts"))
-            gated = JudgedText("", "", *claims).gated
-            kinds = [v for t, v in zip(judged["types"], gated, strict=True) if t == "object"]
-            for kind in point["kinds"] or ("background",) if point["kinds"] is not None else ():
-                counts.setdefault(kind, []).append((bool(kinds) and kinds[0] is True, False not in gated))
-    return {
-        kind: {
-            "n": len(found),
-            "kind_right": 100.0 * sum(right for right, _ in found) / len(found),
-            "all_true": 100.0 * sum(true for _, true in found) / len(found),
-        }
-        for kind, found in sorted(counts.items(), key=lambda item: -len(item[1]))
-    }
-
-
-def kinds_said(records: Sequence[Mapping[str, Any]], known: frozenset[str]) -> dict[str, dict[str, Any]]:
-    """What the descriptor says of points on things of known, of held-out and of further kinds, and on stuff: `n` and
-    the shares of `SAID`, in 0..100. On things that it does not know, "named" names one of the known kinds anyway."""
-    groups: dict[str, list[str]] = {name: [] for name in ("known", "held_out", "further", "stuff")}
-    words = vocabulary()
-    for record in records:
-        for point in record["points"]:
-            kinds = point["kinds"]
-            if kinds is None:
-                continue
-            if not known.isdisjoint(kinds):
-                name = "known"
-            elif not set(HELD_OUT).isdisjoint(kinds):
-                name = "held_out"
-            else:
-                name = "further" if any(words.is_thing(kind) for kind in kinds) else "stuff"
-            groups[name].append(point["judged"]["descriptor"]["said"])
-    return {
-        name: {"n": len(said)} | {what: 100.0 * said.count(what) / len(said) if said else None for what in SAID}
-        for name, said in groups.items()
-    }
-
-
-def variant_shares(records: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """PCK@0.1 (0..100) of the plain text and each variant, with the ratio to the plain text's; None without any."""
-    rows = [record["variants"] for record in records if record["variants"]]
-    if not rows:
-        return None
-    shares = {name: 100.0 * float(np.mean([row[name] <= READ_WITHIN for row in rows])) for name in rows[0]}
-    plain = shares["plain"]
-    ratios = {name: {"pck": share, "ratio": share / plain if plain else None} for name, share in shares.items()}
-    return {"n": len(rows), **ratios}

@@ -6,11 +6,16 @@ no filler makes the text unread. Texts of other describers and typed texts go to
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from talkingpoints.evaluation.truth.claims import BACKGROUND, TYPES, UNKNOWN, Claim, Parsed, Range
 from talkingpoints.evaluation.truth.vocabulary import Vocabulary, vocabulary
 
+SLOTS = (
+    "kind", "order", "size", "tell", "count", "part", "own", "view", "near", "touching", "photo", "extent", "object",
+    "within", "colour", "texture", "thing colour", "posture", "facing",
+)  # fmt: skip
+"""The order of claims of one type, whatever the order of speech."""
 CUT = " | "
 """What stands in the text where a phrase was taken out, so that its neighbours do not join."""
 _SIDE = r"(?:(?:left|right) )?"
@@ -63,14 +68,19 @@ class _Parser:
     def __init__(self, words: Vocabulary) -> None:
         self.words = words
         places, content = words.content["places"], words.content
+        said = content["sentences"]
         kind, count = _any(words.kind_words), _any(content["counts"])
         which = _any(content["which"])
         part = self._part_pattern()
         atom = _any([*places["columns"], *places["rows"], *places["middles"]])
         photo = _any(places["photo"])
-        order = rf"(?P<w>{_ORDINAL}|{which})"
+        told = _any([*content["which"], *(w for entry in content["colours"].values() for w in entry["words"])])
+        order = rf"(?P<w>{_ORDINAL}|{told}|lying|standing)"
         self.background = self._phrases(content["background"]["words"])
         self.unknown = self._phrases(content["unknown"]["words"])
+        shade = _any(word for entry in content["colours"].values() for word in entry["words"])
+        shades = rf"(?P<c>{shade})(?: and (?P<d>{shade}))?"
+        self.coloured = re.compile(rf"\b(?P<a>the|a|an) (?:{shades}) (?P<n>{kind}(?:'s?)?)(?![\w-])")
         self.owner = re.compile(rf"\bthe (?:(?P<w>{which}) )?(?P<k>{kind})(?:'s\b|'(?= )|s(?='))")
         self.counted = [
             re.compile(rf"\bof (?P<n>{count}) (?P<k>{kind}), the {order}(?: one)?\b"),
@@ -92,12 +102,25 @@ class _Parser:
         )
         self.around = re.compile(rf"\bright beside the (?P<k>{kind})(?:, by its (?P<p>{atom}(?:, {atom})?))?(?!\w)")
         self.part = re.compile(rf"(?<!\w){part}(?!\w)")
-        lead = r"(?:(?:up |down )?(?:in the|at the|on the|in|at|on|the) )?"
+        self.asides = [
+            (self._template(templates), type_, slot)
+            for type_, slot, templates in (
+                ("", "", [*said["not_other"], *said["not_view"]]),
+                ("place", "extent", [*said["fills"], *said["small"]]),
+                ("side", "view", [*said["view_sides"], *said["view_heights"]["upper"], *said["view_heights"]["lower"]]),
+                ("side", "view", [*said["piece_views"], "the {view} from the {view}"]),
+                ("look", "posture", [*said["posture"]["lying"], *said["posture"]["standing"]]),
+                ("look", "facing", said["facing"]),
+                ("place", "within", [phrase for cell in said["within"] for phrase in cell]),
+            )
+        ]
+        self.touching = re.compile(rf"\b(?:which touches|that is at|close to) (?P<a>{part})(?!\w)")
+        lead = r"(?:(?:up |down )?(?:in the|at the|on the|towards the|in|at|on|the) )??"
         group = rf"{atom}(?:(?: and | ){atom})*"
         self.in_photo = re.compile(rf"(?<![\w-]){lead}(?P<g>{group})(?: part)? of the {photo}(?!\w)")
         glue = r"(?:,? and |, ?(?:(?:in|at|on) the |the |on |at |in )?| )"
         group = rf"(?:{atom}(?:{glue}{atom})*)"
-        tail = rf"(?: part| bit| side)?(?: of the (?P<k>{kind}))?"
+        tail = rf"(?: part| bit| side)?(?: (?:of|on) the (?P<k>{kind}))?"
         second = rf"(?P<more>,? (?:in the |at the |on the |on |at )?{group})?"
         self.in_object = re.compile(rf"(?<![\w-]){lead}(?P<g>{group}){tail}{second}(?![\w-])")
         colour = _any(word for entry in content["colours"].values() for word in entry["words"])
@@ -114,12 +137,21 @@ class _Parser:
         templates = {
             template for entry in self.words.parts.values() for group in entry["words"].values() for template in group
         }
+        atoms = {*self.words.content["places"]["rows"], *self.words.content["places"]["columns"]}
         patterns = [
-            re.escape(template).replace(r"\{its\}\ \{side\}", rf"(?:its|the|one of its) {_SIDE}")
+            ("(?<!at )" if template.rpartition(" ")[2] in atoms else "")  # a top is worn, "at the top" is a place
+            + re.escape(template).replace(r"\{its\}\ \{side\}", rf"(?:its|the|one of its) {_SIDE}")
             .replace(r"\{its\}", "(?:its|the)").replace(r"\{side\}", _SIDE).replace("\\ ", " ")
             for template in sorted(templates, key=lambda t: (-len(t), t))
         ]  # fmt: skip
         return "(?:" + "|".join(patterns) + ")"
+
+    def _template(self, templates: Iterable[str]) -> re.Pattern[str]:
+        """Phrases in which {view} and {other} are a side and {photo} the photo."""
+        side = "(?:left|right|upper|lower|middle|second|third)"
+        words = {"view": side, "other": side, "photo": _any(self.words.content["places"]["photo"])}
+        patterns = sorted((re.escape(t).replace(r"\{", "{").replace(r"\}", "}") for t in templates), key=len)
+        return re.compile(rf"(?<![\w-])(?:{'|'.join(p.format(**words) for p in reversed(patterns))})(?= *(?:[,|]|$))")
 
     @staticmethod
     def _phrases(phrases: Iterable[str]) -> re.Pattern[str]:
@@ -133,14 +165,18 @@ class _Parser:
         if background:
             reading.take(self.around, self._beside)
             reading.take(self.near_kind, self._from_kind)
+        self._shades(reading)
         self._owners(reading)
         for pattern in self.counted:
             reading.take(pattern, self._counted)
         reading.take(self.ordered, lambda m: self._objects(m["k"], f"{m['o']} {m['e']}", m[0]))
+        reading.take(self.in_photo, self._in_photo)
+        for pattern, type_, slot in self.asides:
+            reading.take(pattern, partial(self._aside, type_, slot))
+        reading.take(self.touching, lambda m: [self._near("touching", m[0], (m["a"],))])
         reading.take(self.between, lambda m: [self._near("between", m[0], (m["a"], m["b"]))])
         reading.take(self.near_part, lambda m: [self._near(self.directions.get(m["d"], "at"), m[0], (m["a"],))])
         reading.take(self.part, lambda m: self._parts(m[0]))
-        reading.take(self.in_photo, self._in_photo)
         reading.take(self.selected, lambda m: self._objects(m["k"], m["w"], m[0]))
         reading.take(self.in_object, self._in_object)
         reading.take(self.colour, self._colours)
@@ -150,6 +186,13 @@ class _Parser:
         left = tuple(re.findall(r"[\w'-]+", reading.left))
         return Parsed(text, _in_order(reading.claims), left)
 
+    def _shades(self, reading: _Reading) -> None:
+        """ "the black dog" -> "the dog", with the thing's colour noted."""
+        while match := self.coloured.search(reading.left):
+            said = tuple(self.colours[word] for word in (match["c"], match["d"]) if word)
+            reading.claims.append(Claim("look", "thing colour", said, match[0]))
+            reading.left = f"{reading.left[: match.start()]}{match['a']} {match['n']}{reading.left[match.end() :]}"
+
     def _owners(self, reading: _Reading) -> None:
         """ "the left dog's ear" -> "its ear", with the object noted."""
         while match := self.owner.search(reading.left):
@@ -158,6 +201,8 @@ class _Parser:
 
     def _objects(self, word: str, which: str, words: str) -> list[Claim]:
         claims = [Claim("object", "kind", (self.words.kind_words[word],), word)]
+        if which in self.colours or which in ("lying", "standing"):
+            return [*claims, Claim("which", "tell", (which,), words)]
         if which and which != "one":
             value = self.words.content["which"].get(which, which.replace(" from the ", " "))
             slot = "size" if value in ("larger", "smaller", "largest", "smallest") else "order"
@@ -185,6 +230,16 @@ class _Parser:
         if side:
             claims.append(Claim("side", "own", (side,), words))
         return claims
+
+    @staticmethod
+    def _aside(type_: str, slot: str, match: re.Match[str]) -> list[Claim]:
+        """A claim whose value is the side that was named, or the phrase itself; none where it only repeats one."""
+        if not type_:
+            return []
+        side = (
+            re.search(r"\b(left|right|upper|lower|middle)\b", match[0]) if type_ == "side" or slot == "facing" else None
+        )
+        return [Claim(type_, slot, (side[1] if side else match[0],), match[0])]
 
     def _near(self, direction: str, words: str, names: tuple[str, ...]) -> Claim:
         targets = tuple(("part", *self._named(name)) for name in names)
@@ -234,7 +289,7 @@ def _plain(text: str) -> str:
     """Lower case, single blanks, no sentence marks, one pronoun for all owners."""
     text = re.sub(r"[.;:!?()\"]| - ", CUT, f" {text.lower()} ").replace("\u2019", "'")
     text = re.sub(r"\b(?:their|his|her)\b", "its", text)
-    return " ".join(re.sub(r"^ *right on (?=the|its)", "on ", text).split())
+    return " ".join(re.sub(r"^ *right on (?=\w)", "on ", text).split())
 
 
 def _in_order(claims: list[Claim]) -> tuple[Claim, ...]:
@@ -242,4 +297,4 @@ def _in_order(claims: list[Claim]) -> tuple[Claim, ...]:
     once: dict[tuple[object, ...], Claim] = {}
     for claim in claims:
         once.setdefault((claim.type, claim.slot, claim.values, claim.across, claim.down, claim.targets), claim)
-    return tuple(sorted(once.values(), key=lambda claim: TYPES.index(claim.type)))
+    return tuple(sorted(once.values(), key=lambda claim: (TYPES.index(claim.type), SLOTS.index(claim.slot))))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from talkingpoints.evaluation.bootstrap import bootstrap_mean
-from talkingpoints.evaluation.pck import expected_calibration_error
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_mean
+from talkingpoints.evaluation.metrics.pck import expected_calibration_error
 
 WITHIN = 0.05
 """An answer counts as right within this unit distance."""

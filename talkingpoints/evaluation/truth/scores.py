@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from talkingpoints.evaluation.bootstrap import bootstrap_mean, resampled_counts
+from talkingpoints.evaluation.metrics.bootstrap import bootstrap_mean, resampled_counts
 from talkingpoints.evaluation.truth.claims import PARENTS, TYPES
 
 Verdict = bool | None

@@ -10,14 +10,14 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from talkingpoints.data import phrases
-from talkingpoints.data.facts import PointFacts, point_facts, split_side
-from talkingpoints.data.object_look import object_colours_of
-from talkingpoints.data.scenes import Keypoint, Scene, SceneObject, swap_sides
-from talkingpoints.data.writer import write
 from talkingpoints.evaluation.truth.annotations import AnnotatedPhoto, Item, Named
 from talkingpoints.evaluation.truth.places import Place, truth_at
 from talkingpoints.evaluation.truth.vocabulary import HELD_OUT, vocabulary
+from talkingpoints.writer import phrases
+from talkingpoints.writer.facts import PointFacts, point_facts, split_side
+from talkingpoints.writer.object_colours import object_colours_of
+from talkingpoints.writer.scene import Keypoint, Scene, SceneObject, swap_sides
+from talkingpoints.writer.styles import write
 
 STYLE = "canonical"
 KNOWN = ("dog", "cat", "sheep", "horse", "cow", "person")
@@ -58,7 +58,8 @@ def full_name(named: Named | Item) -> str:
 
 def scene_of_photo(photo: AnnotatedPhoto) -> tuple[Scene, dict[int, int]]:
     """The photo's things as the writer's scene, and the place in it of each item that is a thing."""
-    objects, places = [], {}
+    objects: list[SceneObject] = []
+    places: dict[int, int] = {}
     for index, item in enumerate(photo.items):
         if item.part or not vocabulary().is_thing(item.kind) or min(_sides(item)) <= 0:
             continue

@@ -8,12 +8,15 @@ has `words` by owner ("animal", "person", "any"), templates with `{its}` and `{s
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from talkingpoints.writer.phrases import plural
 
 FILE = Path(__file__).parent / "vocabulary.json"
+OLIVE = ["dark green", "green", "brown", "dark brown"]
+"""Shades beside a colour that only the fluent writer names."""
 HELD_OUT = ("bee", "kangaroo", "raccoon", "giraffe", "elephant", "zebra", "bear", "umbrella", "kite", "bench")
 """Kinds that no training and no choice of a model may see: texts about them measure what a model does not know."""
 
@@ -43,7 +46,7 @@ class Vocabulary:
         """Kind by each of its words, singular and plural."""
         words: dict[str, str] = {}
         for kind, entry in self.kinds.items():
-            for word in (*entry["words"], *entry.get("plural", map(plural, entry["words"]))):
+            for word in (*entry["words"], *entry.get("plural", ()), *map(plural, entry["words"])):
                 words.setdefault(word, kind)
         return words
 
@@ -103,5 +106,34 @@ class Vocabulary:
 
 @lru_cache(maxsize=1)
 def vocabulary() -> Vocabulary:
-    """The project's own vocabulary."""
-    return Vocabulary(json.loads(FILE.read_text(encoding="utf-8")))
+    """The project's own vocabulary: vocabulary.json, with the kinds, parts and colours that the fluent writer has."""
+    content = json.loads(FILE.read_text(encoding="utf-8"))
+    folder = resources.files("talkingpoints.writer") / "vocabulary"
+    kinds, parts, sentences = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("kinds", "parts", "sentences")
+    )
+    for name, entry in kinds["kinds"].items():
+        _add(content["kinds"].setdefault(name, {"words": []}), entry, ("words", "is_a", "names", "plural"))
+        if not entry.get("thing", True):
+            content["kinds"][name].setdefault("thing", False)
+    for name, entry in kinds["wider"].items():
+        _add(content["kinds"].setdefault(name, {"words": []}), entry, ("words",))
+    for name, entry in parts["parts"].items():
+        own = content["parts"].setdefault(name, {"words": {}})
+        _add(own, entry, ("within",))
+        _add(own["words"], entry["words"], tuple(entry["words"]))
+    for name in {part for entry in content["parts"].values() for part in entry.get("within", ())}:
+        content["parts"].setdefault(name, {"words": {"any": [f"{{its}} {{side}}{name}"]}})
+    content["part_names"] |= {k: v for k, v in parts["part_names"].items() if k not in content["part_names"]}
+    content["same_part"] += parts["same_part"]
+    content["sentences"] = sentences
+    for colour, words in sentences["colour_words"].items():
+        _add(content["colours"].setdefault(colour, {"words": [], "near": OLIVE}), {"words": words}, ("words",))
+    return Vocabulary(content)
+
+
+def _add(entry: dict[str, Any], further: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Add lists of words to lists of words, each word once."""
+    for name in names:
+        if name in further:
+            entry[name] = list(dict.fromkeys([*entry.get(name, ()), *further[name]]))

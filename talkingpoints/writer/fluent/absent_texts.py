@@ -15,7 +15,8 @@ from importlib import resources
 
 from talkingpoints.writer.fluent.annotated_scene import AnnotatedScene
 from talkingpoints.writer.fluent.lexicon import lexicon
-from talkingpoints.writer.fluent.observations import LYING, STANDING, Near, Observation
+from talkingpoints.writer.fluent.neighbours import Near
+from talkingpoints.writer.fluent.observations import LYING, STANDING, Observation
 from talkingpoints.writer.fluent.phrasing import Phrasing
 from talkingpoints.writer.fluent.sentences import BRIEF, FLUENT, TYPED, framed_text, write_fluent
 from talkingpoints.writer.fluent.text_claims import FluentText, TextClaim
@@ -25,13 +26,36 @@ TIERS = (OTHER_KIND, UNKNOWN_KIND, HIDDEN_PART, WRONG)
 NONSENSE_SHARE = 0.25
 FAR_COLOURS = {
     "black": ("white", "orange", "tan", "red", "yellow"), "white": ("black", "brown", "dark brown", "red", "green"),
-    "brown": ("white", "grey", "black", "blue"), "dark brown": ("white", "orange", "grey"), "tan": ("black", "dark grey"),
-    "grey": ("orange", "brown", "white", "red"), "orange": ("black", "white", "grey"), "red": ("blue", "green", "white"),
-    "green": ("red", "white", "black"), "blue": ("red", "yellow", "orange"), "yellow": ("blue", "black", "purple"),
-    "pink": ("green", "black"), "purple": ("yellow", "white"),
+    "brown": ("white", "grey", "black", "blue"), "dark brown": ("white", "orange", "grey"),
+    "tan": ("black", "dark grey"), "grey": ("orange", "brown", "white", "red"), "orange": ("black", "white", "grey"),
+    "red": ("blue", "green", "white"), "green": ("red", "white", "black"), "blue": ("red", "yellow", "orange"),
+    "yellow": ("blue", "black", "purple"), "pink": ("green", "black"), "purple": ("yellow", "white"),
 }  # fmt: skip
-_MACHINE = ("windscreen", "bonnet", "front light", "front door", "back bumper", "pedal", "crankset", "rear derailleur")
-_BODY = ("eye", "nose", "ear", "tail", "front paw", "back paw", "throat", "belly", "hair", "beak", "wing", "elbow", "mouth")
+_MACHINE = (
+    "windscreen",
+    "front light",
+    "tailgate",
+    "front door",
+    "back bumper",
+    "pedal",
+    "crankset",
+    "rear derailleur",
+)
+_BODY = (
+    "eye",
+    "nose",
+    "ear",
+    "tail",
+    "front paw",
+    "back paw",
+    "throat",
+    "belly",
+    "hair",
+    "beak",
+    "wing",
+    "elbow",
+    "mouth",
+)
 IMPOSSIBLE = {
     "animal": ("wing", "beak", *_MACHINE), "hoofed": ("wing", "beak", *_MACHINE),
     "person": ("wing", "beak", "horn", "tailbase", "withers", "front paw", "back paw", "muzzle", *_MACHINE),
@@ -92,7 +116,7 @@ def imagined(kind: str, rng: random.Random) -> Observation:
     name, sided = rng.choice(parts) if parts else (None, False)
     side = rng.choice(("left", "right")) if sided else None
     other, other_sided = rng.choice(parts) if parts else (None, False)
-    near = ()
+    near: tuple[Near, ...] = ()
     if other is not None and other != name:
         direction = rng.choice(("above", "below", "left", "right", "above left", "below right"))
         near = (Near(other, rng.choice(("left", "right")) if other_sided else None, direction, rng.random() < 0.5),)
@@ -128,15 +152,9 @@ def _other_kind(
     false = swapped(seen, kind, rng) if rng.random() < 0.5 else imagined(kind, rng)
     for _ in range(_TRIES):
         text = write_fluent(false, _style(styles, rng), rng)
-        if text.named("kind") == (kind,) and not _wider_word(text.text, kind):
+        if text.named("kind") == (kind,):
             return text
     return None
-
-
-def _wider_word(text: str, kind: str) -> bool:
-    """Whether a text names only a wider kind, of which something else may be in the photo."""
-    wider = [w for k in lexicon().kinds[kind].get("is_a", ()) for w in lexicon().wider[k]["words"]]
-    return any(word in text.lower() for word in wider)
 
 
 def _unknown_kind(seen: Observation, rng: random.Random) -> FluentText:
@@ -144,9 +162,24 @@ def _unknown_kind(seen: Observation, rng: random.Random) -> FluentText:
     if rng.random() < NONSENSE_SHARE:
         return FluentText(_nonsense(rng), claim, TYPED)
     noun = rng.choice(lexicon().unknown_words)
-    say = Phrasing(replace(seen, kind="person", noun="") if seen.kind is None else replace(seen, number=1, noun=""), rng)
+    say = Phrasing(
+        replace(seen, kind="person", noun="") if seen.kind is None else replace(seen, number=1, noun=""), rng
+    )
     thing = f"the {noun}"
-    parts = ("top", "middle", "edge", "handle", "left side", "right side", "bottom", "tail", "front", "back", "eye", "leg")
+    parts = (
+        "top",
+        "middle",
+        "edge",
+        "handle",
+        "left side",
+        "right side",
+        "bottom",
+        "tail",
+        "front",
+        "back",
+        "eye",
+        "leg",
+    )
     form = rng.choice(("thing", "thing", "part", "part of", "placed", "look"))
     text = {
         "thing": thing, "part": f"{thing}'s {rng.choice(parts)}", "part of": f"the {rng.choice(parts)} of {thing}",
@@ -164,7 +197,9 @@ def _nonsense(rng: random.Random) -> str:
     table = _nonsense_words()
     kind = rng.choice(("keys", "keys", "letters", "marks", "words", "remark", "remark", "empty talk"))
     if kind == "keys":
-        rows = rng.choices(("asdfgh", "qwertz", "qwerty", "zxcvb", "jkl", "uiop", "hjkl", "wasd"), k=rng.choice((1, 2, 3)))
+        rows = rng.choices(
+            ("asdfgh", "qwertz", "qwerty", "zxcvb", "jkl", "uiop", "hjkl", "wasd"), k=rng.choice((1, 2, 3))
+        )
         return " ".join(row[: rng.randrange(3, 7)] for row in rows)
     if kind == "letters":
         letters = string.ascii_lowercase + ("0123456789" if rng.random() < 0.3 else "")
@@ -208,7 +243,11 @@ def _hidden_part(
     for _ in range(_TRIES):
         text = write_fluent(false, _style(styles, rng), rng)
         other_shown = side is not None and (name, "right" if side == "left" else "left") in sided
-        if text.named("part") == (name,) and (not other_shown or text.named("own")):
+        if (
+            text.named("kind") == (seen.kind,)
+            and text.named("part") == (name,)
+            and (not other_shown or text.named("own"))
+        ):
             return text
     return None
 
@@ -250,6 +289,6 @@ def _wrong(
     for _ in range(4 * _TRIES):
         text = write_fluent(false, _style(styles, rng), rng)
         said = text.named(slot)
-        if said and text.named("kind") and (not wanted or said == (wanted,)):
+        if said and text.named("kind") == (seen.kind,) and (not wanted or said == (wanted,)):
             return text
     return None

@@ -99,8 +99,8 @@ class AnnotatedScene:
             )
             hidden = frozenset((name, OTHER_SIDE[side]) for name, side in thing.hidden)
             things.append(replace(thing, box=_mirrored(thing.box), parts=parts, hidden=hidden))
-        maps = {k: None if m is None else m[:, ::-1] for k, m in (("owners", self.owners), ("piece", self.piece))}
-        return replace(self, things=tuple(things), **maps)
+        owners, piece = (None if values is None else values[:, ::-1] for values in (self.owners, self.piece))
+        return replace(self, things=tuple(things), owners=owners, piece=piece)
 
     def cropped(self, pixels: tuple[int, int, int, int]) -> "AnnotatedScene":
         """Cut the scene to a part of the photo.

@@ -5,57 +5,28 @@ the point is on it, and of a thing that the lexicon does not know only place and
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from talkingpoints.writer.facts import (
     APART,
-    BETWEEN_WIDTH,
-    CLOSE,
     LARGER,
     MAX_COUNTED,
-    NEIGHBOUR_RANGE,
     VIEW_APART,
-    direction,
     place_among,
 )
 from talkingpoints.writer.fluent.annotated_scene import NOTHING, OTHER_SIDE, AnnotatedScene, Box, ScenePart, Thing
 from talkingpoints.writer.fluent.lexicon import UNKNOWN, lexicon
+from talkingpoints.writer.fluent.neighbours import Near, beside_thing, longer_side, near_part, touching_part
 from talkingpoints.writer.fluent.point_colours import spot_look, thing_colours
 
 FILLS = 0.6
 """Share of the photo from which a thing's box fills it."""
 SMALL = 0.03
 """Share of the photo below which a thing is small in it."""
-TOUCHES = 0.06
-"""Of the thing's longer side: two parts that are nearer touch or nearly do."""
 ONE_COLOUR = 1
-_REACHING = frozenset({"wrist", "hand", "front paw", "elbow"})
-_REACHED = frozenset({
-    "nose", "ear", "hip", "knee", "ankle", "shoulder", "hat", "bag", "throat", "top of the head", "face",
-})  # fmt: skip
 LYING, STANDING = "lying", "standing"
-
-
-@dataclass(frozen=True)
-class Near:
-    """Something near the point.
-
-    Args:
-        name: A part, or for a point on no thing a kind.
-        side: The part's own side, or None.
-        direction: Where the POINT lies as seen from it, as in facts.py, or "between" (of two).
-        close: Whether the two are close together.
-        is_kind: Whether `name` is a kind.
-    """
-
-    name: str
-    side: str | None
-    direction: str
-    close: bool
-    is_kind: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +82,6 @@ class Observation:
     spot: tuple[str, ...] = ()
     texture: str = ""
 
-
     @property
     def ambiguous(self) -> bool:
         """Whether the photo has others of the kind, and nothing but its place tells the thing from them."""
@@ -163,7 +133,7 @@ def observe(view: PhotoView, point: tuple[float, float], thing: int | None, part
             raise ValueError(f"part: {part} was given without a thing.")
         spot, texture = spot_look(view.pixels, point, scene.owners, NOTHING)
         column, row = _cell(point[0], 3), _cell(point[1], 3)
-        return Observation(None, column=column, row=row, near=_beside(scene, point), spot=spot, texture=texture)
+        return Observation(None, column=column, row=row, near=beside_thing(scene, point), spot=spot, texture=texture)
     item = scene.things[thing]
     if part is not None and not 0 <= part < len(item.parts):
         raise ValueError(f"part: {part} of {len(item.parts)} parts; give None or a valid index.")
@@ -199,8 +169,8 @@ def observe(view: PhotoView, point: tuple[float, float], thing: int | None, part
         has_other=named is not None and _other(item, named) is not None,
         fifths=(_cell((point[0] - x0) / (x1 - x0), 5), _cell((point[1] - y0) / (y1 - y0), 5)),
         within=None if named is None or exact or named.box is None else _within(named.box, point, scene.size),
-        near=_near(item, named, point, scene.size),
-        touching=None if named is None or not exact else _touching(item, named, scene.size),
+        near=near_part(item, named, point, scene.size),
+        touching=None if named is None or not exact else touching_part(item, named, scene.size),
         spot=spot,
         texture=texture,
     )
@@ -217,11 +187,11 @@ def posture(thing: Thing, size: tuple[int, int]) -> str | None:
     if len(top) < 2 or not paws["front"] or not paws["back"]:
         return None
     length = math.dist(top[0], top[1])
-    if abs(top[0][1] - top[1][1]) > 0.5 * max(length, 1e-6) or length < 0.25 * _longer(thing, size):
+    if abs(top[0][1] - top[1][1]) > 0.5 * max(length, 1e-6) or length < 0.25 * longer_side(thing, size):
         return None  # it sits, rears, or is seen from the front
     drops = [max(p[1] for p in paws[end]) - top[i][1] for i, end in enumerate(("front", "back"))]
     if min(drops) > 0.75 * length:
-        return STANDING
+        return STANDING if facing(thing) else None  # from an end, a lying one's back is as short as its legs
     return LYING if max(drops) < 0.4 * length else None
 
 
@@ -255,11 +225,6 @@ def _labels(
 
 def _cell(fraction: float, cells: int) -> int:
     return min(max(math.floor(fraction * cells), 0), cells - 1)
-
-
-def _longer(thing: Thing, size: tuple[int, int]) -> float:
-    x0, y0, x1, y1 = thing.box
-    return max((x1 - x0) * size[1], (y1 - y0) * size[0], 1e-6)
 
 
 def _middle(box: Box) -> tuple[float, float]:
@@ -324,7 +289,7 @@ def _view_side(thing: Thing, part: ScenePart, size: tuple[int, int]) -> str | No
     if other is None:
         return None
     dx, dy = (part.point[0] - other.point[0]) * size[1], (part.point[1] - other.point[1]) * size[0]
-    if max(abs(dx), abs(dy)) < VIEW_APART * _longer(thing, size):
+    if max(abs(dx), abs(dy)) < VIEW_APART * longer_side(thing, size):
         return None
     if abs(dx) >= abs(dy):
         return "left" if dx < 0 else "right"
@@ -349,78 +314,3 @@ def _within(box: Box, point: tuple[float, float], size: tuple[int, int]) -> tupl
         return None
     across, down = (point[0] - box[0]) / (box[2] - box[0]), (point[1] - box[1]) / (box[3] - box[1])
     return _cell(across, 3), _cell(down, 3)
-
-
-def _near(thing: Thing, part: ScenePart | None, point: tuple[float, float], size: tuple[int, int]) -> tuple[Near, ...]:
-    """The nearest part with another name and side; or two that the point is between."""
-    longer, x, y = _longer(thing, size), point[0] * size[1], point[1] * size[0]
-    own = None if part is None else (part.name, part.side)
-    counts = Counter((p.name, p.side) for p in thing.parts)
-    placed = []
-    for other in thing.parts:
-        key = (other.name, other.side)
-        # "the wheel" of two says nothing
-        if key == own or counts[key] > 1 or (part is not None and other.name == part.name and other.side is None):
-            continue
-        if part is not None and (other.name in lexicon().same_part(part.name)) and other.box is not None:
-            continue  # above the head that it is a part of
-        dx, dy = x - other.point[0] * size[1], y - other.point[1] * size[0]
-        placed.append((math.hypot(dx, dy) / longer, dx, dy, other))
-    placed.sort(key=lambda entry: entry[0])
-    placed = [entry for entry in placed if entry[0] <= NEIGHBOUR_RANGE[1]]
-    if not placed:
-        return ()
-    if part is None and len(placed) > 1 and placed[0][0] >= CLOSE / 2:
-        for entry in placed[1:4]:
-            if _between(placed[0], entry):
-                return tuple(Near(e[3].name, e[3].side, "between", False) for e in (placed[0], entry))
-    for distance, dx, dy, other in placed:
-        if distance >= NEIGHBOUR_RANGE[0]:
-            return (Near(other.name, other.side, direction(dx, dy), distance < CLOSE),)
-    return ()
-
-
-def _between(one: tuple[float, float, float, ScenePart], two: tuple[float, float, float, ScenePart]) -> bool:
-    """Whether the point lies between two parts, given what lies between it and each."""
-    bx, by = one[1] - two[1], one[2] - two[2]  # from the one to the two
-    length = math.hypot(bx, by)
-    if length < 1e-6:
-        return False
-    along = (one[1] * bx + one[2] * by) / length**2
-    off = abs(one[1] * by - one[2] * bx) / length**2
-    return 0.2 < along < 0.8 and off < BETWEEN_WIDTH
-
-
-def _touching(thing: Thing, part: ScenePart, size: tuple[int, int]) -> tuple[str, str | None] | None:
-    """What a hand or an elbow is at, if that is clear."""
-    if thing.kind != "person" or part.name not in _REACHING:
-        return None
-    best: tuple[float, ScenePart] | None = None
-    for other in thing.parts:
-        if other.name in _REACHED:
-            dx, dy = (part.point[0] - other.point[0]) * size[1], (part.point[1] - other.point[1]) * size[0]
-            distance = math.hypot(dx, dy) / _longer(thing, size)
-            if distance < TOUCHES and (best is None or distance < best[0]):
-                best = (distance, other)
-    return None if best is None else (best[1].name, best[1].side)
-
-
-def _beside(scene: AnnotatedScene, point: tuple[float, float]) -> tuple[Near, ...]:
-    """The nearest thing of a known kind that is one of its kind, as seen from a point on no thing."""
-    best: tuple[float, float, float, Thing] | None = None
-    kinds = [thing.kind for thing in scene.things]
-    for thing in scene.things:
-        if thing.kind == UNKNOWN or not lexicon().is_thing(thing.kind) or thing.kind in lexicon().held_out:
-            continue
-        if kinds.count(thing.kind) > 1:
-            continue
-        x0, y0, x1, y1 = thing.box
-        dx = (point[0] - min(max(point[0], x0), x1)) * scene.size[1]
-        dy = (point[1] - min(max(point[1], y0), y1)) * scene.size[0]
-        gap = math.hypot(dx, dy)
-        if gap > 0 and (best is None or gap < best[0]):
-            best = (gap, dx, dy, thing)
-    if best is None:
-        return ()
-    close = best[0] < CLOSE * _longer(best[3], scene.size)
-    return (Near(best[3].kind, None, direction(best[1], best[2]), close, is_kind=True),)

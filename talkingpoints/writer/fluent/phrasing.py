@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from talkingpoints.writer.fluent.annotated_scene import OTHER_SIDE
 from talkingpoints.writer.fluent.lexicon import UNKNOWN, lexicon
-from talkingpoints.writer.fluent.observations import Near, Observation
+from talkingpoints.writer.fluent.neighbours import Near
+from talkingpoints.writer.fluent.observations import Observation
 from talkingpoints.writer.fluent.text_claims import TextClaim
 from talkingpoints.writer.phrases import possessive, with_article
 
@@ -20,9 +21,6 @@ T = TypeVar("T")
 COLUMN_NAMES = ("left", "centre", "right")
 ROW_NAMES = ("top", "middle", "bottom")
 _OPPOSITE = {"left": "right", "right": "left", "upper": "lower", "lower": "upper"}
-_PAIRED = frozenset(
-    {"glasses", "sunglasses", "shoes", "boots", "pants", "jeans", "shorts", "socks", "clothes", "gloves"}
-)
 
 
 @lru_cache(maxsize=1)
@@ -47,6 +45,7 @@ class Phrasing:
     def __init__(self, seen: Observation, rng: random.Random | None) -> None:
         self.seen, self.rng, self.words = seen, rng, sentence_words()
         self.claims: list[TextClaim] = []
+        self.said_kind = seen.kind or "background"
         entry = lexicon().kinds.get(seen.kind or "")
         self.noun, self.plural = lexicon().nouns(seen.kind or "")[0] if entry else ("thing", "things")
 
@@ -88,15 +87,16 @@ class Phrasing:
             return
         nouns = lexicon().nouns(self.seen.kind)
         if casual:
-            wider = [w for k in lexicon().kinds[self.seen.kind].get("is_a", ()) for w in lexicon().wider[k]["words"]]
-            if wider and self.chance(0.08):
-                self.noun, self.plural = wider[0], f"{wider[0]}s"
+            wider = lexicon().kinds[self.seen.kind].get("is_a", ())
+            if wider and self.seen.number < 2 and self.chance(0.08):
+                self.said_kind = wider[0]
+                self.noun = lexicon().wider[wider[0]]["words"][0]
             else:
                 self.noun, self.plural = self.rng.choice([nouns[0], *nouns])
 
     def kind(self) -> None:
         """Note that the kind was said."""
-        self.claim("object", "kind", self.seen.kind or "background")
+        self.claim("object", "kind", self.said_kind)
 
     def place(self) -> str:
         """Third of the photo."""

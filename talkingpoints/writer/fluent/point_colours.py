@@ -91,8 +91,10 @@ def thing_colours(
         return ()
     if len(found) < LEAST_SAMPLES:
         return ()
-    coat = thing.kind in _COATED
-    return named_colours(_shares(found, np.ones(found.shape[:-1]))[: len(COLOURS)], coat)
+    shares = _shares(found, np.ones(found.shape[:-1]))[: len(COLOURS)]
+    named = named_colours(shares, coat=thing.kind in _COATED)
+    # Of a smooth thing a second colour is mostly what it mirrors, or its shade.
+    return named if thing.kind in _COATED or thing.kind == "bird" or len(named) == 1 else ()
 
 
 def _between(pixels: np.ndarray, points: list[tuple[float, float]]) -> np.ndarray:

@@ -31,14 +31,14 @@ def test_ratios_are_taken_round_by_round() -> None:
 def test_both_sides_write_as_much_after_as_much(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     tp = TalkingPoints.from_pretrained(*pair)
     seen = []
-    generate = tp.descriptor.vlm.generate
+    for model in (tp.descriptor, tp.descriptor.vlm):
 
-    def watched(**kwargs):
-        output = generate(**kwargs)
-        seen.append((tuple(kwargs["input_ids"].shape), tuple(output.shape)))
-        return output
+        def watched(generate=model.generate, **kwargs):
+            output = generate(**kwargs)
+            seen.append((tuple(kwargs["input_ids"].shape), tuple(output.shape)))
+            return output
 
-    monkeypatch.setattr(tp.descriptor.vlm, "generate", watched)
+        monkeypatch.setattr(model, "generate", watched)
     calls = benchmark.generate_calls(tp, photo())
     seen.clear()
     for call in calls.values():

@@ -55,7 +55,7 @@ def test_more_words_and_the_same_weights(localizer: Path) -> None:
         torch.equal(value, state[name]) for name, value in after.named_parameters() if "embed_tokens" not in name
     )
     processor = AutoProcessor.from_pretrained(output)
-    inputs = processor(images=[Image.new("RGB", (40, 30))], texts=[[texts]])
+    inputs = processor(images=[Image.new("RGB", (40, 30))], text=[[texts]])
     assert torch.isfinite(after(**inputs).points).all()
 
 

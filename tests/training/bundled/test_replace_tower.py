@@ -14,7 +14,7 @@ from talkingpoints.modeling_efficientnet_lite import EfficientNetLiteModel
 from talkingpoints.modeling_vision_tower import ConvVisionModel
 from tests.helpers.drawn import drawn_dataset
 from training import train_segmenter
-from training.bundled import pretrain_facts, replace_tower, take_tower
+from training.bundled import deepen_tower, pretrain_facts, replace_tower, take_tower
 from training.bundled.convert_efficientnet_lite import MEAN, STD
 from training.sft import supervised
 
@@ -125,8 +125,29 @@ def test_the_projection_is_the_best_linear_one() -> None:
     assert replace_tower.fit_projection(two, one, pixels) > 0.98  # the same convolutions: the same projection
     with torch.inference_mode():
         assert (one(pixels[0]).last_hidden_state - two(pixels[0]).last_hidden_state).abs().mean() < 0.1
-    with pytest.raises(ValueError, match="stride and image size must be 16 and 64"):
-        ConvVisionConfig(backbone_config=EfficientNetLiteConfig(image_size=64, **NARROW), **sizes)
+    with pytest.raises(ValueError, match="image size must be 64 and stride 16 or 32, got 32 and 32"):
+        ConvVisionConfig(backbone_config=EfficientNetLiteConfig(image_size=32, **NARROW), **sizes)
+
+
+def test_a_deeper_tower_starts_as_the_one_before() -> None:
+    torch.manual_seed(0)
+    sizes = {"image_size": 64, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    full = EfficientNetLiteConfig(image_size=64, **NARROW)
+    published = EfficientNetLiteModel(full).eval()
+    old = ConvVisionModel(
+        ConvVisionConfig(backbone_config=replace_tower.down_to_16(published, 64).config, **sizes)
+    ).eval()
+    new = deepen_tower.deepened(old, published, 1)
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(new(pixels).last_hidden_state, old(pixels).last_hidden_state)
+        new.context.weight.normal_()
+        assert not torch.allclose(new(pixels).last_hidden_state, old(pixels).last_hidden_state)
+    torch.testing.assert_close(
+        new.backbone.stages[5][0].depthwise.conv.weight, published.stages[5][0].depthwise.conv.weight
+    )
+    with pytest.raises(ValueError, match="down to stride 16"):
+        deepen_tower.deepened(new, published, 1)
 
 
 def test_frozen_modules_and_their_statistics_stay() -> None:

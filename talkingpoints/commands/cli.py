@@ -1,8 +1,5 @@
 """The command line: ``talkingpoints``. Its work is done in ``talkingpoints.commands``, imported when a command runs.
 
-A package of its own, since ``import talkingpoints`` loads torch and transformers, which ``--help`` and the shell's
-completion can do without.
-
 Exit codes: 0 done; 1 an input is wrong or something failed, said on stderr; 2 wrong usage; 3 ``localize``: the text is
 not in the photo.
 """
@@ -15,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from talkingpoints_cli.options import (
+from talkingpoints.commands.options import (
     AsJson,
     Descriptor,
     Device,

@@ -1,0 +1,5 @@
+"""``python -m talkingpoints.commands``."""
+
+from talkingpoints.commands.cli import main
+
+main()

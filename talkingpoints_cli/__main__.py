@@ -1,5 +1,0 @@
-"""``python -m talkingpoints_cli``."""
-
-from talkingpoints_cli import main
-
-main()
