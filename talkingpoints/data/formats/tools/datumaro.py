@@ -6,7 +6,6 @@ Layout (CVAT's and Datumaro's format pages): ``items[{id, image{path, size: [HEI
 there", 1 "hidden". A text is a ``caption`` of the same group: one for all its points, or one for each.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NotRequired
@@ -21,21 +20,9 @@ from talkingpoints.data.formats.interface import (
     json_contents,
     words,
 )
-from talkingpoints.data.formats.records import (
-    UNLABELLED,
-    Annotations,
-    Losses,
-    PhotoRecord,
-    PointRecord,
-    keypoint_names,
-    no_label_note,
-    skeletons,
-    without_lone_groups,
-)
+from talkingpoints.data.formats.records import UNLABELLED, Annotations, PhotoRecord, PointRecord, without_lone_groups
+from talkingpoints.data.formats.tools.datumaro_items import ABSENT, HIDDEN, SEEN, WHOLE_SUBSET, write
 from talkingpoints.data.validation.fields import Name, Number, Side, Whole, checked
-
-_WHOLE_SUBSET = "default"
-_ABSENT, _HIDDEN, _SEEN = 0, 1, 2
 
 
 class _Image(TypedDict):
@@ -72,7 +59,7 @@ def read(path: Path, options: ReadOptions) -> Annotations:
     for file, content in json_contents(path, _is_datumaro, found):
         labels, names = _categories(content["categories"])
         root = folder_of(path) if file.parent.name != "annotations" else file.parent.parent
-        split = "" if file.stem == _WHOLE_SUBSET else file.stem
+        split = "" if file.stem == WHOLE_SUBSET else file.stem
         for row, entry in enumerate(content["items"]):
             where = f"{file}, items (row 0 is the first)"
             with found.findings.entry(where, row):
@@ -128,7 +115,7 @@ def _shape_points(
     if label_id is not None and not 0 <= label_id < len(labels):
         raise ValueError(f"label_id {label_id} is not in categories.label, which has {len(labels)} labels")
     pairs = list(zip(values[::2], values[1::2], strict=True))
-    visibility = shape.get("visibility") or [_SEEN] * len(pairs)
+    visibility = shape.get("visibility") or [SEEN] * len(pairs)
     if len(visibility) != len(pairs):
         raise ValueError(f"{len(visibility)} visibilities for {len(pairs)} points")
     keypoints = names.get(label_id, []) if label_id is not None else []
@@ -136,12 +123,12 @@ def _shape_points(
     attributes = {name: words(value) for name, value in (shape.get("attributes") or {}).items()}
     points = []
     for position, ((x, y), visible) in enumerate(zip(pairs, visibility, strict=True)):
-        if visible == _ABSENT:
+        if visible == ABSENT:
             found.left_out["keypoints that are marked as not there"] += 1
             continue
         name = keypoints[position] if len(keypoints) == len(pairs) else ""
         name = "" if name == UNLABELLED else name
-        hidden = visible == _HIDDEN
+        hidden = visible == HIDDEN
         points.append(PointRecord(x, y, "", label, name, group, hidden, attributes=attributes))
     return points
 
@@ -163,63 +150,6 @@ def _with_texts(points: list[PointRecord], captions: dict[int, list[str]], found
     return [PointRecord(**{**vars(point), "text": text}) for point, text in zip(points, texts, strict=True)]
 
 
-def write(photos: Sequence[PhotoRecord], folder: Path) -> Losses:
-    """Write ``annotations/SUBSET.json`` for each split."""
-    losses = Losses()
-    names = keypoint_names(photos)
-    labels = list(names)
-    items = [{"label_id": labels.index(label), "labels": keypoints, "joints": []} for label, keypoints in names.items()]
-    categories = {
-        "label": {"labels": [{"name": name, "parent": "", "attributes": []} for name in labels], "attributes": []},
-        "points": {"items": items, "attributes": []},
-    }
-    target = folder / "annotations"
-    target.mkdir(parents=True, exist_ok=True)
-    for split in dict.fromkeys(photo.split for photo in photos):
-        entries = [_item(photo, names, losses) for photo in photos if photo.split == split]
-        content = {"info": {}, "categories": categories, "items": entries}
-        file = target / f"{split or _WHOLE_SUBSET}.json"
-        file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    losses.count((point for photo in photos for point in photo.points), "score")
-    losses.count_photos(photos, "absent")
-    no_label_note(losses, photos)
-    return losses
-
-
-def _item(photo: PhotoRecord, names: dict[str, list[str]], losses: Losses) -> dict[str, Any]:
-    labels = list(names)
-    annotations: list[dict[str, Any]] = []
-    largest = max((point.group or 0 for point in photo.points), default=0)
-    by_group: dict[int, list[PointRecord]] = {}
-    for number, one in enumerate(skeletons(photo.points)):
-        group = one.group if one.group else largest + 1 + number
-        label = one.label or UNLABELLED
-        given = dict(zip(one.names or (UNLABELLED,), one.points, strict=True))
-        pairs = [(name, given.get(name)) for name in names[label]]
-        by_group.setdefault(group, []).extend(point for _, point in pairs if point is not None)
-        annotations.append(
-            {
-                "id": number,
-                "type": "points",
-                "attributes": dict(one.shared("attributes", losses) or {}),
-                "group": group,
-                "label_id": labels.index(label),
-                "z_order": 0,
-                "points": [round(v, 3) for _, point in pairs for v in ((point.x, point.y) if point else (0.0, 0.0))],
-                "visibility": [_ABSENT if p is None else _HIDDEN if p.occluded else _SEEN for _, p in pairs],
-            }
-        )
-    for group, points in by_group.items():
-        if any(point.text for point in points):
-            annotations += [
-                {"id": 0, "type": "caption", "attributes": {}, "group": group, "caption": p.text} for p in points
-            ]
-    height, width = photo.size or (0, 0)
-    name = Path(photo.file_name)
-    image = {"path": photo.file_name, "size": [height, width]}
-    return {"id": name.with_suffix("").as_posix(), "annotations": annotations, "attr": {}, "image": image}
-
-
 FORMAT = Format(
     "datumaro",
     "Datumaro JSON",
@@ -227,5 +157,5 @@ FORMAT = Format(
     fits,
     read,
     write,
-    lambda photo: f"images/{photo.split or _WHOLE_SUBSET}/{photo.file_name}",
+    lambda photo: f"images/{photo.split or WHOLE_SUBSET}/{photo.file_name}",
 )
