@@ -13,7 +13,7 @@ import typer
 from accelerate.commands.launch import launch_command_parser
 
 import app
-import talkingpoints_cli
+from talkingpoints.commands import cli
 from talkingpoints.inference import CHECKPOINTS
 from tests.helpers import snippets
 from tests.helpers.snippets import NOT_RUN, PAGES, ROOT
@@ -81,7 +81,7 @@ def check(words: list[str]) -> None:
             if launch.training_script_args:
                 snippets.check_arguments(module, launch.training_script_args)
         case ["talkingpoints", *rest]:
-            commands = typer.main.get_command(talkingpoints_cli.app).commands
+            commands = typer.main.get_command(cli.app).commands
             if rest[0] not in ("COMMAND", "--install-completion"):
                 commands[rest[0]].make_context(rest[0], rest[1:])  # raises for what it does not know
         case ["pip", "install", *rest]:
