@@ -85,7 +85,7 @@ def locate_in_photos(
         return [locate_texts(model, processor, photo, some) for photo, some in zip(photos, texts, strict=True)]
     prepared, visual = encode(model, processor, photos)
     filled = [[*some, *[some[-1]] * (most - len(some))] for some in texts]
-    output = model(**moved(processor(images=prepared, texts=filled), model), visual=visual)
+    output = model(**moved(processor(images=prepared, text=filled), model), visual=visual)
     found = processor.post_process(output, [photo.size for photo in photos for _ in range(most)])
     return [found[i * most : i * most + len(some)] for i, some in enumerate(texts)]
 

@@ -289,10 +289,7 @@ def evaluate(
     from talkingpoints.data.formats.conversion import read_annotations
 
     found = read_annotations(source, photos=photos, skip_bad_rows=skip_bad_rows)
-    chosen = [photo for photo in found.photos if split in (None, photo.split)]
-    if not chosen:
-        splits = sorted({photo.split for photo in found.photos})
-        raise ValueError(f"{source} has no split {split!r}; it has {', '.join(splits) or 'none'}")
+    chosen = evaluation.photos_of_split(found.photos, split)
     report = evaluation.evaluate_points(single.load_models(descriptor, localizer, device), chosen, not quiet)
     if output is not None:
         output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 
 from talkingpoints import TalkingPoints
 from talkingpoints.data.formats.records import PhotoRecord
+from talkingpoints.data.readers.custom_points import VAL_EVERY
 from talkingpoints.evaluation.metrics.bootstrap import bootstrap_mean
 from talkingpoints.evaluation.metrics.pck import MPCK_IMG_THRESHOLDS, point_scores, unit_errors
 from talkingpoints.photo_batches import PhotoQuestions
@@ -69,6 +70,24 @@ def evaluate_points(tp: TalkingPoints, photos: Sequence[PhotoRecord], progress: 
             "ci95": [round(interval.low, 2), round(interval.high, 2)],
         }
     return {"photos": len(asked), "points": len(flat_truth), "rows": rows}
+
+
+def photos_of_split(photos: Sequence[PhotoRecord], split: str | None) -> list[PhotoRecord]:
+    """The photos of a split; of photos without splits those that training keeps for validation, or trains on.
+
+    Raises:
+        ValueError: If there is no such split.
+    """
+    if split is None:
+        return list(photos)
+    if not any(photo.split for photo in photos) and split in ("train", "val"):
+        ordered = sorted(photos, key=lambda photo: photo.file_name)
+        return [photo for i, photo in enumerate(ordered) if (i % VAL_EVERY == 0) == (split == "val")]
+    chosen = [photo for photo in photos if photo.split == split]
+    if not chosen:
+        splits = sorted({photo.split for photo in photos if photo.split})
+        raise ValueError(f"there is no split {split!r}; there are {', '.join(splits) or 'none'}")
+    return chosen
 
 
 def _questions(files: Sequence[Any], asked: Sequence[Any], progress: bool, name: str) -> Iterable[PhotoQuestions[Any]]:

@@ -11,7 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from talkingpoints import TalkingPoints
-from talkingpoints.commands import cli, environment, single
+from talkingpoints.commands import cli, environment, evaluation, single
+from talkingpoints.data.formats.conversion import read_annotations
+from talkingpoints.data.readers.point_folders import read_points
 from tests.formats.test_layouts import laid_out
 from tests.helpers.tiny import photo
 
@@ -116,8 +118,19 @@ def test_evaluate_custom_points(tmp_path: Path) -> None:
     assert report["points"] == 2 and report["rows"]["control: the middle"]["mpck_img"] == 50.0  # one of two points
     assert set(report["rows"]) == {"texts", "descriptions", "control: another point's text", "control: the middle"}
     assert "mpck_img" in run("evaluate", folder, "--quiet").stdout
-    with pytest.raises(ValueError, match="has no split 'test'"):
+    with pytest.raises(ValueError, match="no split 'test'; there are none"):
         raise run("evaluate", folder, "--split", "test", "--quiet").exception
+
+
+def test_validation_photos_are_those_that_training_keeps(tmp_path: Path) -> None:
+    rows = "".join(f"{i}.png,1,2,a dog,\n" for i in range(21))
+    for i in range(21):
+        photo(seed=i).save(tmp_path / f"{i}.png")
+    (tmp_path / "metadata.csv").write_text(f"file_name,x,y,text,label\n{rows}")
+    photos = read_annotations(tmp_path).photos
+    for split in ("train", "val"):
+        wanted = [one.image for one in read_points(tmp_path, split)]
+        assert [one.path for one in evaluation.photos_of_split(photos, split)] == wanted
 
 
 def test_info_and_what_only_a_checkout_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
