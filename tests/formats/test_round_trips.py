@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -128,6 +128,7 @@ def test_what_is_written_is_read_again(name: str) -> None:
         derandomize=True,
     )
     @given(photos())
+    @example([PhotoRecord("a 0/cät.png", (3, 4), [PointRecord(1, 2, score=0.0)], split="train")])
     def check(given_photos: list[PhotoRecord]) -> None:
         with tempfile.TemporaryDirectory() as folder:
             round_trip(name, given_photos, Path(folder))

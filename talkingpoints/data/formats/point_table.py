@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from talkingpoints.data.formats.interface import SPLITS, Format, ReadOptions, words
-from talkingpoints.data.formats.records import Annotations, Losses, PhotoRecord, PointRecord, without_lone_groups
+from talkingpoints.data.formats.records import (
+    Annotations,
+    Losses,
+    PhotoRecord,
+    PointRecord,
+    is_given,
+    without_lone_groups,
+)
 from talkingpoints.data.validation.fields import Cell, Name, checked, checked_field, shown
 from talkingpoints.data.validation.files import csv_text, parsed, table_rows
 
@@ -75,11 +82,8 @@ def _point(row: Mapping[str, Any]) -> PointRecord:
 
 def write(photos: Sequence[PhotoRecord], folder: Path) -> Losses:
     """Write ``metadata.csv``, in a subfolder for each split where there are splits."""
-    used = [
-        name
-        for name in _FURTHER
-        if any(getattr(p, name) not in ("", None, False, {}) for q in photos for p in q.points)
-    ]
+    points = [point for photo in photos for point in photo.points]
+    used = [name for name in _FURTHER if any(is_given(getattr(point, name)) for point in points)]
     for split in dict.fromkeys(photo.split for photo in photos):
         target = folder / split
         target.mkdir(parents=True, exist_ok=True)

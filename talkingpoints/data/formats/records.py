@@ -105,6 +105,11 @@ class Annotations:
         return sum(len(photo.points) for photo in self.photos)
 
 
+def is_given(value: Any) -> bool:
+    """Whether a field of a point holds something; a score of 0 does."""
+    return value is not None and value is not False and value not in ("", {})
+
+
 class Losses(Counter[str]):
     """What a format cannot hold, in words, with counts.
 
@@ -117,7 +122,7 @@ class Losses(Counter[str]):
         """Count the points that have something in fields that are not written."""
         for point in points:
             for name in fields:
-                if getattr(point, name) not in ("", None, False, {}):
+                if is_given(getattr(point, name)):
                     self[_WORDS[name]] += 1
 
     def count_photos(self, photos: Iterable[PhotoRecord], *fields: str) -> None:
